@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""count_tests.py DIR: adds up the JUnit files of a test run.
+
+Prints each skipped test with its reason, then 'N passed, N failed, N skipped'. Exit status 1 where
+anything failed or nothing ran.
+"""
+import glob
+import sys
+import xml.etree.ElementTree as ET
+
+passed = failed = 0
+skipped = []
+for path in sorted(glob.glob(sys.argv[1] + "/*.xml")):
+    for case in ET.parse(path).getroot().iter("testcase"):
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+            print(f"failed: {case.get('name')}")
+        elif skip is not None or case.get("status") in ("notrun", "disabled"):
+            reason = (skip.get("message") if skip is not None else None) or "no reason given"
+            skipped.append(f"skipped: {case.get('name')}: {reason}")
+        else:
+            passed += 1
+print("\n".join(skipped), end="\n" if skipped else "")
+print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
+sys.exit(failed != 0 or passed == 0)

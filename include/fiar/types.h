@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The small enumerations that compiler, runtime and kernels share. Stable: values are never reused.
+//
+// The names in quotes are the spellings of the fiar dialect's attributes; passes and runtime read the
+// same tables. docs/numerics.md has the formula behind every name.
+#ifndef FIAR_TYPES_H
+#define FIAR_TYPES_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// X(NAME, value, "MLIR type", bytes)
+#define FIAR_DTYPE_TABLE(X) \
+  X(F16, 1, "f16", 2)       \
+  X(BF16, 2, "bf16", 2)     \
+  X(F32, 3, "f32", 4)
+
+// fiar_all_reduce_norm's scales live beside the codes in one of these orders.
+// X(NAME, value, "text")
+#define FIAR_SCALE_LAYOUT_TABLE(X)             \
+  X(LINEAR, 0, "linear")                       \
+  X(SWIZZLED_128X4, 1, "swizzled_128x4")       \
+  X(SWIZZLED_8X4, 2, "swizzled_8x4")           \
+  X(COLUMN_MAJOR, 3, "column_major")
+
+#define FIAR_SCALE_TYPE_TABLE(X) \
+  X(F32, 0, "f32")               \
+  X(E4M3, 1, "e4m3")             \
+  X(UE8M0, 2, "ue8m0")
+
+// Whether the quantiser divides by the scale or multiplies with it.
+#define FIAR_SCALE_IS_TABLE(X) \
+  X(DIVISOR, 0, "divisor")     \
+  X(MULTIPLIER, 1, "multiplier")
+
+// Which sum the norm sees: the one rounded to the element type, or the unrounded f32 one.
+#define FIAR_NORM_INPUT_TABLE(X) \
+  X(ROUNDED, 0, "rounded")       \
+  X(F32, 1, "f32")
+
+// Where the normalised value is rounded to the element type: before or after the weight product.
+#define FIAR_NORM_ROUNDING_TABLE(X)      \
+  X(BEFORE_WEIGHT, 0, "before_weight")   \
+  X(AFTER_WEIGHT, 1, "after_weight")
+
+// full: [tokens, hidden] on every rank. token_shard: rank r holds rows r, r + world, r + 2 world, ...
+#define FIAR_RESIDUAL_LAYOUT_TABLE(X) \
+  X(FULL, 0, "full")                  \
+  X(TOKEN_SHARD, 1, "token_shard")
+
+#define FIAR_ENUM_ROW(prefix, name, value) FIAR_##prefix##_##name = (value),
+
+typedef enum fiar_dtype {
+  FIAR_DTYPE_NONE = 0,
+#define X(name, value, text, bytes) FIAR_ENUM_ROW(DTYPE, name, value)
+  FIAR_DTYPE_TABLE(X)
+#undef X
+} fiar_dtype_t;
+
+typedef enum fiar_quant {
+#define X(name, value, text, code_bits, block) FIAR_ENUM_ROW(QUANT, name, value)
+#include "fiar/quant_formats.def"
+#undef X
+} fiar_quant_t;
+
+#define X(name, value, text) FIAR_ENUM_ROW(SCALE_LAYOUT, name, value)
+typedef enum fiar_scale_layout { FIAR_SCALE_LAYOUT_TABLE(X) } fiar_scale_layout_t;
+#undef X
+#define X(name, value, text) FIAR_ENUM_ROW(SCALE_TYPE, name, value)
+typedef enum fiar_scale_type { FIAR_SCALE_TYPE_TABLE(X) } fiar_scale_type_t;
+#undef X
+#define X(name, value, text) FIAR_ENUM_ROW(SCALE_IS, name, value)
+typedef enum fiar_scale_is { FIAR_SCALE_IS_TABLE(X) } fiar_scale_is_t;
+#undef X
+#define X(name, value, text) FIAR_ENUM_ROW(NORM_INPUT, name, value)
+typedef enum fiar_norm_input { FIAR_NORM_INPUT_TABLE(X) } fiar_norm_input_t;
+#undef X
+#define X(name, value, text) FIAR_ENUM_ROW(NORM_ROUNDING, name, value)
+typedef enum fiar_norm_rounding { FIAR_NORM_ROUNDING_TABLE(X) } fiar_norm_rounding_t;
+#undef X
+#define X(name, value, text) FIAR_ENUM_ROW(RESIDUAL_LAYOUT, name, value)
+typedef enum fiar_residual_layout { FIAR_RESIDUAL_LAYOUT_TABLE(X) } fiar_residual_layout_t;
+#undef X
+
+#ifdef __cplusplus
+}
+#endif
+#endif  // FIAR_TYPES_H

@@ -1,0 +1,85 @@
+// The fiar dialect. docs/dialect.md explains every operand, result and attribute; mlir-opt reads this
+// file with --irdl-file, fiar-opt and the plugin carry it inside. IRDL requires every attribute named
+// here and lets others through; each operand has a constraint variable of its own, since one variable
+// shared would unify the types.
+irdl.dialect @fiar {
+  // %sum = all_reduce_sum(%x): a plain all-reduce through fiar's workspace.
+  irdl.operation @all_reduce {
+    %x = irdl.any
+    irdl.operands(x: %x)
+    irdl.results(sum: %x)
+    %integer = irdl.base "#builtin.integer"
+    %groups = irdl.any
+    irdl.attributes {"world" = %integer, "groups" = %groups}
+  }
+
+  // [sum, residual, norm, quant, scales] = quantise(rms_norm(all_reduce_sum(%x) [+ %residual])).
+  irdl.operation @all_reduce_norm {
+    %x = irdl.any
+    %residual = irdl.any
+    %weight = irdl.any
+    %scale = irdl.any
+    irdl.operands(x: %x, residual_in: optional %residual, weight: optional %weight, scale: optional %scale)
+    %sum_out = irdl.any
+    %residual_out = irdl.any
+    %norm_out = irdl.any
+    %quant_out = irdl.any
+    %scales_out = irdl.any
+    irdl.results(sum: optional %sum_out, residual: optional %residual_out, norm: optional %norm_out,
+                 quant: optional %quant_out, scales: optional %scales_out)
+
+    %eps = irdl.base "#builtin.float"
+    %weight_bias = irdl.base "#builtin.float"
+    %scale_min = irdl.base "#builtin.float"
+    %group_size = irdl.base "#builtin.integer"
+    %world = irdl.base "#builtin.integer"
+    %groups = irdl.any
+    %none = irdl.is "none"
+    %fp8_static = irdl.is "fp8_static"
+    %fp8_token = irdl.is "fp8_token"
+    %fp8_group = irdl.is "fp8_group"
+    %nvfp4 = irdl.is "nvfp4"
+    %mxfp8 = irdl.is "mxfp8"
+    %mxfp4 = irdl.is "mxfp4"
+    %quant = irdl.any_of(%none, %fp8_static, %fp8_token, %fp8_group, %nvfp4, %mxfp8, %mxfp4)
+    %linear = irdl.is "linear"
+    %swizzled_128x4 = irdl.is "swizzled_128x4"
+    %swizzled_8x4 = irdl.is "swizzled_8x4"
+    %column_major = irdl.is "column_major"
+    %scale_layout = irdl.any_of(%linear, %swizzled_128x4, %swizzled_8x4, %column_major)
+    %divisor = irdl.is "divisor"
+    %multiplier = irdl.is "multiplier"
+    %scale_is = irdl.any_of(%divisor, %multiplier)
+    %rounded = irdl.is "rounded"
+    %unrounded = irdl.is "f32"
+    %norm_input = irdl.any_of(%rounded, %unrounded)
+    %f32 = irdl.is "f32"
+    %e4m3 = irdl.is "e4m3"
+    %ue8m0 = irdl.is "ue8m0"
+    %scale_type = irdl.any_of(%f32, %e4m3, %ue8m0)
+    %before_weight = irdl.is "before_weight"
+    %after_weight = irdl.is "after_weight"
+    %norm_rounding = irdl.any_of(%before_weight, %after_weight)
+    %full = irdl.is "full"
+    %token_shard = irdl.is "token_shard"
+    %residual_layout = irdl.any_of(%full, %token_shard)
+    irdl.attributes {
+      "eps" = %eps, "weight_bias" = %weight_bias, "scale_min" = %scale_min,
+      "quant" = %quant, "scale_layout" = %scale_layout, "group_size" = %group_size,
+      "scale_is" = %scale_is, "norm_input" = %norm_input, "scale_type" = %scale_type,
+      "norm_rounding" = %norm_rounding, "residual_layout" = %residual_layout,
+      "world" = %world, "groups" = %groups
+    }
+  }
+
+  // %full = the [tokens, H] value whose rows r, r + world, ... rank r holds as %rows [ceil(tokens/N), H].
+  irdl.operation @all_gather_rows {
+    %rows = irdl.any
+    irdl.operands(rows: %rows)
+    %full = irdl.any
+    irdl.results(full: %full)
+    %integer = irdl.base "#builtin.integer"
+    %groups = irdl.any
+    irdl.attributes {"world" = %integer, "groups" = %groups}
+  }
+}

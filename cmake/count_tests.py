@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""count_tests.py DIR: adds up the JUnit files of a test run.
+"""count_tests.py DIR: adds up the JUnit files DIR/PRESET/*.xml of a test run.
 
 Prints each skipped test with its reason, then 'N passed, N failed, N skipped'. Exit status 1 where
 anything failed or nothing ran.
@@ -10,15 +10,16 @@ import xml.etree.ElementTree as ET
 
 passed = failed = 0
 skipped = []
-for path in sorted(glob.glob(sys.argv[1] + "/*.xml")):
+for path in sorted(glob.glob(sys.argv[1] + "/*/*.xml")):
+    preset = path.split("/")[-2]
     for case in ET.parse(path).getroot().iter("testcase"):
         skip = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
-            print(f"failed: {case.get('name')}")
+            print(f"failed: {preset}: {case.get('name')}")
         elif skip is not None or case.get("status") in ("notrun", "disabled"):
             reason = (skip.get("message") if skip is not None else None) or "no reason given"
-            skipped.append(f"skipped: {case.get('name')}: {reason}")
+            skipped.append(f"skipped: {preset}: {case.get('name')}: {reason}")
         else:
             passed += 1
 print("\n".join(skipped), end="\n" if skipped else "")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Status codes and the text that goes with them. Stable.
 //
-// Every function that can fail returns a status. A failing call also leaves one sentence, which names
-// the argument and the value, for the calling thread: fiar_last_error(). The library never aborts and
-// prints nothing unless the environment asks for it (docs/env.md).
+// Every function that can fail returns a status. A failing call also leaves one sentence, which
+// names the argument and the value, for the calling thread: fiar_last_error(). The library never
+// aborts and prints nothing unless the environment asks for it (docs/env.md).
 #ifndef FIAR_STATUS_H
 #define FIAR_STATUS_H
 

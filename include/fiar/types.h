@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The small enumerations that compiler, runtime and kernels share. Stable: values are never reused.
 //
-// The names in quotes are the spellings of the fiar dialect's attributes; passes and runtime read the
-// same tables. docs/numerics.md has the formula behind every name.
+// The names in quotes are the spellings of the fiar dialect's attributes; passes and runtime read
+// the same tables. docs/numerics.md has the formula behind every name.
 #ifndef FIAR_TYPES_H
 #define FIAR_TYPES_H
 
@@ -20,10 +20,10 @@ extern "C" {
 
 // fiar_all_reduce_norm's scales live beside the codes in one of these orders.
 // X(NAME, value, "text")
-#define FIAR_SCALE_LAYOUT_TABLE(X)             \
-  X(LINEAR, 0, "linear")                       \
-  X(SWIZZLED_128X4, 1, "swizzled_128x4")       \
-  X(SWIZZLED_8X4, 2, "swizzled_8x4")           \
+#define FIAR_SCALE_LAYOUT_TABLE(X)       \
+  X(LINEAR, 0, "linear")                 \
+  X(SWIZZLED_128X4, 1, "swizzled_128x4") \
+  X(SWIZZLED_8X4, 2, "swizzled_8x4")     \
   X(COLUMN_MAJOR, 3, "column_major")
 
 #define FIAR_SCALE_TYPE_TABLE(X) \
@@ -42,11 +42,12 @@ extern "C" {
   X(F32, 1, "f32")
 
 // Where the normalised value is rounded to the element type: before or after the weight product.
-#define FIAR_NORM_ROUNDING_TABLE(X)      \
-  X(BEFORE_WEIGHT, 0, "before_weight")   \
+#define FIAR_NORM_ROUNDING_TABLE(X)    \
+  X(BEFORE_WEIGHT, 0, "before_weight") \
   X(AFTER_WEIGHT, 1, "after_weight")
 
-// full: [tokens, hidden] on every rank. token_shard: rank r holds rows r, r + world, r + 2 world, ...
+// full: [tokens, hidden] on every rank. token_shard: rank r holds rows r, r + world, r + 2 world,
+// ...
 #define FIAR_RESIDUAL_LAYOUT_TABLE(X) \
   X(FULL, 0, "full")                  \
   X(TOKEN_SHARD, 1, "token_shard")

@@ -14,5 +14,4 @@ void fiar::registerDialects(mlir::DialectRegistry& registry) {
   });
 }
 
-void fiar::registerPasses() {
-}
+void fiar::registerPasses() {}

@@ -5,7 +5,8 @@
 
 #include "fiar/status.h"
 
-// Records the sentence for this thread and gives the code back: return FIAR_FAIL(INVALID_ARGUMENT, ...).
+// Records the sentence for this thread and gives the code back: return FIAR_FAIL(INVALID_ARGUMENT,
+// ...).
 fiar_status_t fiar_fail(fiar_status_t status, const char* format, ...)
     __attribute__((format(printf, 2, 3)));
 #define FIAR_FAIL(code, ...) fiar_fail(FIAR_##code, __VA_ARGS__)
@@ -15,12 +16,12 @@ fiar_status_t fiar_annotate(fiar_status_t status, const char* format, ...)
     __attribute__((format(printf, 2, 3)));
 
 // Leaves the function at once. Only before the first acquisition; after it, use FIAR_TRY_DONE.
-#define FIAR_TRY(expression)                        \
-  do {                                              \
-    fiar_status_t fiar_try_status = (expression);   \
-    if (fiar_try_status != FIAR_OK) {               \
-      return fiar_try_status;                       \
-    }                                               \
+#define FIAR_TRY(expression)                      \
+  do {                                            \
+    fiar_status_t fiar_try_status = (expression); \
+    if (fiar_try_status != FIAR_OK) {             \
+      return fiar_try_status;                     \
+    }                                             \
   } while (0)
 
 // Sets the local `status` and jumps to the one `done:` that frees in reverse order.

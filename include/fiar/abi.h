@@ -57,9 +57,8 @@ typedef struct fiar_all_reduce_norm_params {
   uint8_t reserved[7];  // 0
 } fiar_all_reduce_norm_params;
 
-#define FIAR_ABI_OFFSET(field, at)                                                                \
-  FIAR_STATIC_ASSERT(offsetof(fiar_all_reduce_norm_params, field) == (at), "ABI: " #field " move" \
-                                                                                          "d")
+#define FIAR_ABI_OFFSET(field, at) \
+  FIAR_STATIC_ASSERT(offsetof(fiar_all_reduce_norm_params, field) == (at), "ABI: " #field " moved")
 FIAR_ABI_OFFSET(struct_size, 0);
 FIAR_ABI_OFFSET(group, 4);
 FIAR_ABI_OFFSET(input, 8);

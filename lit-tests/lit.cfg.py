@@ -1,0 +1,62 @@
+"""The lit suite. A folder a stage: read, frontends, fuse, lower, run.
+
+Features    cuda       the CUDA parts are built and a GPU answers
+            plugin     stock mlir-opt may load FiarPlugin.so (not under a sanitizer)
+            shared-ir  real modules of other projects lie in $FIAR_SHARED/ir, or in ../shared/ir beside
+                       the checkout; %shared_ir is that folder
+Substitutions  %plugin, %fiar_version, %cc, %build, %python, and the tools by their plain names
+"""
+import os
+import subprocess
+import sys
+
+import lit.formats
+
+config.name = "fiar"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.fiar_build, "lit-tests")
+config.environment["PATH"] = os.pathsep.join([config.fiar_tools, os.environ.get("PATH", "")])
+for name, value in os.environ.items():
+    if name.startswith(("FIAR_", "ASAN_", "UBSAN_", "LSAN_", "CUDA_")):
+        config.environment[name] = value
+
+# Debian's names carry the version; another install has plain ones in the folder that CMake found.
+for tool in ("FileCheck", "mlir-opt", "not", "count", "split-file", "llc", "clang"):
+    path = os.path.join(config.llvm_tools, tool)
+    config.substitutions.append((rf"(?<![-\w./%]){tool}(?![-\w./])", path if os.path.exists(path) else tool + "-22"))
+config.substitutions += [
+    ("%plugin", config.fiar_plugin),
+    ("%fiar_version", config.fiar_version),
+    ("%cc", config.host_cc),
+    ("%build", config.fiar_build),
+    ("%python", sys.executable),
+]
+
+if not config.fiar_sanitize:
+    config.available_features.add("plugin")
+
+shared = os.environ.get("FIAR_SHARED") or os.path.join(config.fiar_source, "..", "shared")
+shared_ir = os.path.realpath(os.path.join(shared, "ir"))
+if os.path.isdir(shared_ir):
+    config.available_features.add("shared-ir")
+    config.substitutions.append(("%shared_ir", shared_ir))
+else:
+    lit_config.note(f"shared-ir tests are skipped: no {shared_ir}; FIAR_SHARED names its parent folder")
+
+
+def gpu_answers():
+    try:
+        return subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=60).stdout.startswith(b"GPU")
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+if not config.fiar_cuda:
+    lit_config.note("cuda tests are skipped: built without CUDA")
+elif not gpu_answers():
+    lit_config.note("cuda tests are skipped: nvidia-smi lists no GPU")
+else:
+    config.available_features.add("cuda")

@@ -8,6 +8,6 @@ status=0
 ctest --test-dir "$build" --output-on-failure --output-junit "$results/ctest.xml" || status=1
 if [ -f "$build/lit-tests/lit.site.cfg.py" ]; then
   lit=$(sed -n 's/^FIAR_LIT:FILEPATH=//p' "$build/CMakeCache.txt")
-  "$lit" -s --timeout 300 --allow-empty-runs --xunit-xml-output "$results/lit.xml" "$build/lit-tests" || status=1
+  "$lit" -s --allow-empty-runs --xunit-xml-output "$results/lit.xml" "$build/lit-tests" || status=1
 fi
 exit $status

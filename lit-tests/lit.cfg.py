@@ -35,6 +35,10 @@ config.substitutions += [
     ("%python", sys.executable),
 ]
 
+# Without psutil lit cannot bound a test's time.
+if lit_config.maxIndividualTestTimeIsSupported[0]:
+    lit_config.maxIndividualTestTime = 300
+
 if not config.fiar_sanitize:
     config.available_features.add("plugin")
 

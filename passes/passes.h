@@ -3,6 +3,27 @@
 #ifndef FIAR_PASSES_H
 #define FIAR_PASSES_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "fiar/compiler.h"
+
+// The rank groups of a collective, expanded: count groups of size ranks each, ids[group * size +
+// i]. `ids` is owned: free it with fiarGroupsFree.
+typedef struct FiarGroups {
+  int64_t count, size;
+  int64_t* ids;
+} FiarGroups;
+
+// Expands the `groups` attribute of a fiar op (the source's replica groups, kept verbatim): a dense
+// tensor of ids, or StableHLO's replica_group_mesh_axes over an sdy.mesh of `module` or an inline
+// mesh. On failure *out_groups is zero and `text` (a sentence, cut at text_size) says why: unequal
+// groups, sub-axes, an unknown mesh.
+bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* out_groups,
+                      char* text, size_t text_size);
+
+// Frees the ids and zeroes the struct.
+void fiarGroupsFree(FiarGroups* groups);
 
 #endif  // FIAR_PASSES_H

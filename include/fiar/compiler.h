@@ -6,6 +6,8 @@
 #ifndef FIAR_COMPILER_H
 #define FIAR_COMPILER_H
 
+#include <stdint.h>
+
 #include "fiar/status.h"
 #include "mlir-c/IR.h"
 #include "mlir-c/Pass.h"
@@ -21,6 +23,46 @@ FIAR_API MlirLogicalResult fiarLoadDialect(MlirContext context);
 
 // The IRDL text of the dialect, for hosts that load it themselves. Static storage.
 FIAR_API MlirStringRef fiarDialectText(void);
+
+// What a pass tells its host about an op.
+typedef enum FiarMessageKind {
+  FIAR_MESSAGE_REMARK,  // a sequence was rewritten
+  FIAR_MESSAGE_MISSED,  // an all-reduce was left as it is; the text says why
+  FIAR_MESSAGE_ERROR,   // the module contradicts itself or an option; the pass fails
+} FiarMessageKind;
+
+// Called from the pass, on its thread. The text is valid during the call.
+typedef void (*FiarMessageCallback)(FiarMessageKind kind, MlirLocation location, MlirStringRef text,
+                                    void* user_data);
+
+typedef enum FiarReportMode { FIAR_REPORT_NONE, FIAR_REPORT_TEXT, FIAR_REPORT_JSON } FiarReportMode;
+
+// Options of fiarFuse. Zero-initialise, set struct_size, then what is wanted.
+typedef struct FiarFuseOptions {
+  uint32_t struct_size;         // sizeof(FiarFuseOptions), as the caller was built
+  FiarReportMode report;        // a table or JSON, one row an all-reduce
+  FiarMessageCallback message;  // or NULL; errors then go to the context's diagnostics
+  void* message_data;
+  MlirStringCallback report_to;  // receives the report in pieces; NULL: standard error
+  void* report_data;
+  int64_t world;  // the ranks that every fused group must have; 0: as the module says
+} FiarFuseOptions;
+
+// What fiarFuse did to a module.
+typedef struct FiarFuseCounts {
+  int64_t seen;     // all-reduces in the module
+  int64_t fused;    // of these, rewritten to fiar.all_reduce_norm
+  int64_t refused;  // of these, left; each has a reason in the report
+} FiarFuseCounts;
+
+// The pass fiar-fuse (docs/passes/fiar-fuse.md): rewrites every
+//   all-reduce -> [residual add] -> RMSNorm -> [quantisation]
+// below `module` (a builtin.module; other ops are an error) into one fiar.all_reduce_norm. The
+// module's context must have the fiar dialect loaded. `options` and `out_counts` may be NULL.
+// Failure: the module contradicts itself or an option (one FIAR_MESSAGE_ERROR says what and where);
+// the module is then unchanged. A module without a match is no failure.
+FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
+                                    FiarFuseCounts* out_counts);
 
 #ifdef __cplusplus
 }

@@ -94,6 +94,11 @@ FIAR_STATIC_ASSERT(sizeof(fiar_all_reduce_norm_params) == 144, "ABI: the struct'
 // one with ABI_MISMATCH; the text has both numbers.
 FIAR_API fiar_status_t fiar_rt_check_abi(uint32_t model_abi_version);
 
+// Called once at a model's start for each communicator it uses: MISMATCH where the group has not
+// `world` ranks, the number that the model was compiled for. comm == NULL: the communicator of
+// `group`.
+FIAR_API fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int64_t world);
+
 // Makes comm the one that calls with comm == NULL and this group use; NULL takes it back. The
 // caller keeps ownership. Where none is set, group 0 is made from the environment on first use.
 FIAR_API fiar_status_t fiar_rt_set_comm(int32_t group, fiar_comm_t* comm);
@@ -108,6 +113,12 @@ FIAR_API fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm,
 FIAR_API fiar_status_t fiar_rt_all_reduce(fiar_comm_t* comm, int32_t group, const void* in,
                                           void* out, int64_t tokens, int64_t hidden, uint8_t dtype,
                                           void* stream);
+
+// out[tokens, hidden] = the rows that the ranks hold: rank r's `rows` [ceil(tokens/world), hidden]
+// are the rows r, r + world, r + 2 world, ... of out. The two do not overlap.
+FIAR_API fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group, const void* rows,
+                                               void* out, int64_t tokens, int64_t hidden,
+                                               uint8_t dtype, void* stream);
 
 #ifdef __cplusplus
 }

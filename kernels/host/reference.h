@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The reference: docs/numerics.md in plain C, one rank's outputs from all ranks' inputs. Slow,
+// exact, and without state; the host backend runs on it and every other backend's tests compare
+// with it. Internal.
+#ifndef FIAR_KERNELS_HOST_REFERENCE_H
+#define FIAR_KERNELS_HOST_REFERENCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fiar/abi.h"
+
+// ---- Conversions. Round to nearest even; a NaN becomes the canonical one of the target
+// ---------------
+float fiar_f16_to_f32(uint16_t bits);
+float fiar_bf16_to_f32(uint16_t bits);
+float fiar_e4m3_to_f32(uint8_t bits);
+float fiar_e2m1_to_f32(uint8_t bits);   // the low nibble
+float fiar_ue8m0_to_f32(uint8_t bits);  // 2^(bits - 127); 255: NaN
+uint16_t fiar_f32_to_f16(float value);
+uint16_t fiar_f32_to_bf16(float value);
+uint8_t fiar_f32_to_e4m3(float value);  // saturates at +-448; NaN: 0x7F
+uint8_t fiar_f32_to_e2m1(float value);  // saturates at +-6; NaN: +6
+
+// Element `index` of an array of dtype (FIAR_DTYPE_*).
+float fiar_load(const void* array, uint8_t dtype, int64_t index);
+void fiar_store(void* array, uint8_t dtype, int64_t index, float value);
+size_t fiar_dtype_bytes(uint8_t dtype);
+
+// ---- Sizes and places of scales
+// ---------------------------------------------------------------------
+int64_t fiar_quant_block(
+    const fiar_all_reduce_norm_params* params);  // elements a scale; 0: no scales out
+size_t fiar_reference_codes_bytes(const fiar_all_reduce_norm_params* params);
+size_t fiar_reference_scales_bytes(const fiar_all_reduce_norm_params* params);
+// Byte offset of scale (row, column) in scales_out.
+size_t fiar_scale_offset(const fiar_all_reduce_norm_params* params, int64_t row, int64_t column);
+
+// ---- The call
+// --------------------------------------------------------------------------------------- What rank
+// `rank` of `world` writes for `params`, whose own input and residual are ignored: inputs[r] is
+// rank r's [tokens, hidden] with params->input_stride; residuals[r] is rank r's residual, of which
+// only this rank's is read for the full layout, every owner's for token_shard; residuals NULL: no
+// residual. Strides of 0 mean hidden. Outputs may alias this rank's inputs as the ABI allows.
+// params must be valid (fiar_params_check). OUT_OF_MEMORY (without a text): no room for a row.
+fiar_status_t fiar_reference_all_reduce_norm(int32_t world, int32_t rank, const void* const* inputs,
+                                             const void* const* residuals,
+                                             const fiar_all_reduce_norm_params* params);
+
+// Codes and scales of a given norm [tokens, hidden] of params->dtype, into params->quant_out and
+// scales_out (each may be NULL), padding written as zero. OUT_OF_MEMORY as above.
+fiar_status_t fiar_reference_quantise(const void* norm, const fiar_all_reduce_norm_params* params);
+
+// ---- Between the files of this folder
+// ---------------------------------------------------------------- Row `row` of the codes and
+// scales, from the rounded norm y[hidden].
+typedef void fiar_quantise_row_fn(const float* y, int64_t row,
+                                  const fiar_all_reduce_norm_params* params);
+fiar_quantise_row_fn fiar_quantise_row_fp8_static, fiar_quantise_row_fp8_token,
+    fiar_quantise_row_fp8_group, fiar_quantise_row_nvfp4, fiar_quantise_row_mxfp8,
+    fiar_quantise_row_mxfp4;
+
+float fiar_amax(const float* y, int64_t count);  // a NaN there makes it NaN
+float fiar_max_nan(float a, float b);            // propagates NaN
+void fiar_store_code4(const fiar_all_reduce_norm_params* params, int64_t index, uint8_t code);
+void fiar_store_scale(const fiar_all_reduce_norm_params* params, int64_t row, int64_t column,
+                      float f32_scale, uint8_t byte_scale);
+
+#endif  // FIAR_KERNELS_HOST_REFERENCE_H

@@ -13,7 +13,6 @@
 #include "fiar/runtime.h"
 
 // ---- What is asked, and what there is
-// --------------------------------------------------------------
 
 typedef enum fiar_op {
   FIAR_OP_ALL_REDUCE,
@@ -45,7 +44,6 @@ typedef struct fiar_caps {
 } fiar_caps_t;
 
 // ---- Backends
-// --------------------------------------------------------------------------------------
 
 typedef struct fiar_backend {
   const char* name;
@@ -92,8 +90,8 @@ fiar_status_t fiar_select(const fiar_backend_t* const* table, size_t count,
                           const char* forced, uint32_t failed, size_t* out_index);
 
 // ---- What a communicator offers to backends
-// ----------------------------------------------------------- Small messages between the ranks on
-// host memory. Every wait is bounded by fiar_comm_timeout_ms and ends early when a rank is seen to
+//
+// Small messages between the ranks on host memory. Every wait is bounded by fiar_comm_timeout_ms and ends early when a rank is seen to
 // have ended. Also rank, world, device of fiar/runtime.h.
 
 // all[world * bytes], in rank order. mine may lie in all at its place.
@@ -124,7 +122,6 @@ void* fiar_comm_nccl(const fiar_comm_t* comm);
 void fiar_comm_set_nccl(fiar_comm_t* comm, void* nccl_comm);
 
 // ---- What runtime/cuda gives to the communicator
-// ------------------------------------------------------
 #if FIAR_HAVE_CUDA
 // The device for FIAR_DEVICE_AUTO: local_rank's where there are enough, else the thread's current
 // one; FIAR_DEVICE_NONE without a driver or devices. local_rank -1: not known.
@@ -134,7 +131,6 @@ fiar_status_t fiar_cuda_probe(fiar_comm_t* comm, fiar_caps_t* caps);
 #endif
 
 // ---- Workspaces, as entry.c uses them
-// ----------------------------------------------------------------
 
 // The opened state of the backend that serves the problem, made or grown if need be. Collective
 // when it opens one. Refuses to open while the stream is captured.
@@ -143,7 +139,6 @@ fiar_status_t fiar_workspace_for_call(fiar_comm_t* comm, const fiar_problem_t* p
                                       void** out_state);
 
 // ---- Validation
-// ---------------------------------------------------------------------------------------
 
 // Checks the caller's params against the ABI and the numerics, and fills in the complete copy that
 // backends get. alignment: bytes that every array must be aligned to (0: its element).

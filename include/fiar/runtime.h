@@ -25,7 +25,6 @@ extern "C" {
 #define FIAR_MAX_WORLD 64  // ranks a communicator; `host` serves up to 16
 
 // ---- Communicators
-// -------------------------------------------------------------------------------
 
 #define FIAR_DEVICE_AUTO \
   (-1)  // the launcher's local rank, or the thread's current device; host if none
@@ -89,7 +88,6 @@ FIAR_API const char* fiar_comm_backend(const fiar_comm_t* comm);
 FIAR_API fiar_status_t fiar_comm_async_error(fiar_comm_t* comm);
 
 // ---- Sizes
-// ---------------------------------------------------------------------------------------
 
 // Bytes of params->quant_out and params->scales_out, padding included; 0 where the format has none.
 // Only hidden, tokens, quant, group_size, scale_type and scale_layout are read.
@@ -99,9 +97,9 @@ FIAR_API fiar_status_t fiar_scales_bytes(const fiar_all_reduce_norm_params* para
                                          size_t* out_bytes);
 
 // ---- Workspaces
-// ---------------------------------------------------------------------------------- What a backend
-// holds for a communicator: peer memory, flags, staging. Calls make theirs on first use; these
-// functions make it beforehand (before a CUDA graph is captured, say) and keep it alive.
+//
+// What a backend holds for a communicator: peer memory, flags, staging. Calls make theirs on first
+// use; these functions make it beforehand (before a CUDA graph is captured, say) and keep it alive.
 
 typedef struct fiar_workspace fiar_workspace_t;
 
@@ -130,7 +128,6 @@ FIAR_API const char* fiar_workspace_backend(const fiar_workspace_t* workspace);
 FIAR_API size_t fiar_workspace_bytes(const fiar_workspace_t* workspace);  // on this rank
 
 // ---- The plain all-reduce, with a gate
-// ------------------------------------------------------------
 
 typedef struct fiar_allreduce fiar_allreduce_t;
 
@@ -167,7 +164,6 @@ FIAR_API fiar_status_t fiar_allreduce_run(fiar_allreduce_t* allreduce, const voi
 FIAR_API void fiar_allreduce_destroy(fiar_allreduce_t* allreduce);
 
 // ---- Log
-// -----------------------------------------------------------------------------------------
 
 typedef enum fiar_log_level {
   FIAR_LOG_OFF = 0,

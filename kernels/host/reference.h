@@ -28,7 +28,6 @@ void fiar_store(void* array, uint8_t dtype, int64_t index, float value);
 size_t fiar_dtype_bytes(uint8_t dtype);
 
 // ---- Sizes and places of scales
-// ---------------------------------------------------------------------
 int64_t fiar_quant_block(
     const fiar_all_reduce_norm_params* params);  // elements a scale; 0: no scales out
 size_t fiar_reference_codes_bytes(const fiar_all_reduce_norm_params* params);
@@ -37,8 +36,8 @@ size_t fiar_reference_scales_bytes(const fiar_all_reduce_norm_params* params);
 size_t fiar_scale_offset(const fiar_all_reduce_norm_params* params, int64_t row, int64_t column);
 
 // ---- The call
-// --------------------------------------------------------------------------------------- What rank
-// `rank` of `world` writes for `params`, whose own input and residual are ignored: inputs[r] is
+//
+// What rank `rank` of `world` writes for `params`, whose own input and residual are ignored: inputs[r] is
 // rank r's [tokens, hidden] with params->input_stride; residuals[r] is rank r's residual, of which
 // only this rank's is read for the full layout, every owner's for token_shard; residuals NULL: no
 // residual. Strides of 0 mean hidden. Outputs may alias this rank's inputs as the ABI allows.
@@ -52,7 +51,8 @@ fiar_status_t fiar_reference_all_reduce_norm(int32_t world, int32_t rank, const 
 fiar_status_t fiar_reference_quantise(const void* norm, const fiar_all_reduce_norm_params* params);
 
 // ---- Between the files of this folder
-// ---------------------------------------------------------------- Row `row` of the codes and
+//
+// Row `row` of the codes and
 // scales, from the rounded norm y[hidden].
 typedef void fiar_quantise_row_fn(const float* y, int64_t row,
                                   const fiar_all_reduce_norm_params* params);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What the device code offers to the C runtime: one argument struct, one table of entries, and the
+// arithmetic that sizes workspaces and launches. Unstable, internal to libfiar.
+//
+// Needs no CUDA: everything here is plain C, so that host code and tests build without a GPU.
+// docs/kernels.md explains the protocol; docs/numerics.md the values.
+#ifndef FIAR_KERNELS_H
+#define FIAR_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fiar/abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FIAR_MAX_WORLD 16
+
+typedef enum fiar_algorithm {
+#define X(stem, name, id, min_sm, text) FIAR_ALGORITHM_##name = (id),
+#include "kernels.def"
+#undef X
+} fiar_algorithm_t;
+
+// Slot memory starts, and is always found between calls, filled with this byte. Data that looks
+// like it (two NaNs with every bit set) travels as the canonical NaN.
+#define FIAR_SLOT_FILL 0xFF
+
+// A rank's own control block: device memory, FIAR_CONTROL_BYTES long, zeroed at creation, 16-byte
+// aligned. Only kernels write it.
+#define FIAR_CONTROL_BYTES 128
+typedef struct fiar_control {
+  uint32_t ticket;  // grows by FIAR_TICKETS_A_CALL a call; its bit 20 says which slot is in use
+  uint32_t reserved;
+  uint64_t error;  // 0, or the first expired wait: FIAR_WAIT_ERROR
+} fiar_control_t;
+#define FIAR_TICKETS_A_CALL (1u << 20)
+
+// An expired wait: the rank that had not delivered and the row that was missing. Never 0.
+#define FIAR_WAIT_ERROR(rank, row) ((uint64_t)(row) << 32 | (uint64_t)((rank) + 1))
+#define FIAR_WAIT_ERROR_RANK(error) ((int)((error)&0xFF) - 1)
+#define FIAR_WAIT_ERROR_ROW(error) ((uint32_t)((error) >> 32))
+
+// One rank's view of the group's memory. The owner (a workspace) fills it once and copies it by
+// value into every launch.
+typedef struct fiar_peers {
+  void* slots[FIAR_MAX_WORLD];  // rank r's slot memory (2 * slot_bytes), as this rank addresses it
+  fiar_control_t* control;      // this rank's
+  uint64_t* host_error;         // pinned host memory mapped to the device, 0 at creation: a copy of
+                                // control->error that the host reads without a copy; or NULL
+  uint64_t slot_bytes;          // of one of the two slots, a multiple of 256
+  uint64_t timeout_ns;          // bound on every wait; 0 waits for ever
+  int32_t rank, world;          // 0 <= rank < world <= FIAR_MAX_WORLD
+} fiar_peers_t;
+
+// The one argument of every kernel, by value. Made by fiar_kernel_args_init.
+typedef struct fiar_kernel_args {
+  fiar_all_reduce_norm_params call;  // strides resolved: never 0
+  fiar_peers_t peers;                // LOCAL and ANY look at nothing here
+  int64_t vectors;                   // 16-byte vectors a row
+  int64_t scale_cols;                // scales a row, K of docs/numerics.md; 0: none
+  float inverse_hidden;
+  uint32_t flags;  // FIAR_LAUNCH_*
+} fiar_kernel_args_t;
+
+// Launch with programmatic dependent launch: the kernel may start before the previous one in the
+// stream has ended, and reads nothing but the weight before that one's results are visible.
+#define FIAR_LAUNCH_PDL 1u
+// Let the next kernel start (up to its own dependency wait) as soon as this one has pushed. Only
+// for consumers that wait before they read; by default dependents start when the outputs are
+// written.
+#define FIAR_LAUNCH_EARLY_RELEASE 2u
+
+// Copies params and peers and derives the rest. Does not look at the pointers. peers may be NULL
+// for LOCAL and ANY.
+void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,
+                           uint32_t flags, fiar_kernel_args_t* out_args);
+
+// Can this algorithm serve the call? OK, or UNSUPPORTED with a sentence that names what is in the
+// way: alignment, hidden not in whole 16-byte vectors or above 16384, group sizes, sum_out with
+// SHARDED. Pure. ANY serves every call that is valid at all (hidden up to 49152).
+fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
+                                   const fiar_all_reduce_norm_params* params, int32_t world);
+
+// Bytes of one slot that a call needs; 0 for LOCAL and ANY. A workspace of slot_bytes serves every
+// call for which this is no larger, in any order and mix. Pure, 64-bit.
+uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int64_t hidden,
+                                fiar_dtype_t dtype, int32_t world);
+
+// What a launch needs to know of the device; asked once, at communicator creation.
+typedef struct fiar_device_caps {
+  int32_t sm;        // compute capability, 10 * major + minor
+  int32_t sm_count;  // multiprocessors this launch may fill
+} fiar_device_caps_t;
+
+typedef struct fiar_kernel_shape {
+  int32_t vectors_a_thread;
+  int32_t threads;  // a block
+  int32_t cluster;  // blocks a row
+  int32_t grid;     // blocks; a multiple of cluster, all resident at once
+  int32_t shared;   // dynamic shared memory, bytes
+} fiar_kernel_shape_t;
+
+// The launch shape: a pure function of call, world and device, the same on every rank of equal
+// devices. (Ranks whose shapes differ still agree on the values: the protocol does not depend on
+// the grid.)
+void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
+                       const fiar_device_caps_t* caps, fiar_kernel_shape_t* out_shape);
+
+// One compiled kernel. world 0 serves any; an exact one is preferred.
+typedef struct fiar_kernel {
+  const char* name;
+  const void* entry;  // for cudaLaunchKernelExC; takes one fiar_kernel_args_t
+  int32_t algorithm, dtype, world, vectors_a_thread, max_threads;
+} fiar_kernel_t;
+
+// The best entry of the table, or NULL. Only in builds with CUDA.
+const fiar_kernel_t* fiar_kernel_find(fiar_algorithm_t algorithm, fiar_dtype_t dtype, int32_t world,
+                                      int32_t vectors_a_thread);
+
+#ifdef __cplusplus
+}
+#endif
+#endif  // FIAR_KERNELS_H

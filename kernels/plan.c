@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The arithmetic around the kernels that needs no GPU: what they can serve, how much slot memory a
+// call takes, and the shape of its launch.
+#include "base/base.h"
+#include "kernels.h"
+
+enum { VECTOR_BYTES = 16, MAX_HIDDEN = 16384, MAX_HIDDEN_ANY = 49152, SLOT_ALIGNMENT = 256 };
+
+static const struct {
+  int bits, block;
+} formats[] = {
+#define X(name, value, text, bits, block) [value] = {bits, block},
+#include "fiar/quant_formats.def"
+#undef X
+};
+
+static int64_t dtype_bytes(int dtype) {
+  return dtype == FIAR_DTYPE_F32 ? 4 : 2;
+}
+
+static int64_t quant_block(const fiar_all_reduce_norm_params* params) {
+  int block = formats[params->quant].block;
+  return block == -1 ? params->hidden : block == -2 ? params->group_size : block;
+}
+
+static int64_t up(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,
+                           uint32_t flags, fiar_kernel_args_t* out_args) {
+  *out_args = (fiar_kernel_args_t){.call = *params, .flags = flags};
+  fiar_all_reduce_norm_params* call = &out_args->call;
+  if (peers) {
+    out_args->peers = *peers;
+  }
+  call->input_stride = call->input_stride ? call->input_stride : call->hidden;
+  call->residual_stride = call->residual_stride ? call->residual_stride : call->hidden;
+  out_args->vectors = call->hidden * dtype_bytes(call->dtype) / VECTOR_BYTES;
+  int64_t block = quant_block(call);
+  out_args->scale_cols = block > 0 ? call->hidden / block : 0;
+  out_args->inverse_hidden = 1.0f / (float)call->hidden;
+}
+
+static bool aligned(const void* pointer) {
+  return (uintptr_t)pointer % VECTOR_BYTES == 0;
+}
+
+static fiar_status_t check_aligned(const char* name, const void* pointer) {
+  return aligned(pointer)
+             ? FIAR_OK
+             : FIAR_FAIL(UNSUPPORTED, "%s is %p, the vector kernels need a multiple of %d", name,
+                         pointer, VECTOR_BYTES);
+}
+
+static fiar_status_t check_stride(const char* name, int64_t stride, int64_t elements) {
+  return stride % elements == 0
+             ? FIAR_OK
+             : FIAR_FAIL(UNSUPPORTED,
+                         "%s is %lld elements, the vector kernels need a multiple of %lld", name,
+                         (long long)stride, (long long)elements);
+}
+
+// What the kernels that move 16-byte vectors need.
+static fiar_status_t check_vectors(const fiar_all_reduce_norm_params* params) {
+  const int64_t elements = VECTOR_BYTES / dtype_bytes(params->dtype);
+  if (params->hidden % elements != 0 || params->hidden > MAX_HIDDEN) {
+    return FIAR_FAIL(UNSUPPORTED,
+                     "hidden is %lld, the vector kernels need a multiple of %lld up to %d",
+                     (long long)params->hidden, (long long)elements, MAX_HIDDEN);
+  }
+  FIAR_TRY(check_stride("input_stride", params->input_stride, elements));
+  FIAR_TRY(check_stride("residual_stride", params->residual_stride, elements));
+  FIAR_TRY(check_aligned("input", params->input));
+  FIAR_TRY(check_aligned("residual", params->residual));
+  FIAR_TRY(check_aligned("weight", params->weight));
+  FIAR_TRY(check_aligned("sum_out", params->sum_out));
+  FIAR_TRY(check_aligned("residual_out", params->residual_out));
+  FIAR_TRY(check_aligned("norm_out", params->norm_out));
+  FIAR_TRY(check_aligned("quant_out", params->quant_out));
+  FIAR_TRY(check_aligned("scales_out", params->scales_out));
+  int64_t block = quant_block(params);
+  if (block > 0 && block % elements != 0) {
+    return FIAR_FAIL(UNSUPPORTED, "group_size is %lld, the vector kernels need a multiple of %lld",
+                     (long long)block, (long long)elements);
+  }
+  return FIAR_OK;
+}
+
+fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
+                                   const fiar_all_reduce_norm_params* params, int32_t world) {
+  const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  const bool pushes = algorithm != FIAR_ALGORITHM_LOCAL && algorithm != FIAR_ALGORITHM_ANY;
+  if (pushes && (world < 2 || world > FIAR_MAX_WORLD)) {
+    return FIAR_FAIL(UNSUPPORTED, "world is %d, the push kernels need 2 to %d", world,
+                     FIAR_MAX_WORLD);
+  }
+  if (params->tokens > INT32_MAX) {
+    return FIAR_FAIL(UNSUPPORTED, "tokens is %lld, the kernels need at most %d",
+                     (long long)params->tokens, INT32_MAX);
+  }
+  if (algorithm == FIAR_ALGORITHM_ANY) {
+    return params->hidden <= MAX_HIDDEN_ANY
+               ? FIAR_OK
+               : FIAR_FAIL(UNSUPPORTED, "hidden is %lld, the kernels need at most %d",
+                           (long long)params->hidden, MAX_HIDDEN_ANY);
+  }
+  if (algorithm == FIAR_ALGORITHM_SHARDED && (!sharded || params->sum_out)) {
+    return FIAR_FAIL(UNSUPPORTED,
+                     "the sharded kernel needs residual_layout token_shard and no sum_out");
+  }
+  if (sharded && (algorithm == FIAR_ALGORITHM_ONESHOT || algorithm == FIAR_ALGORITHM_TWOSHOT)) {
+    return FIAR_FAIL(UNSUPPORTED, "residual_layout token_shard needs the sharded kernel");
+  }
+  return check_vectors(params);
+}
+
+uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int64_t hidden,
+                                fiar_dtype_t dtype, int32_t world) {
+  const int64_t row = up(hidden * dtype_bytes((int)dtype), VECTOR_BYTES);
+  const int64_t owned = (tokens + world - 1) / world;
+  int64_t rows = 0;
+  switch (algorithm) {
+    case FIAR_ALGORITHM_ONESHOT:
+      rows = world * tokens;
+      break;
+    case FIAR_ALGORITHM_TWOSHOT:
+    case FIAR_ALGORITHM_SHARDED:  // world sources of the owned rows, then what comes back
+      rows = world * owned + tokens;
+      break;
+    case FIAR_ALGORITHM_GATHER:
+      rows = tokens;
+      break;
+    case FIAR_ALGORITHM_LOCAL:
+    case FIAR_ALGORITHM_ANY:
+      break;
+  }
+  return (uint64_t)up(rows * row, SLOT_ALIGNMENT);
+}
+
+// Registers are capped so that this many threads of any kernel fit on a multiprocessor.
+enum { RESIDENT_THREADS = 1024, MAX_CLUSTER = 4, SMALLEST_BLOCK = 128, ANY_THREADS = 256 };
+
+// A quantisation group must not straddle blocks, and shuffles serve groups of up to a warp.
+static bool groups_fit_warps(const fiar_kernel_args_t* args) {
+  if (args->scale_cols <= 1) {
+    return true;
+  }
+  int64_t lanes = args->vectors / args->scale_cols;
+  return lanes <= 32 && (lanes & (lanes - 1)) == 0;
+}
+
+// Few rows: several blocks a row, each on a multiprocessor of its own, while there are enough of
+// those.
+static int32_t choose_cluster(const fiar_kernel_args_t* args, const fiar_device_caps_t* caps) {
+  if (caps->sm < 90 || !groups_fit_warps(args)) {
+    return 1;
+  }
+  int32_t cluster = MAX_CLUSTER;
+  while (cluster > 1 && (args->call.tokens * cluster > caps->sm_count ||
+                         args->vectors < (int64_t)cluster * SMALLEST_BLOCK)) {
+    cluster /= 2;
+  }
+  return cluster;
+}
+
+static int32_t choose_vectors(int64_t vectors_a_block) {
+  return vectors_a_block <= 512 ? 1 : vectors_a_block <= 1024 ? 2 : 4;
+}
+
+void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
+                       const fiar_device_caps_t* caps, fiar_kernel_shape_t* out_shape) {
+  const int64_t tokens = args->call.tokens;
+  if (algorithm == FIAR_ALGORITHM_ANY) {
+    int64_t grid = tokens < 4 * caps->sm_count ? tokens : 4 * caps->sm_count;
+    *out_shape = (fiar_kernel_shape_t){.vectors_a_thread = 1,
+                                       .threads = ANY_THREADS,
+                                       .cluster = 1,
+                                       .grid = (int32_t)grid,
+                                       .shared = (int32_t)(args->call.hidden * 4)};
+    return;
+  }
+  const int32_t cluster = choose_cluster(args, caps);
+  const int64_t share = (args->vectors + cluster - 1) / cluster;
+  const int32_t vectors = choose_vectors(share);
+  const int32_t threads = (int32_t)up((share + vectors - 1) / vectors, 32);
+  int64_t resident = (int64_t)caps->sm_count * (RESIDENT_THREADS / threads);
+  if (cluster > 1) {
+    resident = caps->sm_count;
+  }
+  int64_t rows = resident / cluster < 1 ? 1 : resident / cluster;
+  if (tokens <= rows) {
+    rows = tokens;
+  } else if (algorithm != FIAR_ALGORITHM_ONESHOT && args->peers.world > 0 && rows > 1 &&
+             rows % args->peers.world == 0) {
+    rows -= 1;  // else a block would own all of its rows, or none
+  }
+  *out_shape = (fiar_kernel_shape_t){.vectors_a_thread = vectors,
+                                     .threads = threads,
+                                     .cluster = cluster,
+                                     .grid = (int32_t)(rows * cluster)};
+}

@@ -91,9 +91,9 @@ fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
                                    const fiar_all_reduce_norm_params* params, int32_t world) {
   const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
   const bool pushes = algorithm != FIAR_ALGORITHM_LOCAL && algorithm != FIAR_ALGORITHM_ANY;
-  if (pushes && (world < 2 || world > FIAR_MAX_WORLD)) {
+  if (pushes && (world < 2 || world > FIAR_KERNEL_MAX_WORLD)) {
     return FIAR_FAIL(UNSUPPORTED, "world is %d, the push kernels need 2 to %d", world,
-                     FIAR_MAX_WORLD);
+                     FIAR_KERNEL_MAX_WORLD);
   }
   if (params->tokens > INT32_MAX) {
     return FIAR_FAIL(UNSUPPORTED, "tokens is %lld, the kernels need at most %d",

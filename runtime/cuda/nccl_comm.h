@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The NCCL communicator behind one of ours. Internal.
+#ifndef FIAR_CUDA_NCCL_COMM_H
+#define FIAR_CUDA_NCCL_COMM_H
+
+#include "cuda/nccl_dl.h"
+#include "runtime_impl.h"
+
+typedef struct fiar_nccl_group {
+  const fiar_nccl_t* nccl;
+  fiar_nccl_comm_t comm;
+  bool owned;  // made here, not the caller's
+} fiar_nccl_group_t;
+
+// Collective. The caller's ncclComm_t where comm was made from one, else a new one over its ranks.
+// A rank that cannot makes all fail alike.
+fiar_status_t fiar_nccl_group_init(fiar_comm_t* comm, fiar_nccl_group_t* out_group);
+
+// Frees what init made; of a group of zeros, nothing.
+void fiar_nccl_group_finish(fiar_nccl_group_t* group);
+
+// What NCCL has found wrong since the last call; does not wait.
+fiar_status_t fiar_nccl_group_error(const fiar_nccl_group_t* group);
+
+#endif  // FIAR_CUDA_NCCL_COMM_H

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "cuda/cuda_impl.h"
+
+fiar_status_t fiar_cuda_enter(int32_t device, int* out_previous) {
+  *out_previous = device;
+  FIAR_CUDA_TRY(cudaGetDevice(out_previous));
+  if (*out_previous != device) {
+    FIAR_CUDA_TRY(cudaSetDevice(device));
+  }
+  return FIAR_OK;
+}
+
+void fiar_cuda_leave(int32_t device, int previous) {
+  if (previous != device) {
+    (void)cudaSetDevice(previous);
+  }
+}
+
+bool fiar_cuda_capturing(void* stream) {
+  enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  if (cudaStreamIsCapturing(stream, &capture) != cudaSuccess) {
+    (void)
+        cudaGetLastError();  // the legacy stream beside a capturing one: CUDA will say so at the launch
+    return true;
+  }
+  return capture != cudaStreamCaptureStatusNone;
+}
+
+static fiar_status_t check_one(fiar_pointer_cache_t* cache, int32_t device, const char* name,
+                               const void* pointer) {
+  // CUDA hands out address space in pieces of 2 MiB, each of one device.
+  uintptr_t page = (uintptr_t)pointer >> 21;
+  uintptr_t* slot = &cache->pages[page % FIAR_ARRAY_LENGTH(cache->pages)];
+  if (!pointer || *slot == page) {
+    return FIAR_OK;
+  }
+  struct cudaPointerAttributes found;
+  FIAR_CUDA_TRY(cudaPointerGetAttributes(&found, pointer));
+  if (found.type == cudaMemoryTypeDevice && found.device != device) {
+    return FIAR_FAIL(INVALID_ARGUMENT,
+                     "%s is %p, memory of device %d, but this rank computes on device %d", name,
+                     pointer, found.device, device);
+  }
+  if (found.type != cudaMemoryTypeDevice && found.type != cudaMemoryTypeManaged) {
+    return FIAR_FAIL(INVALID_ARGUMENT,
+                     "%s is %p, %shost memory, but this rank computes on device %d", name, pointer,
+                     found.type == cudaMemoryTypeHost ? "pinned " : "", device);
+  }
+  *slot = page;
+  return FIAR_OK;
+}
+
+fiar_status_t fiar_cuda_check_pointers(fiar_pointer_cache_t* cache, int32_t device,
+                                       const fiar_all_reduce_norm_params* params) {
+#define CHECK(field) FIAR_TRY(check_one(cache, device, #field, params->field))
+  CHECK(input);
+  CHECK(residual);
+  CHECK(weight);
+  CHECK(scale);
+  CHECK(sum_out);
+  CHECK(residual_out);
+  CHECK(norm_out);
+  CHECK(quant_out);
+  CHECK(scales_out);
+#undef CHECK
+  return FIAR_OK;
+}

@@ -12,6 +12,7 @@ void fiar::registerDialects(mlir::DialectRegistry& registry) {
     (void)fiarLoadDialect(wrap(context));
     return context->getLoadedDialect("fiar");
   });
+  registerSyntaxDialects(registry);
 }
 
 void fiar::registerPasses() {}

@@ -10,6 +10,8 @@ class DialectRegistry;
 namespace fiar {
 // The fiar dialect (from its IRDL text) and the syntax dialects.
 void registerDialects(mlir::DialectRegistry& registry);
+// The syntax dialects alone; syntax.h says what they are.
+void registerSyntaxDialects(mlir::DialectRegistry& registry);
 // Every pass and pipeline of the project.
 void registerPasses();
 }  // namespace fiar

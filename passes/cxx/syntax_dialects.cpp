@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The lenient syntax dialects: one class, instantiated for every row of the table.
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "mlir/Bytecode/BytecodeImplementation.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "register.h"
+#include "syntax.h"
+
+using namespace mlir;
+
+namespace fiar {
+
+// The projects' own binary encodings of attributes and types are not ours to read. What fiar-opt
+// writes holds them as text and never comes here.
+class ForeignBytecode : public BytecodeDialectInterface {
+ public:
+  ForeignBytecode(Dialect* dialect, const DialectSyntax& of)
+      : BytecodeDialectInterface(dialect), syntax(of) {}
+
+  Attribute readAttribute(DialectBytecodeReader& reader) const override {
+    report(reader);
+    return {};
+  }
+  Type readType(DialectBytecodeReader& reader) const override {
+    report(reader);
+    return {};
+  }
+  std::unique_ptr<DialectVersion> readVersion(DialectBytecodeReader& reader) const override {
+    report(reader);
+    return nullptr;
+  }
+
+ private:
+  void report(DialectBytecodeReader& reader) const {
+    reader.emitError() << "this bytecode holds " << syntax.name
+                       << "'s own encoding, which fiar does not read; "
+                       << "turn it into text with: " << syntax.converter;
+  }
+
+  const DialectSyntax& syntax;
+};
+
+class SyntaxDialect : public Dialect {
+ public:
+  SyntaxDialect(const DialectSyntax& of, MLIRContext* context, TypeID id)
+      : Dialect(of.name, context, id), syntax(of) {
+    allowUnknownOperations();
+    allowUnknownTypes();
+    addInterface<ForeignBytecode>(syntax);
+    for (llvm::ArrayRef<OpSyntax> table : {syntax.ops, syntax.more_ops}) {
+      for (const OpSyntax& row : table) {
+        for (StringRef op : llvm::split(row.names, ' ')) {
+          rows.try_emplace(op, &row);
+        }
+      }
+    }
+  }
+
+  Attribute parseAttribute(DialectAsmParser& parser, Type type) const override {
+    MLIRContext* context = getContext();
+    return OpaqueAttr::get(StringAttr::get(context, getNamespace()), parser.getFullSymbolSpec(),
+                           type ? type : NoneType::get(context));
+  }
+
+  Type parseType(DialectAsmParser& parser) const override {
+    return OpaqueType::get(StringAttr::get(getContext(), getNamespace()),
+                           parser.getFullSymbolSpec());
+  }
+
+  std::optional<ParseOpHook> getParseOperationHook(StringRef name) const override {
+    name.consume_front((getNamespace() + ".").str());
+    const OpSyntax* row = rows.lookup(name);
+    if (!row) {
+      row = syntax.fallback;
+    }
+    return row ? ParseOpHook(*row) : ParseOpHook(unread);
+  }
+
+  const DialectSyntax& syntax;
+
+ private:
+  // An op without a row. The hook outlives the call, so it is a function, not a lambda of ours.
+  static ParseResult unread(OpAsmParser& parser, OperationState& op) {
+    InFlightDiagnostic error = parser.emitError(parser.getNameLoc())
+                               << "fiar does not read the pretty form of '" << op.name << "'";
+    explain_conversion(op.name, error.getUnderlyingDiagnostic()->attachNote());
+    return error;
+  }
+
+  llvm::StringMap<const OpSyntax*> rows;
+};
+
+void explain_conversion(OperationName name, Diagnostic& note) {
+  const auto* dialect = static_cast<const SyntaxDialect*>(name.getDialect());
+  note << "fiar reads the generic form of every op; print it with: " << dialect->syntax.converter;
+}
+
+// MLIR wants a type for every dialect.
+template <size_t row>
+struct SyntaxDialectOf : SyntaxDialect {
+  explicit SyntaxDialectOf(MLIRContext* context)
+      : SyntaxDialect(dialect_syntaxes[row], context, TypeID::get<SyntaxDialectOf>()) {}
+  static StringRef getDialectNamespace() {
+    return dialect_syntaxes[row].name;
+  }
+};
+
+// A host may have the project's own dialect registered: then that one reads its ops.
+template <size_t row>
+static void insert(DialectRegistry& registry) {
+  if (!registry.getDialectAllocator(dialect_syntaxes[row].name)) {
+    registry.insert<SyntaxDialectOf<row>>();
+  }
+}
+
+template <size_t... rows>
+static void insert_all(DialectRegistry& registry, std::index_sequence<rows...>) {
+  (insert<rows>(registry), ...);
+}
+
+void registerSyntaxDialects(DialectRegistry& registry) {
+  insert_all(registry, std::make_index_sequence<dialect_count>());
+}
+
+}  // namespace fiar

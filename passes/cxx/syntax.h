@@ -39,7 +39,7 @@ struct DialectSyntax {
   const OpSyntax* fallback;
   const char* converter;  // the command that prints a file in generic form, for error messages
 };
-constexpr size_t dialect_count = 19;
+constexpr size_t dialect_count = 20;
 extern const DialectSyntax dialect_syntaxes[dialect_count];
 
 // Adds to a note how to convert a file, for an op of one of these dialects.

@@ -84,7 +84,7 @@ class SyntaxDialect : public Dialect {
   // An op without a row. The hook outlives the call, so it is a function, not a lambda of ours.
   static ParseResult unread(OpAsmParser& parser, OperationState& op) {
     InFlightDiagnostic error = parser.emitError(parser.getNameLoc())
-                               << "fiar does not read the pretty form of '" << op.name << "'";
+                               << "has no pretty form that fiar reads";
     explain_conversion(op.name, error.getUnderlyingDiagnostic()->attachNote());
     return error;
   }

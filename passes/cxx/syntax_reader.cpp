@@ -14,7 +14,7 @@ ParseResult OpSyntax::operator()(OpAsmParser& parser, OperationState& op) const 
   // Text that the table does not foresee may still be right: say how to get by.
   ScopedDiagnosticHandler explain(parser.getContext(), [&](Diagnostic& error) {
     if (!reader.in_region && error.getNotes().empty() &&
-        StringRef(error.str()).starts_with("expected")) {
+        StringRef(error.str()).contains("expected ")) {
       explain_conversion(op.name, error.attachNote());
     }
     return failure();

@@ -91,6 +91,8 @@ static const OpSyntax chlo_rows[] = {
      "broadcast_power broadcast_remainder broadcast_shift_left broadcast_shift_right_arithmetic "
      "broadcast_shift_right_logical broadcast_subtract broadcast_xor broadcast_zeta",
      "% , % {} :function", "broadcast_dimensions"},
+    {"broadcast_compare", "% , % {} :function",
+     "broadcast_dimensions comparison_direction compare_type"},
     {"broadcast_select", "% , % , % {} :function", ""},
     {"constant", "@constant", ""},
     {"top_k", "( % , k = k:i64 (? , is_stable = is_stable:bool )? ) {} :arrow", ""},
@@ -156,6 +158,7 @@ const DialectSyntax dialect_syntaxes[dialect_count] = {
     {"chlo", chlo_rows, {}, nullptr, GENERIC_BY_STABLEHLO},
     {"mhlo", stablehlo_rows, mhlo_rows, nullptr, GENERIC_BY("mlir-hlo-opt")},
     {"sdy", sdy_rows, {}, nullptr, GENERIC_BY("sdy_opt")},
+    {"mpmd", {}, {}, nullptr, GENERIC_BY("mpmd_opt")},
     {"vhlo", {}, {}, nullptr, "stablehlo-translate --deserialize FILE"},
     {"torch", torch_rows, {}, &torch_fallback, GENERIC_BY("torch-mlir-opt")},
     {"torch_c", {}, {}, &torch_fallback, GENERIC_BY("torch-mlir-opt")},

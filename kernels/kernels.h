@@ -47,14 +47,14 @@ typedef struct fiar_control {
 // One rank's view of the group's memory. The owner (a workspace) fills it once and copies it by
 // value into every launch.
 typedef struct fiar_peers {
-  void* slots
-      [FIAR_KERNEL_MAX_WORLD];  // rank r's slot memory (2 * slot_bytes), as this rank addresses it
-  fiar_control_t* control;      // this rank's
-  uint64_t* host_error;         // pinned host memory mapped to the device, 0 at creation: a copy of
-                                // control->error that the host reads without a copy; or NULL
-  uint64_t slot_bytes;          // of one of the two slots, a multiple of 256
-  uint64_t timeout_ns;          // bound on every wait; 0 waits for ever
-  int32_t rank, world;          // 0 <= rank < world <= FIAR_KERNEL_MAX_WORLD
+  void* slots[FIAR_KERNEL_MAX_WORLD];  // rank r's slot memory (2 * slot_bytes), as this rank
+                                       // addresses it
+  fiar_control_t* control;             // this rank's
+  uint64_t* host_error;  // pinned host memory mapped to the device, 0 at creation: a copy of
+                         // control->error that the host reads without a copy; or NULL
+  uint64_t slot_bytes;   // of one of the two slots, a multiple of 256
+  uint64_t timeout_ns;   // bound on every wait; 0 waits for ever
+  int32_t rank, world;   // 0 <= rank < world <= FIAR_KERNEL_MAX_WORLD
 } fiar_peers_t;
 
 // The one argument of every kernel, by value. Made by fiar_kernel_args_init.

@@ -91,8 +91,8 @@ fiar_status_t fiar_select(const fiar_backend_t* const* table, size_t count,
 
 // ---- What a communicator offers to backends
 //
-// Small messages between the ranks on host memory. Every wait is bounded by fiar_comm_timeout_ms and ends early when a rank is seen to
-// have ended. Also rank, world, device of fiar/runtime.h.
+// Small messages between the ranks on host memory. Every wait is bounded by fiar_comm_timeout_ms
+// and ends early when a rank is seen to have ended. Also rank, world, device of fiar/runtime.h.
 
 // all[world * bytes], in rank order. mine may lie in all at its place.
 fiar_status_t fiar_comm_all_gather(fiar_comm_t* comm, const void* mine, void* all, size_t bytes);

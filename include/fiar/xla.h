@@ -21,8 +21,8 @@
 //
 // all_reduce and all_gather_rows have of these only world and the five without `operands` and
 // `results`. An unknown attribute is an error, so that a newer compiler's request is never dropped.
-// fp4 codes may be f4E2M1FN (XLA packs two a byte, the low nibble first) or the packed bytes as ui8;
-// one-byte scales f8E4M3FN, f8E8M0FNU or ui8.
+// fp4 codes may be f4E2M1FN (XLA packs two a byte, the low nibble first) or the packed bytes as
+// ui8; one-byte scales f8E4M3FN, f8E8M0FNU or ui8.
 #ifndef FIAR_XLA_H
 #define FIAR_XLA_H
 

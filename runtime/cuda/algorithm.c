@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Without a measurement: a message of S bytes costs (N - 1) S / B one-shot and h + 2 (N - 1) / N S / B two-shot,
-// where B is what a GPU pushes out and h the second hop, so they meet at h B / ((N - 1) (1 - 2 / N)).
-// B = 350 GB/s and h = 2 us were measured on H200 over NVLink (docs/design.md, speed).
+// Without a measurement: a message of S bytes costs (N - 1) S / B one-shot and h + 2 (N - 1) / N S
+// / B two-shot, where B is what a GPU pushes out and h the second hop, so they meet at h B / ((N -
+// 1) (1 - 2 / N)). B = 350 GB/s and h = 2 us were measured on H200 over NVLink (docs/design.md,
+// speed).
 static const double hop_bytes = 350e9 * 2e-6;
 
-// No larger message goes one-shot, whatever the tuning says: its slot would be `world` times as large.
+// No larger message goes one-shot, whatever the tuning says: its slot would be `world` times as
+// large.
 static const int64_t oneshot_limit = (int64_t)8 << 20;
 
 static int64_t element_bytes(uint8_t dtype) {

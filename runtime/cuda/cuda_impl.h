@@ -37,21 +37,22 @@ fiar_status_t fiar_cuda_fail(cudaError_t error, const char* call);
 // missing.
 fiar_status_t fiar_cuda_available(int* out_devices);
 
-// Makes device current for this thread and says what was before, for leave to restore. Costs no driver call where it
-// is current already.
+// Makes device current for this thread and says what was before, for leave to restore. Costs no
+// driver call where it is current already.
 fiar_status_t fiar_cuda_enter(int32_t device, int* out_previous);
 void fiar_cuda_leave(int32_t device, int previous);
 
 // Is the stream being captured into a graph?
 bool fiar_cuda_capturing(void* stream);
 
-// Remembers in which pages of device memory pointers were found good, so that a call asks the driver only
-// about pages it has not met. One a communicator; zeros to begin with.
+// Remembers in which pages of device memory pointers were found good, so that a call asks the
+// driver only about pages it has not met. One a communicator; zeros to begin with.
 typedef struct fiar_pointer_cache {
   uintptr_t pages[64];
 } fiar_pointer_cache_t;
 
-// INVALID_ARGUMENT, naming the first of params' pointers that is not memory of `device`, and what it is.
+// INVALID_ARGUMENT, naming the first of params' pointers that is not memory of `device`, and what
+// it is.
 fiar_status_t fiar_cuda_check_pointers(fiar_pointer_cache_t* cache, int32_t device,
                                        const fiar_all_reduce_norm_params* params);
 

@@ -43,8 +43,8 @@ static fiar_status_t device_look(int32_t device, fiar_caps_t* caps, place_t* out
   return FIAR_OK;
 }
 
-// May this rank's device address that one? A device that this process does not see (CUDA_VISIBLE_DEVICES)
-// can still be reached by IPC; making the workspace tries it out.
+// May this rank's device address that one? A device that this process does not see
+// (CUDA_VISIBLE_DEVICES) can still be reached by IPC; making the workspace tries it out.
 static bool reaches(int32_t device, const place_t* peer) {
   int ordinal = 0, can = 0;
   if (cudaDeviceGetByPCIBusId(&ordinal, peer->bus_id) != cudaSuccess) {

@@ -48,8 +48,8 @@ void fiar_peer_memory_destroy(fiar_peer_memory_t* memory) {
   if (!memory) {
     return;
   }
-  // Freeing what a peer still maps is undefined, so unmapping and freeing are two steps. A vote that fails
-  // means that a peer is gone, and with it its mappings.
+  // Freeing what a peer still maps is undefined, so unmapping and freeing are two steps. A vote
+  // that fails means that a peer is gone, and with it its mappings.
   if (memory->shared) {
     (void)cudaDeviceSynchronize();
     (void)fiar_comm_vote(memory->comm, FIAR_OK);

@@ -19,8 +19,8 @@ void fiar_cuda_leave(int32_t device, int previous) {
 bool fiar_cuda_capturing(void* stream) {
   enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
   if (cudaStreamIsCapturing(stream, &capture) != cudaSuccess) {
-    (void)
-        cudaGetLastError();  // the legacy stream beside a capturing one: CUDA will say so at the launch
+    (void)cudaGetLastError();  // the legacy stream beside a capturing one: CUDA will say so at the
+                               // launch
     return true;
   }
   return capture != cudaStreamCaptureStatusNone;

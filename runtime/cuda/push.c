@@ -20,7 +20,8 @@ struct fiar_push {
   uint32_t flags;  // FIAR_LAUNCH_*
 };
 
-// ---- What can be served --------------------------------------------------------------------------
+// ---- What can be served
+// --------------------------------------------------------------------------
 
 // A call as the kernels' own rules see it, with every pointer aligned.
 static fiar_all_reduce_norm_params params_of(const fiar_problem_t* problem) {
@@ -63,7 +64,8 @@ size_t fiar_push_workspace_size(const fiar_problem_t* problem, const fiar_caps_t
   return 2 * (size_t)fiar_slot_bytes_for(problem, caps->world);
 }
 
-// ---- Life ----------------------------------------------------------------------------------------
+// ---- Life
+// ----------------------------------------------------------------------------------------
 
 static fiar_status_t control_open(fiar_push_t* push) {
   FIAR_TRY(fiar_tuning_load(&push->tuning));
@@ -126,7 +128,8 @@ void fiar_push_close(fiar_push_t* push) {
   free(push);
 }
 
-// ---- Calls ---------------------------------------------------------------------------------------
+// ---- Calls
+// ---------------------------------------------------------------------------------------
 
 fiar_status_t fiar_push_async_error(void* state) {
   const fiar_push_t* push = state;
@@ -190,7 +193,8 @@ fiar_status_t fiar_push_run(void* state, const fiar_all_reduce_norm_params* para
 fiar_status_t fiar_push_all_gather_rows(void* state, const void* rows, void* out, int64_t tokens,
                                         int64_t hidden, uint8_t dtype, void* stream) {
   fiar_push_t* push = state;
-  // The gather kernel reads the rank's rows as the residual of a sharded call, and writes all rows as the sum.
+  // The gather kernel reads the rank's rows as the residual of a sharded call, and writes all rows
+  // as the sum.
   fiar_all_reduce_norm_params params = {.struct_size = sizeof params,
                                         .residual = rows,
                                         .sum_out = out,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The push workspace: two slots of memory that all ranks can store into, and the kernels that use them. The
-// backends trtllm and mnnvl are this over two kinds of peer memory. Internal.
+// The push workspace: two slots of memory that all ranks can store into, and the kernels that use
+// them. The backends trtllm and mnnvl are this over two kinds of peer memory. Internal.
 //
-// Layout of a rank's share: slot 0, slot 1, each slot_bytes and filled with FIAR_SLOT_FILL between calls. The
-// control block with the call's epoch is in device memory, so graphs replay in any order. A wait that
-// runs out of time leaves the slots torn: from then on every call fails with TIMEOUT, until the workspace is made anew.
+// Layout of a rank's share: slot 0, slot 1, each slot_bytes and filled with FIAR_SLOT_FILL between
+// calls. The control block with the call's epoch is in device memory, so graphs replay in any
+// order. A wait that runs out of time leaves the slots torn: from then on every call fails with
+// TIMEOUT, until the workspace is made anew.
 #ifndef FIAR_CUDA_PUSH_H
 #define FIAR_CUDA_PUSH_H
 

@@ -6,7 +6,8 @@
 
 enum { ALIGNMENT = 16, ROOM = 256 };
 
-// One array of a call: where its pointer is, and its extent as the caller has it and as it is staged (rows closed up).
+// One array of a call: where its pointer is, and its extent as the caller has it and as it is
+// staged (rows closed up).
 typedef struct array {
   size_t field;
   bool output;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Arrays that are not aligned as the vector kernels want them travel through copies that are. Whether a
-// rank needs that is its own affair: the kernel, and so what the ranks say to each other, stays the same. Internal.
+// Arrays that are not aligned as the vector kernels want them travel through copies that are.
+// Whether a rank needs that is its own affair: the kernel, and so what the ranks say to each other,
+// stays the same. Internal.
 #ifndef FIAR_CUDA_STAGING_H
 #define FIAR_CUDA_STAGING_H
 
@@ -18,8 +19,8 @@ typedef struct fiar_staging {
 // Is there an array to stage?
 bool fiar_staging_needed(const fiar_all_reduce_norm_params* params);
 
-// Gives the call with aligned arrays in the place of those that are not, and enqueues the copies of the inputs.
-// Grows the staging memory if need be (UNSUPPORTED while the stream is captured).
+// Gives the call with aligned arrays in the place of those that are not, and enqueues the copies of
+// the inputs. Grows the staging memory if need be (UNSUPPORTED while the stream is captured).
 fiar_status_t fiar_staging_in(fiar_staging_t* staging, const fiar_all_reduce_norm_params* params,
                               int32_t world, void* stream, fiar_all_reduce_norm_params* out_staged);
 

@@ -6,13 +6,23 @@
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
 
-void fiar::registerDialects(mlir::DialectRegistry& registry) {
+namespace fiar {
+
+void registerFiarDialect(mlir::DialectRegistry& registry) {
   // The dialect lives in IRDL text, so it has no C++ class and no TypeID of its own.
   registry.insert(mlir::TypeID::get<void>(), "fiar", [](mlir::MLIRContext* context) {
     (void)fiarLoadDialect(wrap(context));
     return context->getLoadedDialect("fiar");
   });
+}
+
+void registerDialects(mlir::DialectRegistry& registry) {
+  registerFiarDialect(registry);
   registerSyntaxDialects(registry);
 }
 
-void fiar::registerPasses() {}
+void registerPasses() {
+  registerFusePasses();
+}
+
+}  // namespace fiar

@@ -8,12 +8,16 @@ class DialectRegistry;
 }
 
 namespace fiar {
-// The fiar dialect (from its IRDL text) and the syntax dialects.
+
+// The fiar dialect (from its IRDL text), which passes depend on, and the syntax dialects (syntax.h).
 void registerDialects(mlir::DialectRegistry& registry);
-// The syntax dialects alone; syntax.h says what they are.
+void registerFiarDialect(mlir::DialectRegistry& registry);
 void registerSyntaxDialects(mlir::DialectRegistry& registry);
-// Every pass and pipeline of the project.
+
+// Every pass and pipeline of the project, a function a folder of passes/.
 void registerPasses();
+void registerFusePasses();
+
 }  // namespace fiar
 
 #endif  // FIAR_CXX_REGISTER_H

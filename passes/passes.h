@@ -9,6 +9,10 @@
 
 #include "fiar/compiler.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // The rank groups of a collective, expanded: count groups of size ranks each, ids[group * size +
 // i]. `ids` is owned: free it with fiarGroupsFree.
 typedef struct FiarGroups {
@@ -26,4 +30,15 @@ bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* ou
 // Frees the ids and zeroes the struct.
 void fiarGroupsFree(FiarGroups* groups);
 
+// The passes of fiar-to-llvm between fiar-lower-to-runtime and fiar-internalize, as pipeline text.
+// Static storage.
+MlirStringRef fiarCpuPipeline(void);
+
+// The pass fiar-internalize: private llvm.funcs get internal linkage, so that several models link
+// into one binary.
+MlirLogicalResult fiarInternalize(MlirOperation module);
+
+#ifdef __cplusplus
+}
+#endif
 #endif  // FIAR_PASSES_H

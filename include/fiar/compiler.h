@@ -64,6 +64,19 @@ typedef struct FiarFuseCounts {
 FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
                                     FiarFuseCounts* out_counts);
 
+// The pass fiar-lower-to-runtime (docs/passes/fiar-lower-to-runtime.md): fiar ops become calls of
+// the runtime's functions (fiar/abi.h), and every public function gets an entry that C can call.
+// The ops of `module` (a builtin.module) work on tensors; bufferisation comes after. The context
+// must have loaded the dialects arith, bufferization, func, linalg, llvm, memref, scf and tensor.
+// Failure: an op that the runtime cannot serve, reported at its location; the module is then half
+// rewritten.
+FIAR_API MlirLogicalResult fiarLowerToRuntime(MlirOperation module);
+
+// Appends the pipeline fiar-to-llvm to a module's pass manager: fiarLowerToRuntime, then
+// bufferisation and conversion to the LLVM dialect for the CPU. Registers MLIR's own passes on
+// first use. Failure: this MLIR lacks one of them.
+FIAR_API MlirLogicalResult fiarAddToLlvmPipeline(MlirPassManager manager);
+
 #ifdef __cplusplus
 }
 #endif

@@ -23,6 +23,7 @@ void registerDialects(mlir::DialectRegistry& registry) {
 
 void registerPasses() {
   registerFusePasses();
+  registerLowerPasses();
 }
 
 }  // namespace fiar

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lower/lower.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/BuiltinTypes.h"
+#include "mlir-c/Diagnostics.h"
+
+const FiarSlot fiarOperandSlots[FIAR_IN_COUNT] = {
+    {"x", offsetof(fiar_all_reduce_norm_params, input)},
+    {"residual", offsetof(fiar_all_reduce_norm_params, residual)},
+    {"weight", offsetof(fiar_all_reduce_norm_params, weight)},
+    {"scale", offsetof(fiar_all_reduce_norm_params, scale)},
+};
+const FiarSlot fiarResultSlots[FIAR_OUT_COUNT] = {
+    {"sum", offsetof(fiar_all_reduce_norm_params, sum_out)},
+    {"residual", offsetof(fiar_all_reduce_norm_params, residual_out)},
+    {"norm", offsetof(fiar_all_reduce_norm_params, norm_out)},
+    {"quant", offsetof(fiar_all_reduce_norm_params, quant_out)},
+    {"scales", offsetof(fiar_all_reduce_norm_params, scales_out)},
+};
+
+bool fiarErrorAt(MlirOperation op, const char* format, ...) {
+  char text[512];
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  mlirEmitError(mlirOperationGetLocation(op), text);
+  return false;
+}
+
+bool fiarIsNamed(MlirOperation op, const char* name) {
+  return mlirStringRefEqual(mlirIdentifierStr(mlirOperationGetName(op)), fiarString(name));
+}
+
+MlirAttribute fiarAttribute(MlirOperation op, const char* name) {
+  return mlirOperationGetAttributeByName(op, fiarString(name));
+}
+
+static void write_piece(MlirStringRef piece, void* out) {
+  (void)fwrite(piece.data, 1, piece.length, out);
+}
+
+void fiarPrintType(FILE* out, MlirType type) {
+  mlirTypePrint(type, write_piece, out);
+}
+
+void fiarPrintAttribute(FILE* out, MlirAttribute attribute) {
+  mlirAttributePrint(attribute, write_piece, out);
+}
+
+void fiarPrintBuffer(FILE* out, MlirType tensor, bool bytes_of_codes) {
+  int64_t rank = mlirShapedTypeGetRank(tensor);
+  fprintf(out, "memref<");
+  for (int64_t i = 0; i < rank; ++i) {
+    if (mlirShapedTypeIsDynamicDim(tensor, i)) {
+      fprintf(out, "?x");
+    } else {
+      int64_t size = mlirShapedTypeGetDimSize(tensor, i);
+      fprintf(out, "%" PRId64 "x", bytes_of_codes && i == rank - 1 ? size / 2 : size);
+    }
+  }
+  if (bytes_of_codes) {
+    fprintf(out, "i8");
+  } else {
+    fiarPrintType(out, mlirShapedTypeGetElementType(tensor));
+  }
+  fprintf(out, ">");
+}
+
+bool fiarAppendText(MlirOperation module, const char* text) {
+  MlirModule parsed = mlirModuleCreateParse(mlirOperationGetContext(module), fiarString(text));
+  if (mlirModuleIsNull(parsed)) {
+    return fiarErrorAt(module, "the lowering wrote text that does not parse: please report it");
+  }
+  MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(module, 0));
+  MlirSymbolTable symbols = mlirSymbolTableCreate(module);
+  MlirOperation op = mlirBlockGetFirstOperation(mlirModuleGetBody(parsed));
+  while (!mlirOperationIsNull(op)) {
+    MlirOperation next = mlirOperationGetNextInBlock(op);
+    MlirStringRef name = mlirStringAttrGetValue(fiarAttribute(op, "sym_name"));
+    if (mlirOperationIsNull(mlirSymbolTableLookup(symbols, name))) {
+      mlirOperationRemoveFromParent(op);
+      mlirBlockAppendOwnedOperation(body, op);
+    }
+    op = next;
+  }
+  mlirSymbolTableDestroy(symbols);
+  mlirModuleDestroy(parsed);
+  return true;
+}
+
+// Puts the op's values into `slots` by its segment sizes (array<i32>, as IRDL verifies them).
+static bool take_segments(MlirOperation op, const char* attribute, intptr_t values,
+                          MlirValue (*get)(MlirOperation, intptr_t), MlirValue* slots,
+                          intptr_t count) {
+  MlirAttribute sizes = fiarAttribute(op, attribute);
+  if (mlirAttributeIsNull(sizes) || !mlirAttributeIsADenseI32Array(sizes) ||
+      mlirDenseArrayGetNumElements(sizes) != count) {
+    return fiarErrorAt(op, "%s must be an array of %d i32", attribute, (int)count);
+  }
+  intptr_t next = 0;
+  for (intptr_t i = 0; i < count; ++i) {
+    int32_t size = mlirDenseI32ArrayGetElement(sizes, i);
+    if (size < 0 || size > 1 || next + size > values) {
+      return fiarErrorAt(op, "%s does not fit the op's %d values", attribute, (int)values);
+    }
+    if (size == 1) {
+      slots[i] = get(op, next++);
+    }
+  }
+  return true;
+}
+
+static bool take_fiar_op(MlirOperation op, FiarCall* call) {
+  call->groups = fiarAttribute(op, "groups");
+  MlirAttribute world = fiarAttribute(op, "world");
+  if (mlirAttributeIsNull(call->groups) || mlirAttributeIsNull(world) ||
+      !mlirAttributeIsAInteger(world)) {
+    return fiarErrorAt(op, "needs the attributes groups and world (an integer)");
+  }
+  call->world = mlirIntegerAttrGetValueInt(world);
+  if (call->kind != FIAR_CALL_ALL_REDUCE_NORM) {
+    call->operands[FIAR_IN_X] = mlirOperationGetOperand(op, 0);
+    call->results[FIAR_OUT_SUM] = mlirOperationGetResult(op, 0);
+    return true;
+  }
+  return take_segments(op, "operandSegmentSizes", mlirOperationGetNumOperands(op),
+                       mlirOperationGetOperand, call->operands, FIAR_IN_COUNT) &&
+         take_segments(op, "resultSegmentSizes", mlirOperationGetNumResults(op),
+                       mlirOperationGetResult, call->results, FIAR_OUT_COUNT);
+}
+
+typedef struct Collector {
+  FiarCalls calls;
+  size_t capacity;
+  bool failed;
+} Collector;
+
+static MlirWalkResult collect(MlirOperation op, void* user) {
+  static const struct {
+    const char* name;
+    FiarCallKind kind;
+  } kinds[] = {{"fiar.all_reduce", FIAR_CALL_ALL_REDUCE},
+               {"fiar.all_reduce_norm", FIAR_CALL_ALL_REDUCE_NORM},
+               {"fiar.all_gather_rows", FIAR_CALL_ALL_GATHER_ROWS}};
+  Collector* collector = user;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
+    if (!fiarIsNamed(op, kinds[i].name)) {
+      continue;
+    }
+    FiarCalls* calls = &collector->calls;
+    if (calls->count == collector->capacity) {
+      collector->capacity = collector->capacity ? 2 * collector->capacity : 16;
+      FiarCall* grown = realloc(calls->items, collector->capacity * sizeof *grown);
+      if (grown == NULL) {
+        collector->failed = !fiarErrorAt(op, "out of memory");
+        return MlirWalkResultInterrupt;
+      }
+      calls->items = grown;
+    }
+    FiarCall* call = &calls->items[calls->count];
+    *call = (FiarCall){.op = op, .kind = kinds[i].kind};
+    collector->failed |= !take_fiar_op(op, call);
+    ++calls->count;
+  }
+  return MlirWalkResultAdvance;
+}
+
+bool fiarCollectCalls(MlirOperation root, FiarCalls* out_calls) {
+  Collector collector = {0};
+  mlirOperationWalk(root, collect, &collector, MlirWalkPreOrder);
+  if (collector.failed) {
+    free(collector.calls.items);
+    collector.calls = (FiarCalls){0};
+  }
+  *out_calls = collector.calls;
+  return !collector.failed;
+}

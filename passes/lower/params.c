@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A fiar op's attributes and types as the struct that the runtime takes, and the checks that keep
+// the runtime within the tensors' memory.
+#include <string.h>
+
+#include "lower/lower.h"
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/BuiltinTypes.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+typedef struct Spelling {
+  const char* text;
+  uint8_t value;
+} Spelling;
+
+#define X(name, value, text) {text, value},
+static const Spelling scale_layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
+static const Spelling scale_types[] = {FIAR_SCALE_TYPE_TABLE(X)};
+static const Spelling scale_uses[] = {FIAR_SCALE_IS_TABLE(X)};
+static const Spelling norm_inputs[] = {FIAR_NORM_INPUT_TABLE(X)};
+static const Spelling norm_roundings[] = {FIAR_NORM_ROUNDING_TABLE(X)};
+static const Spelling residual_layouts[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
+#undef X
+#define X(name, value, text, code_bits, block) {text, value},
+static const Spelling quants[] = {
+#include "fiar/quant_formats.def"
+};
+#undef X
+#define X(name, value, text, bytes) {text, value},
+static const Spelling dtypes[] = {FIAR_DTYPE_TABLE(X)};
+#undef X
+
+// Attributes that are spellings, and where their value goes.
+static const struct {
+  const char* name;
+  const Spelling* rows;
+  size_t count, offset;
+} spelled[] = {
+#define ROW(field, rows) \
+  { #field, rows, LENGTH(rows), offsetof(fiar_all_reduce_norm_params, field) }
+    ROW(quant, quants),
+    ROW(scale_layout, scale_layouts),
+    ROW(scale_type, scale_types),
+    ROW(scale_is, scale_uses),
+    ROW(norm_input, norm_inputs),
+    ROW(norm_rounding, norm_roundings),
+    ROW(residual_layout, residual_layouts),
+#undef ROW
+};
+
+static const struct {
+  const char* name;
+  size_t offset;
+} floats[] = {{"eps", offsetof(fiar_all_reduce_norm_params, eps)},
+              {"weight_bias", offsetof(fiar_all_reduce_norm_params, weight_bias)},
+              {"scale_min", offsetof(fiar_all_reduce_norm_params, scale_min)}};
+
+static bool look_up(const Spelling* rows, size_t count, MlirStringRef text, uint8_t* out_value) {
+  for (size_t i = 0; i < count; ++i) {
+    if (mlirStringRefEqual(text, fiarString(rows[i].text))) {
+      *out_value = rows[i].value;
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool take_attributes(MlirOperation op, fiar_all_reduce_norm_params* params) {
+  for (size_t i = 0; i < LENGTH(spelled); ++i) {
+    MlirAttribute attribute = fiarAttribute(op, spelled[i].name);
+    if (mlirAttributeIsNull(attribute) || !mlirAttributeIsAString(attribute) ||
+        !look_up(spelled[i].rows, spelled[i].count, mlirStringAttrGetValue(attribute),
+                 (uint8_t*)params + spelled[i].offset)) {
+      return fiarErrorAt(op, "attribute %s is not one of its spellings (docs/dialect.md)",
+                         spelled[i].name);
+    }
+  }
+  for (size_t i = 0; i < LENGTH(floats); ++i) {
+    MlirAttribute attribute = fiarAttribute(op, floats[i].name);
+    if (mlirAttributeIsNull(attribute) || !mlirAttributeIsAFloat(attribute)) {
+      return fiarErrorAt(op, "attribute %s must be a float", floats[i].name);
+    }
+    float value = (float)mlirFloatAttrGetValueDouble(attribute);
+    memcpy((char*)params + floats[i].offset, &value, sizeof value);
+  }
+  MlirAttribute group_size = fiarAttribute(op, "group_size");
+  if (mlirAttributeIsNull(group_size) || !mlirAttributeIsAInteger(group_size)) {
+    return fiarErrorAt(op, "attribute group_size must be an integer");
+  }
+  params->group_size = (int32_t)mlirIntegerAttrGetValueInt(group_size);
+  return true;
+}
+
+// f16, bf16 or f32, as the runtime numbers them.
+static bool take_dtype(const FiarCall* call, MlirValue value, const char* what,
+                       uint8_t* out_dtype) {
+  MlirType type = mlirValueGetType(value);
+  if (!mlirTypeIsARankedTensor(type) ||
+      !mlirAttributeIsNull(mlirRankedTensorTypeGetEncoding(type))) {
+    return fiarErrorAt(call->op, "%s must be a ranked tensor without encoding", what);
+  }
+  char text[32] = "";
+  FILE* out = fmemopen(text, sizeof text, "w");
+  if (out == NULL) {
+    return fiarErrorAt(call->op, "out of memory");
+  }
+  fiarPrintType(out, mlirShapedTypeGetElementType(type));
+  (void)fclose(out);
+  if (!look_up(dtypes, LENGTH(dtypes), fiarString(text), out_dtype)) {
+    return fiarErrorAt(call->op, "%s has element type %s; the runtime takes f16, bf16 and f32",
+                       what, text);
+  }
+  return true;
+}
+
+// ---- Shapes
+// ------------------------------------------------------------------------------------------
+
+enum { DYNAMIC = -1 };
+
+static int64_t dimension(MlirType type, int64_t i) {
+  return mlirShapedTypeIsDynamicDim(type, i) ? DYNAMIC : mlirShapedTypeGetDimSize(type, i);
+}
+
+// Product of the dimensions [begin, end), DYNAMIC where one is.
+static int64_t product(MlirType type, int64_t begin, int64_t end) {
+  int64_t result = 1;
+  for (int64_t i = begin; i < end; ++i) {
+    if (dimension(type, i) == DYNAMIC) {
+      return DYNAMIC;
+    }
+    result *= dimension(type, i);
+  }
+  return result;
+}
+
+static int64_t round_up(int64_t value, int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+static unsigned element_bits(MlirType type) {
+  MlirType element = mlirShapedTypeGetElementType(type);
+  if (mlirTypeIsAInteger(element)) {
+    return mlirIntegerTypeGetWidth(element);
+  }
+  return mlirTypeIsAFloat(element) ? mlirFloatTypeGetWidth(element) : 0;
+}
+
+// The value must have x's rows, statically or by the same dynamic dimensions, and `per_row`
+// elements in each. Rows may be split over other dimensions only where everything is static.
+static bool check_rows(const FiarCall* call, MlirValue value, const char* what, int64_t per_row) {
+  MlirType x = mlirValueGetType(call->operands[FIAR_IN_X]), type = mlirValueGetType(value);
+  int64_t rank = mlirShapedTypeGetRank(x), rows = product(x, 0, rank - 1);
+  if (!mlirTypeIsARankedTensor(type) ||
+      !mlirAttributeIsNull(mlirRankedTensorTypeGetEncoding(type))) {
+    return fiarErrorAt(call->op, "%s must be a ranked tensor without encoding", what);
+  }
+  bool fits = mlirShapedTypeGetRank(type) >= rank - 1;
+  if (fits && rows == DYNAMIC) {
+    for (int64_t i = 0; i < rank - 1; ++i) {
+      fits = fits && dimension(type, i) == dimension(x, i);
+    }
+    fits = fits && product(type, rank - 1, mlirShapedTypeGetRank(type)) == per_row;
+  } else {
+    fits = product(type, 0, mlirShapedTypeGetRank(type)) == rows * per_row;
+  }
+  if (!fits) {
+    return fiarErrorAt(call->op, "%s must have the rows of x and %lld elements in each", what,
+                       (long long)per_row);
+  }
+  return true;
+}
+
+// The residual and its sum: as x, or the token shard's rows.
+static bool check_residual(const FiarCall* call, const fiar_all_reduce_norm_params* params,
+                           MlirValue value, const char* what) {
+  uint8_t dtype = 0;
+  if (mlirValueIsNull(value)) {
+    return true;
+  }
+  if (!take_dtype(call, value, what, &dtype)) {
+    return false;
+  }
+  MlirType x = mlirValueGetType(call->operands[FIAR_IN_X]), type = mlirValueGetType(value);
+  int64_t rank = mlirShapedTypeGetRank(x), hidden = dimension(x, rank - 1);
+  if (dtype != params->dtype) {
+    return fiarErrorAt(call->op, "%s must have the element type of x", what);
+  }
+  if (params->residual_layout == FIAR_RESIDUAL_LAYOUT_FULL) {
+    return check_rows(call, value, what, hidden);
+  }
+  int64_t tokens = product(x, 0, rank - 1), type_rank = mlirShapedTypeGetRank(type);
+  if (tokens == DYNAMIC) {
+    return fiarErrorAt(call->op, "a token-sharded %s needs a static number of rows", what);
+  }
+  int64_t rows = (tokens + call->world - 1) / call->world;
+  if (product(type, 0, type_rank) != rows * hidden) {
+    return fiarErrorAt(call->op, "%s must be [%lld, %lld]: the rows of one of %lld ranks", what,
+                       (long long)rows, (long long)hidden, (long long)call->world);
+  }
+  return true;
+}
+
+// Elements a row of scales has; 0 where the format computes none.
+static int64_t scales_a_row(const fiar_all_reduce_norm_params* params, int64_t hidden) {
+#define X(name, value, text, code_bits, block) [value] = (block),
+  static const int64_t blocks[] = {
+#include "fiar/quant_formats.def"
+  };
+#undef X
+  int64_t block = blocks[params->quant];
+  if (block == -1) {
+    return 1;
+  }
+  block = block == -2 ? params->group_size : block;
+  return block > 0 ? hidden / block : 0;
+}
+
+// Layouts other than linear pad; their tensors are checked by their number of bytes.
+static bool check_scales(const FiarCall* call, const fiar_all_reduce_norm_params* params,
+                         int64_t hidden) {
+  MlirValue value = call->results[FIAR_OUT_SCALES];
+  if (mlirValueIsNull(value)) {
+    return true;
+  }
+  unsigned bits = params->scale_type == FIAR_SCALE_TYPE_F32 ? 32 : 8;
+  MlirType x = mlirValueGetType(call->operands[FIAR_IN_X]), type = mlirValueGetType(value);
+  int64_t k = scales_a_row(params, hidden);
+  if (k == 0) {
+    return fiarErrorAt(call->op, "this quant computes no scales");
+  }
+  if (!mlirTypeIsARankedTensor(type) || element_bits(type) != bits) {
+    return fiarErrorAt(call->op, "scales must be a tensor of %u-bit elements", bits);
+  }
+  if (params->scale_layout == FIAR_SCALE_LAYOUT_LINEAR) {
+    return check_rows(call, value, "scales", k);
+  }
+  int64_t m = product(x, 0, mlirShapedTypeGetRank(x) - 1);
+  if (m == DYNAMIC) {
+    return fiarErrorAt(call->op, "scales of a padded layout need a static number of rows");
+  }
+  int64_t elements = 0;
+  switch (params->scale_layout) {
+    case FIAR_SCALE_LAYOUT_SWIZZLED_128X4:
+      elements = round_up(m, 128) * round_up(k, 4);
+      break;
+    case FIAR_SCALE_LAYOUT_SWIZZLED_8X4:
+      elements = round_up(m, 8) * round_up(k, 4);
+      break;
+    default:
+      elements = round_up(m, 4) * (bits == 32 ? k : round_up(k, 4));
+  }
+  if (product(type, 0, mlirShapedTypeGetRank(type)) != elements) {
+    return fiarErrorAt(call->op, "scales of this layout must have %lld elements, padding included",
+                       (long long)elements);
+  }
+  return true;
+}
+
+static bool check_codes(const FiarCall* call, const fiar_all_reduce_norm_params* params,
+                        int64_t hidden) {
+#define X(name, value, text, code_bits, block) [value] = (code_bits),
+  static const unsigned code_bits[] = {
+#include "fiar/quant_formats.def"
+  };
+#undef X
+  MlirValue value = call->results[FIAR_OUT_QUANT];
+  if (mlirValueIsNull(value)) {
+    return true;
+  }
+  unsigned want = code_bits[params->quant];
+  unsigned have =
+      mlirTypeIsARankedTensor(mlirValueGetType(value)) ? element_bits(mlirValueGetType(value)) : 0;
+  if (want == 0 || (have != want && have != 8)) {
+    return fiarErrorAt(call->op, "quant has elements of %u bits, its format codes of %u", have,
+                       want);
+  }
+  return check_rows(call, value, "quant", hidden * want / have);  // bytes hold two fp4 codes
+}
+
+static bool check_vectors(const FiarCall* call, fiar_all_reduce_norm_params* params,
+                          int64_t hidden) {
+  MlirValue weight = call->operands[FIAR_IN_WEIGHT], scale = call->operands[FIAR_IN_SCALE];
+  if (!mlirValueIsNull(weight)) {
+    MlirType type = mlirValueGetType(weight);
+    if (!take_dtype(call, weight, "weight", &params->weight_dtype)) {
+      return false;
+    }
+    if (product(type, 0, mlirShapedTypeGetRank(type)) != hidden) {
+      return fiarErrorAt(call->op, "weight must have %lld elements, the last dimension of x",
+                         (long long)hidden);
+    }
+  }
+  if (!mlirValueIsNull(scale)) {
+    MlirType type = mlirValueGetType(scale);
+    if (!mlirTypeIsARankedTensor(type) || !mlirTypeIsAF32(mlirShapedTypeGetElementType(type)) ||
+        product(type, 0, mlirShapedTypeGetRank(type)) != 1) {
+      return fiarErrorAt(call->op, "scale must be a tensor of one f32");
+    }
+  }
+  return true;
+}
+
+static bool take_norm(const FiarCall* call, fiar_all_reduce_norm_params* params) {
+  MlirType x = mlirValueGetType(call->operands[FIAR_IN_X]);
+  int64_t rank = mlirShapedTypeGetRank(x);
+  int64_t hidden = rank > 0 ? dimension(x, rank - 1) : DYNAMIC;
+  if (hidden == DYNAMIC) {
+    return fiarErrorAt(call->op, "x must have a static last dimension: the norm runs over it");
+  }
+  if (!take_attributes(call->op, params) || !check_vectors(call, params, hidden)) {
+    return false;
+  }
+  static const int plain[] = {FIAR_OUT_SUM, FIAR_OUT_NORM};
+  for (size_t i = 0; i < LENGTH(plain); ++i) {
+    MlirValue value = call->results[plain[i]];
+    uint8_t dtype = 0;
+    if (mlirValueIsNull(value)) {
+      continue;
+    }
+    const char* name = fiarResultSlots[plain[i]].name;
+    if (!take_dtype(call, value, name, &dtype) || !check_rows(call, value, name, hidden)) {
+      return false;
+    }
+    if (dtype != params->dtype) {
+      return fiarErrorAt(call->op, "%s must have the element type of x", name);
+    }
+  }
+  return check_residual(call, params, call->operands[FIAR_IN_RESIDUAL], "the residual operand") &&
+         check_residual(call, params, call->results[FIAR_OUT_RESIDUAL], "the residual result") &&
+         check_codes(call, params, hidden) && check_scales(call, params, hidden);
+}
+
+bool fiarCallParams(const FiarCall* call, fiar_all_reduce_norm_params* out_params) {
+  memset(out_params, 0, sizeof *out_params);
+  out_params->struct_size = sizeof *out_params;
+  if (!take_dtype(call, call->operands[FIAR_IN_X], "x", &out_params->dtype)) {
+    return false;
+  }
+  if (call->world < 1) {
+    return fiarErrorAt(call->op, "world is %lld, must be at least 1", (long long)call->world);
+  }
+  return call->kind != FIAR_CALL_ALL_REDUCE_NORM || take_norm(call, out_params);
+}

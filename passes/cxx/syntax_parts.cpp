@@ -218,11 +218,11 @@ static ParseResult attributes(OpReader& reader) {
   return reader.dictionary(/*behind_keyword=*/true);
 }
 
-// sdy: [sum|max|min] before the axes; sum where it is left out.
+// sdy: [sum|max|min] before the axes. Nothing is stored where it is left out: it means sum, and
+// older releases know no such attribute.
 static ParseResult reduction(OpReader& reader) {
   char next = *reader.parser.getCurrentLocation().getPointer();
   if (next == '{' || next == '[' || next == '#') {
-    reader.properties.set("reduction_op", reader.parser.getBuilder().getI32IntegerAttr(0));
     return success();
   }
   return reader.attribute("reduction_op:choice=sum|max|min");

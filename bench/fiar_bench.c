@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "fiar_bench.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "fiar_bench_rank.h"
 
 static fiar_status_t list_points(const bench_options_t* options) {
   bench_case_t* cases = NULL;
@@ -25,7 +25,7 @@ static fiar_status_t run(int argc, char** argv) {
     bench_options_help();
     return FIAR_OK;
   }
-  return list_points(&options);
+  return options.list ? list_points(&options) : bench_ranks_run(&options, bench_sweep);
 }
 
 int main(int argc, char** argv) {

@@ -17,7 +17,8 @@ enum { BENCH_MAX_RANKS = 16, BENCH_MAX_LIST = 32, BENCH_MAX_REPLAYS = 256 };
 typedef enum bench_mode { BENCH_THREADS, BENCH_PROCESSES, BENCH_LAUNCHED } bench_mode_t;
 
 // How a chain of calls reaches the device: enqueued one by one, or replayed as one CUDA graph.
-typedef enum bench_launch { BENCH_EAGER, BENCH_GRAPH } bench_launch_t;
+// AUTO is a graph where there are CUDA devices.
+typedef enum bench_launch { BENCH_EAGER, BENCH_GRAPH, BENCH_LAUNCH_AUTO } bench_launch_t;
 
 // What the call does with a residual; the last two as fiar_residual_layout_t has them.
 typedef enum bench_residual {
@@ -42,10 +43,14 @@ typedef struct bench_options {
   int64_t mode;   // bench_mode_t
   const char* backend;
   bench_list_t tokens, hidden, dtypes, quants, residuals, launches;
+  bench_list_t impls;
   int64_t calls, replays, warmup;
+  int64_t rotate;  // sets of arrays that a chain goes round; 0: by size
   int64_t over;    // bench_over_t
   int64_t format;  // bench_format_t
   const char* output;
+  const char* tune;
+  int64_t floors;  // 0 or 1
   bool list, help;
 } bench_options_t;
 

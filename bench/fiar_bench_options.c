@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fiar_bench.h"
+#include "fiar_bench_rank.h"
 
 typedef struct name {
   const char* text;
@@ -26,12 +26,21 @@ static const name_t residual_names[] = {{"none", BENCH_RESIDUAL_NONE},
                                         {"full", BENCH_RESIDUAL_FULL},
                                         {"token_shard", BENCH_RESIDUAL_TOKEN_SHARD},
                                         {NULL, 0}};
-static const name_t launch_names[] = {{"eager", BENCH_EAGER}, {"graph", BENCH_GRAPH}, {NULL, 0}};
+static const name_t launch_names[] = {
+    {"eager", BENCH_EAGER}, {"graph", BENCH_GRAPH}, {"auto", BENCH_LAUNCH_AUTO}, {NULL, 0}};
 static const name_t mode_names[] = {{"threads", BENCH_THREADS},
                                     {"processes", BENCH_PROCESSES},
                                     {"launched", BENCH_LAUNCHED},
                                     {NULL, 0}};
+static const name_t impl_names[] = {{"fiar", BENCH_IMPL_FIAR},
+                                    {"oneshot", BENCH_IMPL_ONESHOT},
+                                    {"twoshot", BENCH_IMPL_TWOSHOT},
+                                    {"nccl", BENCH_IMPL_NCCL},
+                                    {"nccl_separate", BENCH_IMPL_NCCL_SEPARATE},
+                                    {"nccl_symmetric", BENCH_IMPL_NCCL_SYMMETRIC},
+                                    {NULL, 0}};
 static const name_t over_names[] = {{"max", BENCH_OVER_MAX}, {"min", BENCH_OVER_MIN}, {NULL, 0}};
+static const name_t switch_names[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
 static const name_t format_names[] = {
     {"table", BENCH_TABLE}, {"csv", BENCH_CSV}, {"json", BENCH_JSON}, {NULL, 0}};
 
@@ -59,15 +68,23 @@ static const option_t options_table[] = {
     {"--dtype", CHOICES, AT(dtypes), dtype_names, 0, 0, "bf16", "element type"},
     {"--quant", CHOICES, AT(quants), quant_names, 0, 0, "fp8_static", "quantisation format"},
     {"--residual", CHOICES, AT(residuals), residual_names, 0, 0, "full", "residual and its layout"},
-    {"--launch", CHOICES, AT(launches), launch_names, 0, 0, "graph",
-     "CUDA graph of a chain of calls, or calls one by one"},
+    {"--launch", CHOICES, AT(launches), launch_names, 0, 0, "auto",
+     "a chain as one CUDA graph, or calls one by one; auto is graph with CUDA"},
+    {"--impl", CHOICES, AT(impls), impl_names, 0, 0,
+     "fiar,oneshot,twoshot,nccl,nccl_separate,nccl_symmetric", "what is timed"},
     {"--calls", INTEGER, AT(calls), NULL, 1, 10000, "40", "calls a chain"},
     {"--replays", INTEGER, AT(replays), NULL, 1, BENCH_MAX_REPLAYS, "15", "timed chains a point"},
     {"--warmup", INTEGER, AT(warmup), NULL, 0, BENCH_MAX_REPLAYS, "3", "chains before them"},
+    {"--rotate", INTEGER, AT(rotate), NULL, 0, 8, "0",
+     "sets of arrays that a chain goes round; 0 is by their size and the cache's"},
     {"--over", CHOICE, AT(over), over_names, 0, 0, "max", "the rank whose time stands for a chain"},
     {"--format", CHOICE, AT(format), format_names, 0, 0, "table", "what --output is written as"},
     {"--output", TEXT, AT(output), NULL, 0, 0, "",
      "file for the results, beside the printed table"},
+    {"--floors", CHOICE, AT(floors), switch_names, 0, 0, "on",
+     "measure the machine's floors first"},
+    {"--tune", TEXT, AT(tune), NULL, 0, 0, "",
+     "file for the crossover from oneshot to twoshot (FIAR_TUNING_FILE)"},
     {"--list", FLAG, AT(list), NULL, 0, 0, "", "print the points and run nothing"},
     {"--help", FLAG, AT(help), NULL, 0, 0, "", "print this and run nothing"},
 };

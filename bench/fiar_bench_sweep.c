@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The sweep, as every rank runs it: open what is timed, then point by point check, time, print.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fiar/runtime.h"
+#include "fiar_bench_report.h"
+
+typedef struct sweep {
+  bench_rank_t* rank;
+  bench_report_t report;
+  bench_case_t* cases;
+  void* states[BENCH_IMPL_COUNT];  // NULL: not opened
+  char reasons[BENCH_IMPL_COUNT][sizeof((bench_result_t*)0)->reason];
+  void* arena;
+  bool own_arena;
+  bool wrong;  // a check failed
+} sweep_t;
+
+static void keep_reason(char* reason, size_t room) {
+  (void)snprintf(reason, room, "%s", fiar_last_error());
+}
+
+// An answer, not a failure of the run: the implementation cannot serve here.
+static bool cannot(fiar_status_t status) {
+  return status == FIAR_UNSUPPORTED || status == FIAR_UNAVAILABLE;
+}
+
+static void close_impl(sweep_t* sweep, int64_t index) {
+  if (sweep->states[index] != NULL) {
+    bench_impls[index]->close(sweep->states[index]);
+    sweep->states[index] = NULL;
+  }
+}
+
+static fiar_status_t open_impls(sweep_t* sweep) {
+  bench_rank_t* rank = sweep->rank;
+  for (int i = 0; i < rank->options->impls.count; ++i) {
+    int64_t index = rank->options->impls.at[i];
+    const bench_impl_t* impl = bench_impls[index];
+    fiar_status_t status = impl->open(rank, impl, &sweep->states[index]);
+    status = fiar_comm_vote(rank->team, status);
+    if (status != FIAR_OK) {
+      keep_reason(sweep->reasons[index], sizeof sweep->reasons[index]);
+      close_impl(sweep, index);
+      if (!cannot(status)) {
+        return fiar_annotate(status, "opening %s", impl->name);
+      }
+    }
+  }
+  return FIAR_OK;
+}
+
+// Symmetric windows must hold the arrays of those who read through them; others take any memory.
+static fiar_status_t open_arena(sweep_t* sweep) {
+  bench_rank_t* rank = sweep->rank;
+  size_t bytes = 0;
+  for (int i = 0; i < sweep->report.count; ++i) {
+    size_t need = bench_arrays_bytes(rank, &sweep->cases[i]);
+    bytes = need > bytes ? need : bytes;
+  }
+  for (int i = 0; i < BENCH_IMPL_COUNT; ++i) {
+    const bench_impl_t* impl = bench_impls[i];
+    if (sweep->states[i] == NULL || impl->make_arena == NULL) {
+      continue;
+    }
+    fiar_status_t status = impl->make_arena(sweep->states[i], bytes, &sweep->arena);
+    status = fiar_comm_vote(rank->team, status);
+    if (status == FIAR_OK) {
+      return FIAR_OK;
+    }
+    keep_reason(sweep->reasons[i], sizeof sweep->reasons[i]);
+    close_impl(sweep, i);
+    sweep->arena = NULL;
+  }
+  sweep->own_arena = true;
+  return fiar_comm_vote(rank->team, rank->device->alloc(rank->state, bytes, &sweep->arena));
+}
+
+// The outputs are poisoned before the timed chains and must have come right again after them.
+static fiar_status_t time_and_look(sweep_t* sweep, int index, const bench_case_t* point,
+                                   const bench_arrays_t* arrays, uint64_t checked,
+                                   bench_result_t* result) {
+  bench_rank_t* rank = sweep->rank;
+  const bench_impl_t* impl = bench_impls[index];
+  uint64_t hash = 0;
+  fiar_status_t status = bench_outputs_poison(rank, arrays, &arrays->calls[0]);
+  FIAR_TRY(fiar_comm_vote(rank->team, status));
+  FIAR_TRY(bench_time_point(rank, impl, sweep->states[index], point, arrays, result));
+  status = bench_outputs_hash(rank, arrays, &arrays->calls[0], &hash);
+  if (status == FIAR_OK && hash != checked) {
+    status = FIAR_FAIL(MISMATCH, "the outputs after the timed chains are not those checked before");
+  }
+  if (status == FIAR_OK && impl->async_error != NULL) {
+    status = impl->async_error(sweep->states[index]);
+  }
+  return fiar_comm_vote(rank->team, status);
+}
+
+static fiar_status_t run_impl(sweep_t* sweep, int index, const bench_case_t* point,
+                              const bench_arrays_t* arrays, bench_result_t* result) {
+  bench_rank_t* rank = sweep->rank;
+  const bench_impl_t* impl = bench_impls[index];
+  void* state = sweep->states[index];
+  uint64_t hash = 0;
+  if (state == NULL) {
+    memcpy(result->reason, sweep->reasons[index], sizeof result->reason);
+    return FIAR_OK;
+  }
+  fiar_status_t status = bench_check(rank, impl, state, point, arrays, &hash);
+  if (status == FIAR_OK) {
+    status = time_and_look(sweep, index, point, arrays, hash, result);
+  }
+  if (status != FIAR_OK) {
+    keep_reason(result->reason, sizeof result->reason);
+    sweep->wrong = sweep->wrong || !cannot(status);
+    return cannot(status) || status == FIAR_MISMATCH
+               ? FIAR_OK
+               : fiar_annotate(status, "%s at %lld x %lld", impl->name, (long long)point->tokens,
+                               (long long)point->hidden);
+  }
+  result->served = true;
+  (void)snprintf(result->backend, sizeof result->backend, "%s",
+                 impl->served_by == NULL ? impl->name : impl->served_by(state));
+  return FIAR_OK;
+}
+
+static fiar_status_t run_point(sweep_t* sweep, int index) {
+  bench_rank_t* rank = sweep->rank;
+  bench_row_t* row = &sweep->report.rows[index];
+  bench_arrays_t arrays;
+  row->point = sweep->cases[index];
+  fiar_status_t status = bench_arrays_init(rank, &row->point, sweep->arena, &arrays);
+  FIAR_TRY(fiar_comm_vote(rank->team, status));
+  row->floor_us = bench_floor_us(&sweep->report.floors, &row->point, rank->world,
+                                 (double)(arrays.codes_bytes + arrays.scales_bytes));
+  for (int i = 0; i < rank->options->impls.count; ++i) {
+    int impl = (int)rank->options->impls.at[i];
+    FIAR_TRY(run_impl(sweep, impl, &row->point, &arrays, &row->results[impl]));
+  }
+  if (rank->rank == 0) {
+    bench_report_print_row(&sweep->report, index);
+  }
+  return FIAR_OK;
+}
+
+static fiar_status_t prepare(sweep_t* sweep) {
+  bench_rank_t* rank = sweep->rank;
+  bench_report_t* report = &sweep->report;
+  FIAR_TRY(bench_cases_expand(rank->options, &sweep->cases, &report->count));
+  for (int i = 0; i < report->count; ++i) {
+    if (sweep->cases[i].launch == BENCH_LAUNCH_AUTO) {
+      sweep->cases[i].launch = rank->ordinal == FIAR_DEVICE_NONE ? BENCH_EAGER : BENCH_GRAPH;
+    }
+  }
+  report->options = rank->options;
+  report->world = rank->world;
+  rank->device->describe(rank->state, report->device, sizeof report->device);
+  report->rows = calloc((size_t)report->count, sizeof *report->rows);
+  if (report->rows == NULL) {
+    return FIAR_FAIL(OUT_OF_MEMORY, "%d results", report->count);
+  }
+  return FIAR_OK;
+}
+
+static fiar_status_t run_sweep(sweep_t* sweep) {
+  bench_rank_t* rank = sweep->rank;
+  FIAR_TRY(fiar_comm_vote(rank->team, prepare(sweep)));
+  if (rank->options->floors != 0) {
+    FIAR_TRY(bench_floors_measure(rank, &sweep->report.floors));
+  }
+  FIAR_TRY(open_impls(sweep));
+  FIAR_TRY(open_arena(sweep));
+  if (rank->rank == 0) {
+    bench_report_print_head(&sweep->report);
+  }
+  for (int i = 0; i < sweep->report.count; ++i) {
+    FIAR_TRY(run_point(sweep, i));
+  }
+  fiar_status_t status = FIAR_OK;
+  if (rank->rank == 0) {
+    bench_report_print_end(&sweep->report);
+    if (rank->options->output[0] != '\0') {
+      status = bench_report_write(&sweep->report);
+    }
+    if (status == FIAR_OK && rank->options->tune[0] != '\0') {
+      status = bench_tune_write(&sweep->report);
+    }
+  }
+  if (status == FIAR_OK && sweep->wrong) {
+    status = FIAR_FAIL(MISMATCH, "some results are wrong; the reasons are printed above");
+  }
+  return status;
+}
+
+fiar_status_t bench_sweep(bench_rank_t* rank) {
+  sweep_t sweep = {.rank = rank};
+  fiar_status_t status = run_sweep(&sweep);
+  if (sweep.own_arena && sweep.arena != NULL) {
+    rank->device->release(rank->state, sweep.arena);
+  }
+  for (int i = BENCH_IMPL_COUNT; i-- > 0;) {
+    close_impl(&sweep, i);
+  }
+  free(sweep.report.rows);
+  free(sweep.cases);
+  return status;
+}

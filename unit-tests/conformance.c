@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// conformance BACKEND processes|threads RANKS: the whole suite on a backend. Exit status 77: this
+// machine cannot run it, and why is printed.
+#include "conformance.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ranks.h"
+
+enum { MOST_CASES = 8192 };
+
+static const conformance_backend_t backends[] = {
+#define X(name, memory, after, before, any_order) \
+  {#name, &conformance_memory_##memory, after, before, any_order},
+#include "conformance.def"
+#undef X
+};
+
+static const conformance_backend_t* find_backend(const char* name) {
+  for (size_t i = 0; i < sizeof backends / sizeof *backends; ++i) {
+    if (strcmp(backends[i].name, name) == 0) {
+      return &backends[i];
+    }
+  }
+  return NULL;
+}
+
+static int suite(const ranks_self_t* self) {
+  const conformance_backend_t* backend = find_backend(self->argument);
+  fiar_comm_t* comm;
+  RANKS_OK(ranks_comm(self, &comm));
+  backend->memory->use(fiar_comm_device(comm));
+  conformance_case_t* cases = calloc(MOST_CASES, sizeof *cases);
+  RANKS_CHECK(cases, "no memory");
+  const size_t count = conformance_cases(self->world, cases, MOST_CASES);
+  RANKS_CHECK(count > 0 && count <= MOST_CASES, "%zu cases", count);
+  int wrong = 0;
+  size_t refused = 0;
+  for (size_t i = 0; i < count && wrong < 10; ++i) {
+    int one_refused;
+    wrong += conformance_check(backend, comm, &cases[i], i, &one_refused);
+    refused += one_refused != 0;
+  }
+  free(cases);
+  if (!self->comm) {
+    fiar_comm_destroy(comm);
+  }
+  if (self->rank == 0) {
+    (void)printf("%s: %zu cases on %d ranks, %zu refused\n", backend->name, count, self->world,
+                 refused);
+  }
+  RANKS_CHECK(refused < count, "every case was refused: %s", fiar_last_error());
+  return wrong != 0;
+}
+
+int main(int argc, char** argv) {
+  static const ranks_body_t bodies[] = {RANKS_BODY(suite)};
+  ranks_main(bodies, 1);
+  const conformance_backend_t* backend = argc == 4 ? find_backend(argv[1]) : NULL;
+  if (!backend) {
+    (void)fprintf(stderr, "usage: conformance BACKEND processes|threads RANKS\n");
+    return 2;
+  }
+  const int32_t world = atoi(argv[3]);
+  const char* reason = backend->memory->unavailable(world);
+  if (reason) {
+    (void)printf("skipped: %s\n", reason);
+    return 77;
+  }
+  char forced[64];
+  (void)snprintf(forced, sizeof forced, "FIAR_ALLREDUCE_BACKEND=%s", backend->name);
+  const char* const environment[] = {forced, NULL};
+  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
+  options.device = backend->memory->device;
+  options.backend = backend->name;
+  const ranks_run_t run = {.body = "suite",
+                           .argument = backend->name,
+                           .world = world,
+                           .threads = strcmp(argv[2], "threads") == 0,
+                           .timeout_ms = 600000,
+                           .environment = environment,
+                           .options = &options};
+  return ranks_run(&run, NULL) == 0 ? 0 : 1;
+}

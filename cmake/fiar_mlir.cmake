@@ -8,7 +8,9 @@ message(STATUS "fiar: MLIR at ${MLIR_DIR}")
 add_library(fiar_mlir INTERFACE)
 add_library(fiar::mlir ALIAS fiar_mlir)
 target_include_directories(fiar_mlir SYSTEM INTERFACE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
-foreach(part IR IRDL Func Arith Math Linalg LLVM MemRef Tensor Bufferization SCF Transforms Conversion RegisterEverything Interfaces)
+set(FIAR_MLIR_CAPI_PARTS IR IRDL Func Arith Math Linalg LLVM MemRef Tensor Bufferization SCF
+    Transforms Conversion RegisterEverything Interfaces)
+foreach(part IN LISTS FIAR_MLIR_CAPI_PARTS)
   list(APPEND FIAR_MLIR_CAPI $<TARGET_FILE:MLIRCAPI${part}>)
 endforeach()
 target_link_libraries(

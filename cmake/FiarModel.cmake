@@ -1,0 +1,28 @@
+# fiar_add_model(NAME SOURCE.mlir [UNFUSED]): compiles a model to a static library for this machine.
+#
+# fiar-fuse (unless UNFUSED), then fiar-to-llvm, mlir-translate and clang: the commands of
+# docs/compile.md. C calls the model's public functions; a program links NAME, which brings libfiar
+# and the library of MLIR's that converts fp8 and fp4 elements.
+function(fiar_add_model name source)
+  cmake_parse_arguments(PARSE_ARGV 2 MODEL "UNFUSED" "" "")
+  find_program(FIAR_MLIR_TRANSLATE NAMES mlir-translate-22 mlir-translate HINTS ${FIAR_LLVM_BIN} REQUIRED)
+  find_program(FIAR_CLANG NAMES clang-22 clang HINTS ${FIAR_LLVM_BIN} REQUIRED)
+  find_library(FIAR_APFLOAT mlir_apfloat_wrappers HINTS ${FIAR_LLVM_LIB} REQUIRED)
+  get_filename_component(source ${source} ABSOLUTE)
+  set(fuse --fiar-fuse)
+  if(MODEL_UNFUSED)
+    set(fuse "")
+  endif()
+  set(stem ${CMAKE_CURRENT_BINARY_DIR}/${name})
+  add_custom_command(
+    OUTPUT ${stem}.o
+    COMMAND fiar::fiar-opt ${source} ${fuse} --fiar-to-llvm -o ${stem}.llvm.mlir
+    COMMAND ${FIAR_MLIR_TRANSLATE} --mlir-to-llvmir ${stem}.llvm.mlir -o ${stem}.ll
+    COMMAND ${FIAR_CLANG} -O2 -fPIC -Wno-override-module -c ${stem}.ll -o ${stem}.o
+    DEPENDS ${source} fiar::fiar-opt
+    VERBATIM)
+  add_library(${name} STATIC ${stem}.o)
+  set_source_files_properties(${stem}.o PROPERTIES EXTERNAL_OBJECT ON)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
+  target_link_libraries(${name} PUBLIC fiar::runtime ${FIAR_APFLOAT})
+endfunction()

@@ -33,6 +33,8 @@ func.func @edges(%x: tensor<8x16xf32>) {
   %0 = sdy.data_flow_edge %x sharding=<@mesh, [{"x"}, {}]> : tensor<8x16xf32>
   // CHECK: {{.*}} = "sdy.data_flow_edge"({{.*}}) : (tensor<8x16xf32>) -> tensor<8x16xf32>
   %1 = sdy.data_flow_edge %x : tensor<8x16xf32>
+  // CHECK: {{.*}} = "sdy.func_data_flow_edge"({{.*}}) : (tensor<8x16xf32>) -> tensor<8x16xf32>
+  %2 = sdy.func_data_flow_edge %x : tensor<8x16xf32>
   return
 }
 
@@ -50,8 +52,14 @@ func.func @collectives(%x: tensor<8x16xf32> {sdy.sharding = #sdy.sharding<@mesh,
   %4 = sdy.all_reduce {"y"} %x out_sharding=<@mesh, [{"x"}, {}]> : tensor<8x16xf32>
   // CHECK: {{.*}} = "sdy.all_reduce"({{.*}}) <{out_sharding = #sdy.sharding<@mesh, [{"x"}, {}]>, reduction_axes = #sdy<axis_ref_list{"y":(2)2}>, reduction_op = 1 : i32}> : (tensor<8x16xf32>) -> tensor<8x16xf32>
   %5 = sdy.all_reduce max {"y":(2)2} %x out_sharding=<@mesh, [{"x"}, {}]> : tensor<8x16xf32>
+  // CHECK: {{.*}} = "sdy.sharded_to_unreduced"({{.*}}) <{axes = #sdy<list_of_axis_ref_lists[{"x"}, {}]>, out_sharding = #sdy.sharding<@mesh, [{}, {}], unreduced={"x"}>}> : (tensor<8x16xf32>) -> tensor<8x16xf32>
+  %6 = sdy.sharded_to_unreduced [{"x"}, {}] %x out_sharding=<@mesh, [{}, {}], unreduced={"x"}> : tensor<8x16xf32>
+  // CHECK: {{.*}} = "sdy.replicated_to_unreduced"({{.*}}) <{axes = #sdy<axis_ref_list{"x"}>, out_sharding = #sdy.sharding<@mesh, [{}, {}], unreduced={"x"}>}> : (tensor<8x16xf32>) -> tensor<8x16xf32>
+  %7 = sdy.replicated_to_unreduced {"x"} %x out_sharding=<@mesh, [{}, {}], unreduced={"x"}> : tensor<8x16xf32>
+  // CHECK: {{.*}} = "sdy.reduce_scatter"({{.*}}) <{out_sharding = #sdy.sharding<@mesh, [{"x"}, {"y"}]>, reduce_scatter_axes = #sdy<list_of_axis_ref_lists[{}, {"y"}]>, reduction_op = 2 : i32}> : (tensor<8x16xf32>) -> tensor<8x16xf32>
+  %8 = sdy.reduce_scatter min [{}, {"y"}] %x out_sharding=<@mesh, [{"x"}, {"y"}]> : tensor<8x16xf32>
   // CHECK: {{.*}} = "sdy.reduce_scatter"({{.*}}) <{out_sharding = #sdy.sharding<@mesh, [{"x"}, {"y"}]>, reduce_scatter_axes = #sdy<list_of_axis_ref_lists[{}, {"y"}]>}> : (tensor<8x16xf32>) -> tensor<8x16xf32>
-  %6 = sdy.reduce_scatter [{}, {"y"}] %x out_sharding=<@mesh, [{"x"}, {"y"}]> : tensor<8x16xf32>
+  %9 = sdy.reduce_scatter [{}, {"y"}] %x out_sharding=<@mesh, [{"x"}, {"y"}]> : tensor<8x16xf32>
   return
 }
 

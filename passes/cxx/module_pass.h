@@ -31,9 +31,9 @@ class ModulePass : public mlir::PassWrapper<Derived, mlir::OperationPass<mlir::M
   }
 };
 
-// A FiarMessageCallback; user_data is the pass's argument, a C string. Errors become diagnostics. What
-// was done or missed goes to MLIR's remark engine where --remarks-filter or a host has set one up; else
-// a miss becomes a remark among the diagnostics, and what was done stays silent.
+// A FiarMessageCallback; user_data is the pass's argument, a C string. Errors become diagnostics.
+// What was done or missed goes to MLIR's remark engine where --remarks-filter or a host has set one
+// up; else a miss becomes a remark among the diagnostics, and what was done stays silent.
 void messageToDiagnostics(FiarMessageKind kind, MlirLocation location, MlirStringRef text,
                           void* user_data);
 

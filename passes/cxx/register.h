@@ -9,7 +9,8 @@ class DialectRegistry;
 
 namespace fiar {
 
-// The fiar dialect (from its IRDL text), which passes depend on, and the syntax dialects (syntax.h).
+// The fiar dialect (from its IRDL text), which passes depend on, and the syntax dialects
+// (syntax.h).
 void registerDialects(mlir::DialectRegistry& registry);
 void registerFiarDialect(mlir::DialectRegistry& registry);
 void registerSyntaxDialects(mlir::DialectRegistry& registry);

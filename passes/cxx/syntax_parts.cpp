@@ -401,31 +401,35 @@ static ParseResult torch_op(OpReader& reader) {
   if (reader.read("%* {}")) {
     return failure();
   }
-  if (*reader.parser.getCurrentLocation().getPointer() != ':') {
-    return success();
-  }
-  return reader.types("arrow");
+  bool typed = reader.parser.getNumResults() != 0 || !reader.operands.empty();
+  return typed ? reader.types("arrow") : success();
 }
 
-// torch: a constant's result type follows from its name
+static Type torch_type(OpReader& reader, const Twine& text) {
+  return OpaqueType::get(StringAttr::get(reader.parser.getContext(), "torch"), text.str());
+}
+
+// torch: a constant's result type follows from its name.
 static ParseResult torch_constant(OpReader& reader) {
   StringRef kind = reader.op.name.stripDialect();
   kind.consume_front("constant.");
-  MLIRContext* context = reader.parser.getContext();
-  auto type = OpaqueType::get(StringAttr::get(context, "torch"), kind);
-  if (kind == "none") {
-    reader.op.addTypes(type);
-    return reader.dictionary(/*behind_keyword=*/false);
-  }
-  if (kind == "int") {
-    if (reader.attribute("value:i64")) {
-      return failure();
-    }
-  } else if (reader.attribute(kind == "bool" ? "value:bool" : "value:any")) {
+  StringRef value = kind == "int" ? "value:i64" : kind == "bool" ? "value:bool" : "value:any";
+  if (kind != "none" && reader.attribute(value)) {
     return failure();
   }
-  reader.op.addTypes(type);
+  reader.op.addTypes(torch_type(reader, kind == "device" ? "Device" : kind));
   return reader.dictionary(/*behind_keyword=*/false);
+}
+
+// torch: %a {..} : T, a tensor and its value having types that differ in `vtensor` and `tensor`.
+static ParseResult torch_copy(OpReader& reader) {
+  OpaqueType type;
+  if (reader.read("% {}") || reader.parser.parseColonType(type)) {
+    return failure();
+  }
+  StringRef text = type.getTypeData();
+  Type other = text.consume_front("v") ? torch_type(reader, text) : torch_type(reader, "v" + text);
+  return reader.resolve(other, type);
 }
 
 static const struct {
@@ -448,6 +452,7 @@ static const struct {
     {"scan", scan},
     {"slice", slice},
     {"torch_constant", torch_constant},
+    {"torch_copy", torch_copy},
     {"torch_op", torch_op},
     {"while_loop", while_loop},
     {"window", window},

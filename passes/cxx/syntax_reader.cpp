@@ -302,7 +302,8 @@ static const AttributeKind attribute_kinds[] = {
        words.split(choices, '|');
        auto* found = llvm::find(choices, word);
        if (found == choices.end()) {
-         reader.parser.emitError(at, "expected one of ") << words << ", got " << word;
+         reader.parser.emitError(at, "expected one of ")
+             << llvm::join(choices, ", ") << ", got " << word;
          return {};
        }
        return reader.parser.getBuilder().getI32IntegerAttr(
@@ -440,6 +441,12 @@ static ParseResult arrow_types(OpReader& reader) {
   return failure(reader.parser.parseOptionalArrowTypeList(to) || reader.resolve(from, to));
 }
 
+static ParseResult to_types(OpReader& reader) {
+  Type from, to;
+  return failure(reader.parser.parseType(from) || reader.parser.parseKeyword("to") ||
+                 reader.parser.parseType(to) || reader.resolve(from, to));
+}
+
 struct TypeForm {
   const char* name;
   ParseResult (*read)(OpReader& reader);
@@ -456,6 +463,7 @@ static const TypeForm type_forms[] = {
     {"tuple", tuple_type},         // tuple<A, B>: of the result, made of the operands
     {"complex", complex_type},     // of the result, made of two real operands
     {"arrow", arrow_types},        // A, B -> C, or -> (C, D), or nothing behind the operands
+    {"to", to_types},              // A to B
 };
 
 ParseResult OpReader::types(StringRef form_name) {

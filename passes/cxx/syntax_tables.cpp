@@ -139,7 +139,12 @@ static const OpSyntax sdy_rows[] = {
 };
 
 static const OpSyntax torch_rows[] = {
-    {"constant.bool constant.float constant.int constant.none constant.str", "@torch_constant", ""},
+    {"constant.bool constant.device constant.float constant.int constant.none constant.number constant.str",
+     "@torch_constant", ""},
+    {"tensor.literal vtensor.literal", "( value:any ) {} :result", ""},
+    {"copy.to_tensor copy.to_vtensor", "@torch_copy", ""},
+    {"overwrite.tensor.contents", "% overwrites % {} :operands", ""},
+    {"derefine tensor_static_info_cast", "% {} :to", ""},
     {"operator", "name:string ( %* ) @regions {} :function", ""},
 };
 const OpSyntax torch_fallback = {"", "@torch_op", ""};

@@ -57,7 +57,11 @@ static fiar_status_t open_arena(sweep_t* sweep) {
   bench_rank_t* rank = sweep->rank;
   size_t bytes = 0;
   for (int i = 0; i < sweep->report.count; ++i) {
+    bench_case_t full = sweep->cases[i];
+    full.residual = BENCH_RESIDUAL_FULL;
     size_t need = bench_arrays_bytes(rank, &sweep->cases[i]);
+    bytes = need > bytes ? need : bytes;
+    need = bench_arrays_bytes(rank, &full);
     bytes = need > bytes ? need : bytes;
   }
   for (int i = 0; i < BENCH_IMPL_COUNT; ++i) {
@@ -126,20 +130,36 @@ static fiar_status_t run_impl(sweep_t* sweep, int index, const bench_case_t* poi
   return FIAR_OK;
 }
 
-static fiar_status_t run_point(sweep_t* sweep, int index) {
+// Runs the point's implementations, the baselines or the others. A baseline has no sharded
+// residual: beside one it is timed with the full residual, which is what a user would have instead.
+static fiar_status_t run_impls(sweep_t* sweep, bench_row_t* row, bool baselines) {
   bench_rank_t* rank = sweep->rank;
-  bench_row_t* row = &sweep->report.rows[index];
+  bench_case_t point = row->point;
   bench_arrays_t arrays;
-  row->point = sweep->cases[index];
-  fiar_status_t status = bench_arrays_init(rank, &row->point, sweep->arena, &arrays);
+  if (baselines && point.residual == BENCH_RESIDUAL_TOKEN_SHARD) {
+    point.residual = BENCH_RESIDUAL_FULL;
+  }
+  fiar_status_t status = bench_arrays_init(rank, &point, sweep->arena, &arrays);
   FIAR_TRY(fiar_comm_vote(rank->team, status));
-  row->floor_us = bench_floor_us(&sweep->report.floors, &row->point, rank->world,
-                                 (double)(arrays.codes_bytes + arrays.scales_bytes));
   for (int i = 0; i < rank->options->impls.count; ++i) {
     int impl = (int)rank->options->impls.at[i];
-    FIAR_TRY(run_impl(sweep, impl, &row->point, &arrays, &row->results[impl]));
+    if (bench_impls[impl]->baseline == baselines) {
+      FIAR_TRY(run_impl(sweep, impl, &point, &arrays, &row->results[impl]));
+    }
   }
-  if (rank->rank == 0) {
+  if (!baselines) {
+    row->floor_us = bench_floor_us(&sweep->report.floors, &point, rank->world,
+                                   (double)(arrays.codes_bytes + arrays.scales_bytes));
+  }
+  return FIAR_OK;
+}
+
+static fiar_status_t run_point(sweep_t* sweep, int index) {
+  bench_row_t* row = &sweep->report.rows[index];
+  row->point = sweep->cases[index];
+  FIAR_TRY(run_impls(sweep, row, false));
+  FIAR_TRY(run_impls(sweep, row, true));
+  if (sweep->rank->rank == 0) {
     bench_report_print_row(&sweep->report, index);
   }
   return FIAR_OK;

@@ -9,6 +9,13 @@
 
 namespace {
 
+// Programmatic dependent launch begins with sm_90.
+__device__ __forceinline__ void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  cudaGridDependencySynchronize();
+#endif
+}
+
 __device__ __forceinline__ uint64_t first_index() {
   return blockIdx.x * (uint64_t)blockDim.x + threadIdx.x;
 }
@@ -81,7 +88,7 @@ __global__ void delay_kernel(uint64_t nanoseconds) {
 // Waits for its predecessor as every kernel of a chain does.
 __global__ void empty_kernel(int unused) {
   (void)unused;
-  cudaGridDependencySynchronize();
+  wait_for_previous();
 }
 
 __global__ void flag_kernel(const __grid_constant__ bench_flag_args_t args) {
@@ -113,7 +120,7 @@ __global__ void egress_kernel(const __grid_constant__ bench_egress_args_t args) 
 
 __global__ void quant_kernel(const __grid_constant__ bench_quant_args_t args) {
   float scale = *args.scale;
-  cudaGridDependencySynchronize();
+  wait_for_previous();
   for (uint64_t i = first_index(); i < args.elements / 8; i += index_step()) {
     uint64_t codes = 0;
 #pragma unroll

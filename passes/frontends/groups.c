@@ -153,7 +153,7 @@ static MlirOperation symbol_by_text(MlirOperation module, MlirStringRef name) {
   for (MlirOperation op =
            mlirBlockGetFirstOperation(mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(module)));
        !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
-    MlirAttribute symbol = fiarAttribute(op, "sym_name");
+    MlirAttribute symbol = fiarOpAttribute(op, "sym_name");
     if (!mlirAttributeIsNull(symbol) && mlirStringRefEqual(fiarAttributeText(symbol), name)) {
       return op;
     }
@@ -185,7 +185,7 @@ static bool mesh_read(MlirOperation module, MlirStringRef attribute, mesh_t* mes
     return REFUSE("the mesh @%.*s of the replica groups is not in the module", (int)name.length,
                   name.data);
   }
-  return mesh_from_sdy(fiarAttributeText(fiarAttribute(op, "mesh")), mesh) ||
+  return mesh_from_sdy(fiarAttributeText(fiarOpAttribute(op, "mesh")), mesh) ||
          REFUSE("the mesh @%.*s of the replica groups is not understood", (int)name.length,
                 name.data);
 }
@@ -320,7 +320,7 @@ void fiarGroupsFree(FiarGroups* groups) {
 // mhlo.num_replicas and mhlo.num_partitions; 0 where the module does not say.
 static int64_t module_count(MlirOperation module, const char* name) {
   double number;
-  return fiarReadNumber(fiarAttribute(module, name), &number) && number > 0 ? (int64_t)number : 0;
+  return fiarReadNumber(fiarOpAttribute(module, name), &number) && number > 0 ? (int64_t)number : 0;
 }
 
 static bool ids_valid(const FiarGroups* groups, int64_t limit, char* text, size_t text_size) {

@@ -90,7 +90,7 @@ FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op) {
 }
 
 static bool symbol_add(FiarView* view, MlirOperation op) {
-  MlirAttribute name = fiarAttribute(op, "sym_name");
+  MlirAttribute name = fiarOpAttribute(op, "sym_name");
   if (mlirAttributeIsNull(name) || !mlirAttributeIsAString(name)) {
     return true;
   }
@@ -143,7 +143,7 @@ MlirOperation fiarViewSymbol(FiarView* view, MlirAttribute reference) {
 }
 
 void fiarViewForget(FiarView* view, MlirOperation op) {
-  MlirAttribute name = fiarAttribute(op, "sym_name");
+  MlirAttribute name = fiarOpAttribute(op, "sym_name");
   if (!mlirAttributeIsNull(name)) {
     fiarMapRemove(&view->symbols, name.ptr, 0);
   }

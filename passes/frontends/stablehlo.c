@@ -29,11 +29,11 @@ static void read_same_types(FiarView* view, FiarPrimitive* p) {
 
 static void read_constant(FiarView* view, FiarPrimitive* p) {
   (void)view;
-  p->has_number = fiarReadNumber(fiarAttribute(p->op, "value"), &p->number);
+  p->has_number = fiarReadNumber(fiarOpAttribute(p->op, "value"), &p->number);
 }
 
 static void read_dims(FiarPrimitive* p, const char* name) {
-  p->n_dims = fiarReadInts(fiarAttribute(p->op, name), p->dims, FIAR_MAX_RANK);
+  p->n_dims = fiarReadInts(fiarOpAttribute(p->op, name), p->dims, FIAR_MAX_RANK);
   if (p->n_dims < 0) {
     p->n_dims = 0;
     p->kind = FIAR_PRIM_PURE;
@@ -51,7 +51,7 @@ static void read_broadcast_in_dim(FiarView* view, FiarPrimitive* p) {
 static void read_broadcast(FiarView* view, FiarPrimitive* p) {
   (void)view;
   int64_t sizes[FIAR_MAX_RANK];
-  int n = fiarReadInts(fiarAttribute(p->op, "broadcast_sizes"), sizes, FIAR_MAX_RANK);
+  int n = fiarReadInts(fiarOpAttribute(p->op, "broadcast_sizes"), sizes, FIAR_MAX_RANK);
   FiarShape shape;
   if (n < 0 || !fiarShapeRead(mlirValueGetType(p->in[0]), &shape) ||
       shape.rank + n > FIAR_MAX_RANK) {
@@ -87,7 +87,7 @@ static void read_reduce(FiarView* view, FiarPrimitive* p) {
 
 static void read_compare(FiarView* view, FiarPrimitive* p) {
   (void)view;
-  if (!text_has(fiarAttribute(p->op, "comparison_direction"), "EQ")) {
+  if (!text_has(fiarOpAttribute(p->op, "comparison_direction"), "EQ")) {
     p->kind = FIAR_PRIM_PURE;
   }
 }
@@ -96,7 +96,7 @@ static void read_compare(FiarView* view, FiarPrimitive* p) {
 static void read_dot_general(FiarView* view, FiarPrimitive* p) {
   (void)view;
   p->kind = FIAR_PRIM_PURE;
-  MlirStringRef text = fiarAttributeText(fiarAttribute(p->op, "dot_dimension_numbers"));
+  MlirStringRef text = fiarAttributeText(fiarOpAttribute(p->op, "dot_dimension_numbers"));
   char buffer[256];
   if (text.length == 0 || text.length >= sizeof buffer) {
     return;
@@ -122,7 +122,7 @@ static void read_dot_general(FiarView* view, FiarPrimitive* p) {
 }
 
 static const char* group_mode(MlirOperation op) {
-  MlirAttribute handle = fiarAttribute(op, "channel_handle");
+  MlirAttribute handle = fiarOpAttribute(op, "channel_handle");
   MlirStringRef text = fiarAttributeText(handle);
   long id = 0;
   char buffer[128] = "";
@@ -134,13 +134,13 @@ static const char* group_mode(MlirOperation op) {
   if (id <= 0) {
     return FIAR_GROUPS_REPLICA;
   }
-  bool global = !mlirAttributeIsNull(fiarAttribute(op, "use_global_device_ids"));
+  bool global = !mlirAttributeIsNull(fiarOpAttribute(op, "use_global_device_ids"));
   return global ? FIAR_GROUPS_FLATTENED : FIAR_GROUPS_REPLICA_AND_PARTITION;
 }
 
 static void read_collective(FiarView* view, FiarPrimitive* p) {
   (void)view;
-  p->groups = fiarAttribute(p->op, "replica_groups");
+  p->groups = fiarOpAttribute(p->op, "replica_groups");
   p->mode = group_mode(p->op);
 }
 
@@ -180,7 +180,7 @@ static void read_custom_call(FiarView* view, FiarPrimitive* p) {
   (void)view;
   static const char* const markers[] = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape",
                                         "xla.sdy.GlobalToLocalShape", "xla.sdy.LocalToGlobalShape"};
-  MlirStringRef target = fiarAttributeText(fiarAttribute(p->op, "call_target_name"));
+  MlirStringRef target = fiarAttributeText(fiarOpAttribute(p->op, "call_target_name"));
   for (size_t i = 0; i < sizeof markers / sizeof *markers; ++i) {
     if (fiarStringEqual(target, markers[i]) && mlirOperationGetNumResults(p->op) == 1 &&
         mlirTypeEqual(mlirValueGetType(p->in[0]),
@@ -189,7 +189,7 @@ static void read_custom_call(FiarView* view, FiarPrimitive* p) {
       return;
     }
   }
-  MlirAttribute effect = fiarAttribute(p->op, "has_side_effect");
+  MlirAttribute effect = fiarOpAttribute(p->op, "has_side_effect");
   if (!mlirAttributeIsNull(effect) && mlirAttributeIsABool(effect) &&
       mlirBoolAttrGetValue(effect)) {
     p->kind = FIAR_PRIM_UNKNOWN;
@@ -198,7 +198,7 @@ static void read_custom_call(FiarView* view, FiarPrimitive* p) {
 
 // A composite is a call of its decomposition.
 static void read_composite(FiarView* view, FiarPrimitive* p) {
-  p->callee = fiarViewSymbol(view, fiarAttribute(p->op, "decomposition"));
+  p->callee = fiarViewSymbol(view, fiarOpAttribute(p->op, "decomposition"));
   if (mlirOperationIsNull(p->callee)) {
     p->kind = FIAR_PRIM_PURE;
   }

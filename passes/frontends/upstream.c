@@ -3,7 +3,7 @@
 #include "frontends/primitive.h"
 
 static void read_call(FiarView* view, FiarPrimitive* p) {
-  p->callee = fiarViewSymbol(view, fiarAttribute(p->op, "callee"));
+  p->callee = fiarViewSymbol(view, fiarOpAttribute(p->op, "callee"));
   if (mlirOperationIsNull(p->callee)) {
     p->kind = FIAR_PRIM_UNKNOWN;
   }
@@ -11,7 +11,7 @@ static void read_call(FiarView* view, FiarPrimitive* p) {
 
 static void read_constant(FiarView* view, FiarPrimitive* p) {
   (void)view;
-  p->has_number = fiarReadNumber(fiarAttribute(p->op, "value"), &p->number);
+  p->has_number = fiarReadNumber(fiarOpAttribute(p->op, "value"), &p->number);
 }
 
 static const char* const dialects[] = {"func", "arith", NULL};

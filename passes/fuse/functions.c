@@ -64,7 +64,7 @@ static void keep_printed(references_t* refs, MlirOperation op) {
     if (mlirOperationIsNull(refs->functions[i])) {
       continue;
     }
-    MlirStringRef name = fiarAttributeText(fiarAttribute(refs->functions[i], "sym_name"));
+    MlirStringRef name = fiarAttributeText(fiarOpAttribute(refs->functions[i], "sym_name"));
     for (const char* at = strchr(text.data, '@'); at != NULL; at = strchr(at + 1, '@')) {
       // A longer name that begins alike keeps the function, too: that is only careful.
       if (strncmp(at + 1 + (at[1] == '"'), name.data, name.length) == 0) {
@@ -80,8 +80,8 @@ static void keep_printed(references_t* refs, MlirOperation op) {
 static void keep_referenced(references_t* refs, MlirOperation op) {
   switch (fiarPrimitiveKind(&refs->fusion->view, op)) {
     case FIAR_PRIM_CALL:
-      keep_named(refs, fiarAttribute(op, "callee"));
-      keep_named(refs, fiarAttribute(op, "decomposition"));
+      keep_named(refs, fiarOpAttribute(op, "callee"));
+      keep_named(refs, fiarOpAttribute(op, "decomposition"));
       break;
     case FIAR_PRIM_UNKNOWN:
       if (!fiarStringEqual(fiarOpName(op), "func.func") && ++refs->printed <= MAX_PRINTED) {
@@ -89,7 +89,7 @@ static void keep_referenced(references_t* refs, MlirOperation op) {
       }
       break;
     case FIAR_PRIM_PURE:
-      if (!mlirAttributeIsNull(fiarAttribute(op, "called_computations"))) {
+      if (!mlirAttributeIsNull(fiarOpAttribute(op, "called_computations"))) {
         keep_printed(refs, op);
       }
       break;
@@ -110,7 +110,7 @@ static void keep_referenced(references_t* refs, MlirOperation op) {
 }
 
 static bool is_private(MlirOperation function) {
-  return fiarStringEqual(fiarAttributeText(fiarAttribute(function, "sym_visibility")), "private");
+  return fiarStringEqual(fiarAttributeText(fiarOpAttribute(function, "sym_visibility")), "private");
 }
 
 static bool has_candidate(const references_t* refs, MlirOperation function) {

@@ -68,10 +68,10 @@ static bool dictionaries_split(MlirAttribute list) {
 static bool op_splits(MlirOperation op) {
   MlirAttribute none = mlirAttributeGetNull();
   bool constraint = fiarStringEqual(fiarOpName(op), "sdy.sharding_constraint");
-  return splits(fiarAttribute(op, "mhlo.sharding"), fiarAttribute(op, "sdy.sharding")) ||
-         (constraint && splits(none, fiarAttribute(op, "sharding"))) ||
-         dictionaries_split(fiarAttribute(op, "arg_attrs")) ||
-         dictionaries_split(fiarAttribute(op, "res_attrs"));
+  return splits(fiarOpAttribute(op, "mhlo.sharding"), fiarOpAttribute(op, "sdy.sharding")) ||
+         (constraint && splits(none, fiarOpAttribute(op, "sharding"))) ||
+         dictionaries_split(fiarOpAttribute(op, "arg_attrs")) ||
+         dictionaries_split(fiarOpAttribute(op, "res_attrs"));
 }
 
 static MlirWalkResult visit(MlirOperation op, void* found) {
@@ -82,7 +82,7 @@ static MlirWalkResult visit(MlirOperation op, void* found) {
 bool fiarHasShardings(MlirOperation module) {
   bool found = false;
   double partitions;
-  if (fiarReadNumber(fiarAttribute(module, "mhlo.num_partitions"), &partitions) &&
+  if (fiarReadNumber(fiarOpAttribute(module, "mhlo.num_partitions"), &partitions) &&
       partitions == 1) {
     return false;
   }

@@ -179,7 +179,7 @@ bool fiarReadNumber(MlirAttribute attribute, double* out_number) {
   return false;
 }
 
-MlirAttribute fiarAttribute(MlirOperation op, const char* name) {
+MlirAttribute fiarOpAttribute(MlirOperation op, const char* name) {
   return mlirOperationGetAttributeByName(op, mlirStringRefCreateFromCString(name));
 }
 

@@ -54,7 +54,7 @@ int fiarReadInts(MlirAttribute attribute, int64_t* out_ints, int max);
 bool fiarReadNumber(MlirAttribute attribute, double* out_number);
 
 // The attribute whatever its home is: properties or the discardable dictionary.
-MlirAttribute fiarAttribute(MlirOperation op, const char* name);
+MlirAttribute fiarOpAttribute(MlirOperation op, const char* name);
 
 // An opaque attribute's text or a string attribute's value; empty for others.
 MlirStringRef fiarAttributeText(MlirAttribute attribute);

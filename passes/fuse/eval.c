@@ -294,7 +294,7 @@ static FiarTerm eval_convert(const eval_t* eval, const FiarTerm* in) {
   set_value(eval, &out);
   if (widens(in->layout.shape.elem, eval->shape.elem)) {
     out.narrow = in->narrow;
-  } else if (out.role == FIAR_ROLE_SCALE) {
+  } else if (out.role == FIAR_ROLE_SCALE && in->role == FIAR_ROLE_STEP) {
     out.facts.scales = out.value;
   }
   return out;

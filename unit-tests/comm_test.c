@@ -414,16 +414,16 @@ static void bad_options_are_refused(void** state) {
   fiar_comm_destroy(NULL);
 }
 
-#define BODIES(X)                                                                             \
-  X(exchanges)                                                                                \
-  X(votes)                                                                                    \
-  X(two_communicators)                                                                        \
-  X(from_a_callback)                                                                          \
-  X(from_a_bad_callback) X(ranks_disagree_on_the_world) X(ranks_force_different_backends)     \
-      X(ranks_make_different_calls) X(models_are_checked) X(groups_are_set_and_taken_back)    \
-          X(rows_are_gathered_in_order) X(two_say_they_are_rank_one) X(one_leaves)            \
-              X(one_is_killed) X(one_is_killed_at_work) X(one_is_stopped) X(one_never_starts) \
-                  X(the_environment_attempt_is_not_repeated)
+#define BODIES(X)                                                                                \
+  X(exchanges)                                                                                   \
+  X(votes)                                                                                       \
+  X(two_communicators)                                                                           \
+  X(from_a_callback)                                                                             \
+  X(from_a_bad_callback)                                                                         \
+  X(ranks_disagree_on_the_world) X(ranks_force_different_backends) X(ranks_make_different_calls) \
+      X(models_are_checked) X(groups_are_set_and_taken_back) X(rows_are_gathered_in_order)       \
+          X(two_say_they_are_rank_one) X(one_leaves) X(one_is_killed) X(one_is_killed_at_work)   \
+              X(one_is_stopped) X(one_never_starts) X(the_environment_attempt_is_not_repeated)
 
 int main(void) {
 #define X(name) RANKS_BODY(name),

@@ -64,7 +64,8 @@ typedef struct fiar_kernel_args {
   int64_t vectors;                   // 16-byte vectors a row
   int64_t scale_cols;                // scales a row, K of docs/numerics.md; 0: none
   float inverse_hidden;
-  uint32_t flags;  // FIAR_LAUNCH_*
+  int32_t cluster;  // blocks a row, as launched: fiar_launch sets it
+  uint32_t flags;   // FIAR_LAUNCH_*
 } fiar_kernel_args_t;
 
 // Launch with programmatic dependent launch: the kernel may start before the previous one in the
@@ -75,8 +76,8 @@ typedef struct fiar_kernel_args {
 // written.
 #define FIAR_LAUNCH_EARLY_RELEASE 2u
 
-// Copies params and peers and derives the rest. Does not look at the pointers. peers may be NULL
-// for LOCAL and ANY.
+// Copies params and peers and derives the rest; quant becomes none where nothing of it is wanted.
+// Does not look at the pointers. peers may be NULL for LOCAL and ANY.
 void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,
                            uint32_t flags, fiar_kernel_args_t* out_args);
 

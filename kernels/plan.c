@@ -4,7 +4,13 @@
 #include "base/base.h"
 #include "kernels.h"
 
-enum { VECTOR_BYTES = 16, MAX_HIDDEN = 16384, MAX_HIDDEN_ANY = 49152, SLOT_ALIGNMENT = 256 };
+enum {
+  VECTOR_BYTES = 16,
+  MAX_TOKENS = 1 << 30,
+  MAX_HIDDEN = 16384,
+  MAX_HIDDEN_ANY = 49152,
+  SLOT_ALIGNMENT = 256
+};
 
 static const struct {
   int bits, block;
@@ -37,9 +43,13 @@ void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar
   call->input_stride = call->input_stride ? call->input_stride : call->hidden;
   call->residual_stride = call->residual_stride ? call->residual_stride : call->hidden;
   out_args->vectors = call->hidden * dtype_bytes(call->dtype) / VECTOR_BYTES;
+  if (!call->quant_out && !call->scales_out) {
+    call->quant = FIAR_QUANT_NONE;
+  }
   int64_t block = quant_block(call);
   out_args->scale_cols = block > 0 ? call->hidden / block : 0;
   out_args->inverse_hidden = 1.0f / (float)call->hidden;
+  out_args->cluster = 1;
 }
 
 static bool aligned(const void* pointer) {
@@ -95,9 +105,14 @@ fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
     return FIAR_FAIL(UNSUPPORTED, "world is %d, the push kernels need 2 to %d", world,
                      FIAR_KERNEL_MAX_WORLD);
   }
-  if (params->tokens > INT32_MAX) {
+  if (params->tokens > MAX_TOKENS) {
     return FIAR_FAIL(UNSUPPORTED, "tokens is %lld, the kernels need at most %d",
-                     (long long)params->tokens, INT32_MAX);
+                     (long long)params->tokens, MAX_TOKENS);
+  }
+  if (params->weight && params->weight_dtype != params->dtype &&
+      params->weight_dtype != FIAR_DTYPE_F32) {
+    return FIAR_FAIL(UNSUPPORTED, "weight_dtype is %d, the kernels need dtype's %d or f32",
+                     params->weight_dtype, params->dtype);
   }
   if (algorithm == FIAR_ALGORITHM_ANY) {
     return params->hidden <= MAX_HIDDEN_ANY
@@ -139,11 +154,11 @@ uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int6
 }
 
 // Registers are capped so that this many threads of any kernel fit on a multiprocessor.
-enum { RESIDENT_THREADS = 1024, MAX_CLUSTER = 4, SMALLEST_BLOCK = 128, ANY_THREADS = 256 };
+enum { RESIDENT_THREADS = 1024, MAX_CLUSTER = 4, SMALLEST_BLOCK = 64, ANY_THREADS = 256 };
 
 // A quantisation group must not straddle blocks, and shuffles serve groups of up to a warp.
 static bool groups_fit_warps(const fiar_kernel_args_t* args) {
-  if (args->scale_cols <= 1) {
+  if (args->scale_cols == 0 || args->call.quant == FIAR_QUANT_FP8_TOKEN) {
     return true;
   }
   int64_t lanes = args->vectors / args->scale_cols;
@@ -184,10 +199,8 @@ void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* arg
   const int64_t share = (args->vectors + cluster - 1) / cluster;
   const int32_t vectors = choose_vectors(share);
   const int32_t threads = (int32_t)up((share + vectors - 1) / vectors, 32);
-  int64_t resident = (int64_t)caps->sm_count * (RESIDENT_THREADS / threads);
-  if (cluster > 1) {
-    resident = caps->sm_count;
-  }
+  const int32_t blocks = vectors == 4 || cluster > 1 ? 1 : RESIDENT_THREADS / threads;
+  const int64_t resident = (int64_t)caps->sm_count * blocks;
   int64_t rows = resident / cluster < 1 ? 1 : resident / cluster;
   if (tokens <= rows) {
     rows = tokens;

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Element type, 16-byte vectors and their conversions. Every .cu file is compiled once an element
+// type, which FIAR_KERNEL_DTYPE names (a value of fiar_dtype_t).
+#ifndef FIAR_DEVICE_COMMON_CUH
+#define FIAR_DEVICE_COMMON_CUH
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <stdint.h>
+
+#include "kernels.h"
+
+#define FIAR_IS_BF16 (FIAR_KERNEL_DTYPE == 2)
+#define FIAR_IS_F32 (FIAR_KERNEL_DTYPE == 3)
+
+// Elements a vector.
+#define FIAR_E (FIAR_IS_F32 ? 4 : 8)
+
+namespace {
+
+const uint32_t kCanonicalNan = FIAR_IS_F32 ? 0x7FFFFFFFu : 0x7FFF7FFFu;
+
+__device__ __forceinline__ uint32_t word_of(const uint4& x, int i) {
+  return i == 0 ? x.x : i == 1 ? x.y : i == 2 ? x.z : x.w;
+}
+
+#if FIAR_IS_F32
+const int kElementsAWord = 1;
+__device__ __forceinline__ void unpack(const uint4& x, float* values) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    values[i] = __uint_as_float(word_of(x, i));
+  }
+}
+__device__ __forceinline__ float round_element(float value) {
+  return value;
+}
+__device__ __forceinline__ uint32_t pack_word(const float* values) {
+  return values[0] != values[0] ? kCanonicalNan : __float_as_uint(values[0]);
+}
+#elif FIAR_IS_BF16
+const int kElementsAWord = 2;
+__device__ __forceinline__ void unpack(const uint4& x, float* values) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    values[2 * i] = __uint_as_float(word_of(x, i) << 16);
+    values[2 * i + 1] = __uint_as_float(word_of(x, i) & 0xFFFF0000u);
+  }
+}
+__device__ __forceinline__ float round_element(float value) {
+  return __bfloat162float(__float2bfloat16_rn(value));
+}
+__device__ __forceinline__ uint32_t pack_word(const float* values) {
+  __nv_bfloat162 pair = __floats2bfloat162_rn(values[0], values[1]);
+  return *reinterpret_cast<uint32_t*>(&pair);
+}
+#else
+const int kElementsAWord = 2;
+__device__ __forceinline__ void unpack(const uint4& x, float* values) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    uint32_t word = word_of(x, i);
+    float2 pair = __half22float2(*reinterpret_cast<__half2*>(&word));
+    values[2 * i] = pair.x;
+    values[2 * i + 1] = pair.y;
+  }
+}
+__device__ __forceinline__ float round_element(float value) {
+  return __half2float(__float2half_rn(value));
+}
+__device__ __forceinline__ uint32_t pack_word(const float* values) {
+  __half2 pair = __floats2half2_rn(values[0], values[1]);
+  return *reinterpret_cast<uint32_t*>(&pair);
+}
+#endif
+
+// Rounds to the element type; a NaN becomes the canonical one (the conversions see to it).
+__device__ __forceinline__ uint4 pack(const float* values) {
+  return make_uint4(pack_word(values), pack_word(values + kElementsAWord),
+                    pack_word(values + 2 * kElementsAWord), pack_word(values + 3 * kElementsAWord));
+}
+
+__device__ __forceinline__ uint4 filled(uint32_t word) {
+  return make_uint4(word, word, word, word);
+}
+
+__device__ __forceinline__ uint4 load_vector(const void* array, int64_t vector) {
+  return static_cast<const uint4*>(array)[vector];
+}
+
+__device__ __forceinline__ void store_vector(void* array, int64_t vector, const uint4& x) {
+  static_cast<uint4*>(array)[vector] = x;
+}
+
+// How the threads of a launch share rows: a cluster of blocks (or one block) a row, neighbouring
+// threads on neighbouring vectors, V vectors a thread a cluster's width apart.
+typedef struct {
+  int row, row_step;        // this cluster's first row, and the number of clusters
+  int vector, vector_step;  // this thread's first vector of a row, and the cluster's threads
+  int count;                // of the thread's V vectors that are in the row
+} place_t;
+
+template <int V>
+__device__ __forceinline__ place_t find_place(const fiar_kernel_args_t& args) {
+  // Clusters are made of neighbouring blocks.
+  place_t at;
+  const int rank = (int)blockIdx.x % args.cluster;
+  at.row = (int)blockIdx.x / args.cluster;
+  at.row_step = (int)gridDim.x / args.cluster;
+  at.vector_step = (int)blockDim.x * args.cluster;
+  at.vector = rank * (int)blockDim.x + (int)threadIdx.x;
+  at.count = 0;
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    at.count += at.vector + v * at.vector_step < args.vectors;
+  }
+  return at;
+}
+
+}  // namespace
+
+#endif  // FIAR_DEVICE_COMMON_CUH

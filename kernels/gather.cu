@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The owners' rows to everyone: residual [ceil(tokens / world), hidden] holds rows rank, rank +
+// world,
+// ...; sum_out [tokens, hidden] gets them all, in order. Bits travel as they are, but for NaNs of
+// all ones.
+//
+// Slot: [token][vector].
+#include "device/owner.cuh"
+#include "device/table.cuh"
+
+namespace {
+
+template <int NR, int V>
+__global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
+    gather(const __grid_constant__ fiar_kernel_args_t args) {
+  const place_t at = find_place<V>(args);
+  wait_dependency();
+  call_t call = open_call(args.peers);
+  const split_t split = {NR ? NR : args.peers.world, 0, 0};
+  const int tokens = (int)args.call.tokens;
+  // All pushes before the first wait.
+  for (int row = at.row; row < tokens; row += at.row_step) {
+    if (row % split.world == args.peers.rank) {
+      uint4 x[V];
+      load_row<V>(args.call.residual, row / split.world, args.call.residual_stride, at, x);
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        x[v] = sendable(x[v]);
+      }
+      send_back<NR, V>(args, call, split, at, row, x);
+      store_row<V>(args.call.sum_out, row, args.vectors, at, x);
+    }
+  }
+  for (int row = at.row; row < tokens; row += at.row_step) {
+    if (row % split.world != args.peers.rank) {
+      uint4 x[V];
+      take_back<V>(args, &call, split, at, row, x);
+      store_row<V>(args.call.sum_out, row, args.vectors, at, x);
+    }
+  }
+  release_dependents();
+  close_call(args.peers);
+}
+
+}  // namespace
+
+FIAR_KERNEL_TABLE_ANY_WORLD(gather, GATHER)

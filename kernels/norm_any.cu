@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// norm_quant.cu for everything that its vectors cannot serve: odd hidden sizes, unaligned or
+// strided rows, any group size. An element at a time, a block a row, the row in dynamic shared
+// memory. Not fast.
+#include "device/row.cuh"
+#include "device/table.cuh"
+
+namespace {
+
+#if FIAR_IS_F32
+typedef float element_t;
+#elif FIAR_IS_BF16
+typedef __nv_bfloat16 element_t;
+#else
+typedef __half element_t;
+#endif
+
+__device__ __forceinline__ float load_element(const void* array, int64_t index) {
+  return (float)static_cast<const element_t*>(array)[index];
+}
+
+__device__ __forceinline__ void store_element(void* array, int64_t index, float value) {
+  static_cast<element_t*>(array)[index] =
+      value != value ? (element_t)__uint_as_float(0x7FFFFFFFu) : (element_t)value;
+}
+
+__device__ __forceinline__ float load_weight_at(const fiar_all_reduce_norm_params& call, int i) {
+  if (!call.weight) {
+    return 1.0f;
+  }
+  const bool same_type = call.weight_dtype == FIAR_KERNEL_DTYPE;
+  float weight =
+      same_type ? load_element(call.weight, i) : static_cast<const float*>(call.weight)[i];
+  weight = __fadd_rn(call.weight_bias, weight);
+  return same_type && call.norm_rounding == FIAR_NORM_ROUNDING_BEFORE_WEIGHT ? round_element(weight)
+                                                                             : weight;
+}
+
+// h = sum + residual into shared memory, with sum_out and residual_out; gives the thread's squares.
+__device__ __forceinline__ float add_elements(const fiar_kernel_args_t& args, int row, float* h) {
+  const fiar_all_reduce_norm_params& call = args.call;
+  float squares = 0.0f;
+  for (int i = threadIdx.x; i < call.hidden; i += blockDim.x) {
+    float value = load_element(call.input, row * call.input_stride + i);
+    if (call.sum_out) {
+      store_element(call.sum_out, row * call.hidden + i, value);
+    }
+    if (call.residual) {
+      value = __fadd_rn(value, load_element(call.residual, row * call.residual_stride + i));
+    }
+    if (call.residual_out) {
+      store_element(call.residual_out, row * call.hidden + i, value);
+    }
+    h[i] = call.norm_input == FIAR_NORM_INPUT_ROUNDED ? round_element(value) : value;
+    squares = __fmaf_rn(h[i], h[i], squares);
+  }
+  return squares;
+}
+
+// In place: the rounded norm, and norm_out.
+__device__ __forceinline__ void norm_elements(const fiar_kernel_args_t& args, int row, float root,
+                                              float* h) {
+  const fiar_all_reduce_norm_params& call = args.call;
+  const bool before = call.norm_rounding == FIAR_NORM_ROUNDING_BEFORE_WEIGHT;
+  for (int i = threadIdx.x; i < call.hidden; i += blockDim.x) {
+    const float weight = load_weight_at(call, i);
+    const float value = before ? __fmul_rn(round_element(__fmul_rn(h[i], root)), weight)
+                               : __fmul_rn(__fmul_rn(h[i], weight), root);
+    h[i] = round_element(value);
+    if (call.norm_out) {
+      store_element(call.norm_out, row * call.hidden + i, h[i]);
+    }
+  }
+}
+
+// Encodes `count` <= FIAR_E values from `at` on. Two 4-bit codes make a byte; the caller starts on
+// even elements, and blocks of 4-bit codes are even.
+__device__ __forceinline__ encoded_t encode_elements(const fiar_kernel_args_t& args,
+                                                     const divisor_t& given, const float* h,
+                                                     int64_t at, int count, float amax) {
+  float y[FIAR_E];
+#pragma unroll
+  for (int i = 0; i < FIAR_E; ++i) {
+    y[i] = i < count ? h[i] : 0.0f;
+  }
+  prepare_values(args.call, given, y);
+  encoded_t codes = encode(args.call, given, y, amax);
+  uint8_t* out = static_cast<uint8_t*>(args.call.quant_out);
+  const int step = is_fp4(args.call.quant) ? 2 : 1;  // codes a byte
+  for (int i = 0; out && i < count; i += step) {
+    const int byte = i / step;
+    out[(at + i) / step] = (uint8_t)((byte < 4 ? codes.low : codes.high) >> 8 * (byte % 4));
+  }
+  return codes;
+}
+
+// A thread a block of values; a row that has one block is one thread's work.
+__device__ __forceinline__ void quantise_elements(const fiar_kernel_args_t& args,
+                                                  const divisor_t& given, int row, const float* h) {
+  const int hidden = (int)args.call.hidden;
+  const int cols = args.scale_cols > 0 ? (int)args.scale_cols : (hidden + FIAR_E - 1) / FIAR_E;
+  const int block = args.scale_cols > 0 ? hidden / cols : FIAR_E;
+  for (int col = threadIdx.x; col < cols; col += blockDim.x) {
+    const int first = col * block, last = first + block < hidden ? first + block : hidden;
+    uint32_t largest = 0;
+    for (int i = first; i < last; ++i) {
+      float y[FIAR_E] = {h[i]};
+      prepare_values(args.call, given, y);
+      const uint32_t magnitude = __float_as_uint(y[0]) & 0x7FFFFFFFu;
+      largest = magnitude > largest ? magnitude : largest;
+    }
+    encoded_t codes = {0, 0, 0};
+    for (int i = first; i < last; i += FIAR_E) {
+      const int count = last - i < FIAR_E ? last - i : FIAR_E;
+      codes = encode_elements(args, given, h + i, (int64_t)row * hidden + i, count,
+                              __uint_as_float(largest));
+    }
+    if (args.scale_cols > 0 && args.call.scales_out) {
+      store_scale(args, row, col, codes.scale);
+    }
+  }
+}
+
+template <int NR, int V>
+__global__ void __launch_bounds__(256) norm_any(const __grid_constant__ fiar_kernel_args_t args) {
+  extern __shared__ float h[];
+  __shared__ row_shared_t shared;
+  wait_dependency();
+  const place_t at = {0, 0, (int)threadIdx.x, (int)blockDim.x, 1};
+  const divisor_t given = given_divisor(args.call);
+  uint32_t turn = 0;
+  for (int row = (int)blockIdx.x; row < args.call.tokens; row += (int)gridDim.x) {
+    float squares[1] = {add_elements(args, row, h)};
+    if (wants_norm(args.call)) {
+      const uint32_t nothing[1] = {0};
+      const float total = reduce_row<1>(&shared, at, 1, &turn, squares, nothing, false).sum;
+      norm_elements(args, row, rsqrtf(mean_of(total, args) + args.call.eps), h);
+    }
+    __syncthreads();
+    if (args.call.quant != FIAR_QUANT_NONE) {
+      quantise_elements(args, given, row, h);
+      __syncthreads();
+    }
+  }
+  release_dependents();
+  finish_scales(args);
+}
+
+}  // namespace
+
+FIAR_TABLE(norm_any, FIAR_ROW(norm_any, ANY, 0, 1))

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Scales: power-of-two exponents, and where a scale lies (docs/numerics.md, "Scale layouts").
+#ifndef FIAR_QUANT_SCALES_CUH
+#define FIAR_QUANT_SCALES_CUH
+
+#include <stdint.h>
+
+#include "kernels.h"
+
+namespace {
+
+// The larger; a NaN wins. Both are >= 0.
+__device__ __forceinline__ float max_or_nan(float a, float b) {
+  return a != a || b != b ? __uint_as_float(0x7FFFFFFFu) : a > b ? a : b;
+}
+
+__device__ __forceinline__ float ue8m0_value(uint32_t byte) {
+  return __uint_as_float(byte == 0 ? 0x00400000u : byte == 255 ? 0x7FFFFFFFu : byte << 23);
+}
+
+// 1 / ue8m0_value(byte), exactly.
+__device__ __forceinline__ float ue8m0_reciprocal(uint32_t byte) {
+  return ue8m0_value(byte == 255 ? 255 : 254 - byte);
+}
+
+// The power of two at or above scale >= 0, within 2^-127 .. 2^127.
+__device__ __forceinline__ uint32_t ue8m0_above(float scale) {
+  uint32_t bits = __float_as_uint(scale) & 0x7FFFFFFFu;
+  if (bits > 0x7F800000u) {
+    return 255;
+  }
+  if (bits <= 0x00400000u) {
+    return 0;
+  }
+  uint32_t byte = (bits + 0x007FFFFFu) >> 23;
+  return byte < 254 ? byte : 254;
+}
+
+// floor(log2(amax)) less the exponent of the code's largest value (OCP MX 1.0, 6.3), within the
+// same.
+__device__ __forceinline__ uint32_t ue8m0_of_amax(uint32_t amax, int largest_exponent) {
+  if (amax > 0x7F800000u) {
+    return 255;
+  }
+  int byte = (int)(amax >> 23) - largest_exponent;
+  return amax == 0x7F800000u ? 254 : byte > 0 ? byte : 0;
+}
+
+__device__ __forceinline__ int64_t round_up(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+// Rows and columns with the layout's padding.
+__device__ __forceinline__ int64_t padded_rows(const fiar_kernel_args_t& args) {
+  const int layout = args.call.scale_layout;
+  return round_up(args.call.tokens, layout == FIAR_SCALE_LAYOUT_SWIZZLED_128X4 ? 128
+                                    : layout == FIAR_SCALE_LAYOUT_SWIZZLED_8X4 ? 8
+                                    : layout == FIAR_SCALE_LAYOUT_COLUMN_MAJOR ? 4
+                                                                               : 1);
+}
+
+__device__ __forceinline__ int64_t padded_cols(const fiar_kernel_args_t& args) {
+  const bool whole_words = args.call.scale_layout != FIAR_SCALE_LAYOUT_LINEAR &&
+                           args.call.scale_type != FIAR_SCALE_TYPE_F32;
+  return whole_words ? round_up(args.scale_cols, 4) : args.scale_cols;
+}
+
+// In elements of the scale type.
+__device__ __forceinline__ int64_t scale_index(const fiar_kernel_args_t& args, int64_t row,
+                                               int64_t col) {
+  switch (args.call.scale_layout) {
+    case FIAR_SCALE_LAYOUT_SWIZZLED_128X4:
+      return row / 128 * 128 * padded_cols(args) + col / 4 * 512 + row % 32 * 16 +
+             row % 128 / 32 * 4 + col % 4;
+    case FIAR_SCALE_LAYOUT_SWIZZLED_8X4:
+      return row / 8 * 8 * padded_cols(args) + col / 4 * 32 + row % 8 * 4 + col % 4;
+    case FIAR_SCALE_LAYOUT_COLUMN_MAJOR:
+      return args.call.scale_type == FIAR_SCALE_TYPE_F32
+                 ? col * padded_rows(args) + row
+                 : (col / 4 * padded_rows(args) + row) * 4 + col % 4;
+    default:
+      return row * args.scale_cols + col;
+  }
+}
+
+// scale: the f32's bits, or the byte.
+__device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, int64_t row,
+                                            int64_t col, uint32_t scale) {
+  int64_t index = scale_index(args, row, col);
+  if (args.call.scale_type == FIAR_SCALE_TYPE_F32) {
+    static_cast<uint32_t*>(args.call.scales_out)[index] = scale;
+  } else {
+    static_cast<uint8_t*>(args.call.scales_out)[index] = (uint8_t)scale;
+  }
+}
+
+// Zeroes what lies between the rows and columns and their padded ends. The whole grid takes part.
+__device__ __noinline__ void pad_scales(const fiar_kernel_args_t& args) {
+  const int64_t rows = args.call.tokens, all_rows = padded_rows(args);
+  const int64_t cols = args.scale_cols, all_cols = padded_cols(args);
+  const int64_t below = (all_rows - rows) * all_cols, beside = rows * (all_cols - cols);
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  for (; i < below + beside; i += (int64_t)gridDim.x * blockDim.x) {
+    if (i < below) {
+      store_scale(args, rows + i / all_cols, i % all_cols, 0);
+    } else {
+      store_scale(args, (i - below) / (all_cols - cols), cols + (i - below) % (all_cols - cols), 0);
+    }
+  }
+}
+
+__device__ __forceinline__ void finish_scales(const fiar_kernel_args_t& args) {
+  if (args.scale_cols > 0 && args.call.scales_out &&
+      args.call.scale_layout != FIAR_SCALE_LAYOUT_LINEAR) {
+    pad_scales(args);
+  }
+}
+
+}  // namespace
+
+#endif  // FIAR_QUANT_SCALES_CUH

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The one place that launches kernels.
+#include "launch.h"
+
+#include <cuda_runtime_api.h>
+
+#include "base/base.h"
+
+static fiar_status_t cuda_status(const char* call, cudaError_t error) {
+  return error == cudaSuccess ? FIAR_OK
+                              : FIAR_FAIL(CUDA_ERROR, "%s: %s (%s)", call,
+                                          cudaGetErrorString(error), cudaGetErrorName(error));
+}
+
+static fiar_status_t check_slots(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args) {
+  const fiar_all_reduce_norm_params* call = &args->call;
+  const uint64_t bytes = fiar_kernel_slot_bytes(algorithm, call->tokens, call->hidden,
+                                                (fiar_dtype_t)call->dtype, args->peers.world);
+  return bytes <= args->peers.slot_bytes
+             ? FIAR_OK
+             : FIAR_FAIL(INVALID_ARGUMENT, "slot_bytes is %llu, the call needs %llu",
+                         (unsigned long long)args->peers.slot_bytes, (unsigned long long)bytes);
+}
+
+// More dynamic shared memory than a kernel gets by itself is asked for once a launch; only ANY uses
+// any.
+static fiar_status_t allow_shared(const fiar_kernel_t* kernel, int32_t bytes) {
+  enum { GRANTED = 40 * 1024 };
+  return bytes <= GRANTED
+             ? FIAR_OK
+             : cuda_status("cudaFuncSetAttribute",
+                           cudaFuncSetAttribute(
+                               kernel->entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+}
+
+static fiar_status_t launch_kernel(const fiar_kernel_t* kernel, const fiar_kernel_shape_t* shape,
+                                   const fiar_kernel_args_t* args, int32_t sm,
+                                   cudaStream_t stream) {
+  cudaLaunchAttribute attributes[2];
+  cudaLaunchConfig_t config = {.gridDim = {(unsigned)shape->grid, 1, 1},
+                               .blockDim = {(unsigned)shape->threads, 1, 1},
+                               .dynamicSmemBytes = (size_t)shape->shared,
+                               .stream = stream,
+                               .attrs = attributes};
+  if (shape->cluster > 1) {
+    attributes[config.numAttrs++] =
+        (cudaLaunchAttribute){.id = cudaLaunchAttributeClusterDimension,
+                              .val.clusterDim = {(unsigned)shape->cluster, 1, 1}};
+  }
+  if (args->flags & FIAR_LAUNCH_PDL && sm >= 90) {
+    attributes[config.numAttrs++] =
+        (cudaLaunchAttribute){.id = cudaLaunchAttributeProgrammaticStreamSerialization,
+                              .val.programmaticStreamSerializationAllowed = 1};
+  }
+  fiar_kernel_args_t launched = *args;
+  launched.cluster = shape->cluster;
+  void* arguments[] = {&launched};
+  return cuda_status("cudaLaunchKernelExC", cudaLaunchKernelExC(&config, kernel->entry, arguments));
+}
+
+fiar_status_t fiar_launch(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
+                          const fiar_device_caps_t* caps, const fiar_kernel_shape_t* shape,
+                          void* stream) {
+  if (args->call.tokens == 0) {
+    return FIAR_OK;
+  }
+  FIAR_TRY(fiar_kernel_supports(algorithm, &args->call, args->peers.world));
+  FIAR_TRY(check_slots(algorithm, args));
+  fiar_kernel_shape_t chosen;
+  if (!shape) {
+    fiar_kernel_shape(algorithm, args, caps, &chosen);
+    shape = &chosen;
+  }
+  const fiar_kernel_t* kernel = fiar_kernel_find(algorithm, (fiar_dtype_t)args->call.dtype,
+                                                 args->peers.world, shape->vectors_a_thread);
+  if (!kernel || shape->threads > kernel->max_threads) {
+    return FIAR_FAIL(UNSUPPORTED, "no kernel for algorithm %d, dtype %d, %d vectors and %d threads",
+                     (int)algorithm, args->call.dtype, shape->vectors_a_thread, shape->threads);
+  }
+  FIAR_TRY(allow_shared(kernel, shape->shared));
+  return launch_kernel(kernel, shape, args, caps->sm, (cudaStream_t)stream);
+}
+
+fiar_status_t fiar_launch_caps(fiar_device_caps_t* out_caps) {
+  int device, major, minor, count;
+  *out_caps = (fiar_device_caps_t){0, 0};
+  FIAR_TRY(cuda_status("cudaGetDevice", cudaGetDevice(&device)));
+  FIAR_TRY(cuda_status("cudaDeviceGetAttribute",
+                       cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device)));
+  FIAR_TRY(cuda_status("cudaDeviceGetAttribute",
+                       cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device)));
+  FIAR_TRY(cuda_status("cudaDeviceGetAttribute",
+                       cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device)));
+  *out_caps = (fiar_device_caps_t){.sm = 10 * major + minor, .sm_count = count};
+  return FIAR_OK;
+}
+
+fiar_status_t fiar_launch_wait_status(uint64_t error, int32_t world, uint64_t timeout_ns) {
+  if (error == 0) {
+    return FIAR_OK;
+  }
+  return FIAR_FAIL(TIMEOUT, "rank %d of %d did not deliver row %u within %llu ms",
+                   FIAR_WAIT_ERROR_RANK(error), world, FIAR_WAIT_ERROR_ROW(error),
+                   (unsigned long long)(timeout_ns / 1000000));
+}

@@ -16,9 +16,15 @@ enum { BENCH_MAX_RANKS = 16, BENCH_MAX_LIST = 32, BENCH_MAX_REPLAYS = 256 };
 // launcher (fiar-run, torchrun, mpirun) started it.
 typedef enum bench_mode { BENCH_THREADS, BENCH_PROCESSES, BENCH_LAUNCHED } bench_mode_t;
 
-// How a chain of calls reaches the device: enqueued one by one, or replayed as one CUDA graph.
-// AUTO is a graph where there are CUDA devices.
-typedef enum bench_launch { BENCH_EAGER, BENCH_GRAPH, BENCH_LAUNCH_AUTO } bench_launch_t;
+// How a chain of calls reaches the device: enqueued one by one, replayed as one CUDA graph, or as a
+// graph in which every call stands between the matmuls of a layer. AUTO is a graph where there are
+// CUDA devices.
+typedef enum bench_launch {
+  BENCH_EAGER,
+  BENCH_GRAPH,
+  BENCH_CHAIN,
+  BENCH_LAUNCH_AUTO
+} bench_launch_t;
 
 // What the call does with a residual; the last two as fiar_residual_layout_t has them.
 typedef enum bench_residual {

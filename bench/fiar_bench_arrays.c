@@ -3,7 +3,7 @@
 // go round more memory than the last-level cache holds.
 #include <string.h>
 
-#include "fiar_bench_rank.h"
+#include "fiar_bench_floor.h"
 #include "host/reference.h"
 
 // What a call of each format looks like; docs/bench.md says whose these are.
@@ -175,6 +175,17 @@ static size_t lay_out(const bench_rank_t* rank, const bench_case_t* point, void*
 size_t bench_arrays_bytes(const bench_rank_t* rank, const bench_case_t* point) {
   bench_arrays_t arrays;
   return lay_out(rank, point, NULL, &arrays);
+}
+
+double bench_point_floor_us(const bench_rank_t* rank, const bench_floors_t* floors,
+                            const bench_case_t* point) {
+  bench_arrays_t arrays;
+  if (point->launch == BENCH_CHAIN) {
+    return 0;  // the matmuls have floors of their own
+  }
+  sizes_init(rank, point, &arrays);
+  return bench_floor_us(floors, point, rank->world,
+                        (double)(arrays.codes_bytes + arrays.scales_bytes));
 }
 
 static fiar_status_t fill_set(bench_rank_t* rank, const bench_case_t* point, int set,

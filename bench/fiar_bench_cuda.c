@@ -223,7 +223,7 @@ static fiar_status_t chain_create(void* opaque, bench_launch_t launch, bench_enq
   FIAR_CUDA_TRY_DONE(cudaEventCreate(&chain->stop));
   FIAR_TRY_DONE(enqueue(context, state->stream));
   FIAR_TRY_DONE(synchronise(state));
-  if (launch == BENCH_GRAPH) {
+  if (launch != BENCH_EAGER) {
     FIAR_TRY_DONE(capture(state, chain));
   }
   *out_chain = chain;

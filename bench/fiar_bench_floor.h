@@ -23,4 +23,8 @@ fiar_status_t bench_floors_measure(bench_rank_t* rank, bench_floors_t* out_floor
 double bench_floor_us(const bench_floors_t* floors, const bench_case_t* point, int32_t world,
                       double code_bytes);
 
+// The same, with the code_bytes of the point's format.
+double bench_point_floor_us(const bench_rank_t* rank, const bench_floors_t* floors,
+                            const bench_case_t* point);
+
 #endif  // FIAR_BENCH_FLOOR_H

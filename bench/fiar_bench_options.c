@@ -26,8 +26,11 @@ static const name_t residual_names[] = {{"none", BENCH_RESIDUAL_NONE},
                                         {"full", BENCH_RESIDUAL_FULL},
                                         {"token_shard", BENCH_RESIDUAL_TOKEN_SHARD},
                                         {NULL, 0}};
-static const name_t launch_names[] = {
-    {"eager", BENCH_EAGER}, {"graph", BENCH_GRAPH}, {"auto", BENCH_LAUNCH_AUTO}, {NULL, 0}};
+static const name_t launch_names[] = {{"eager", BENCH_EAGER},
+                                      {"graph", BENCH_GRAPH},
+                                      {"chain", BENCH_CHAIN},
+                                      {"auto", BENCH_LAUNCH_AUTO},
+                                      {NULL, 0}};
 static const name_t mode_names[] = {{"threads", BENCH_THREADS},
                                     {"processes", BENCH_PROCESSES},
                                     {"launched", BENCH_LAUNCHED},
@@ -69,7 +72,7 @@ static const option_t options_table[] = {
     {"--quant", CHOICES, AT(quants), quant_names, 0, 0, "fp8_static", "quantisation format"},
     {"--residual", CHOICES, AT(residuals), residual_names, 0, 0, "full", "residual and its layout"},
     {"--launch", CHOICES, AT(launches), launch_names, 0, 0, "auto",
-     "a chain as one CUDA graph, or calls one by one; auto is graph with CUDA"},
+     "calls one by one, as one graph, or as one between matmuls; auto is graph with CUDA"},
     {"--impl", CHOICES, AT(impls), impl_names, 0, 0,
      "fiar,oneshot,twoshot,nccl,nccl_separate,nccl_symmetric", "what is timed"},
     {"--calls", INTEGER, AT(calls), NULL, 1, 10000, "40", "calls a chain"},

@@ -93,6 +93,8 @@ extern const bench_impl_t* const bench_impls[BENCH_IMPL_COUNT];
 extern const bench_impl_t bench_impl_nccl_separate;
 extern const bench_impl_t bench_impl_nccl_symmetric;
 
+typedef struct bench_gemm bench_gemm_t;  // fiar_bench_gemm.h
+
 // ---- Steps
 // ---------------------------------------------------------------------------------------
 
@@ -117,10 +119,11 @@ fiar_status_t bench_outputs_hash(bench_rank_t* rank, const bench_arrays_t* array
 fiar_status_t bench_outputs_poison(bench_rank_t* rank, const bench_arrays_t* arrays,
                                    const bench_call_t* call);
 
-// Collective. Times chains of calls that go round the point's sets.
+// Collective. Times chains of calls that go round the point's sets, each call between its matmuls
+// where gemm is not NULL (fiar_bench_gemm.h).
 fiar_status_t bench_time_point(bench_rank_t* rank, const bench_impl_t* impl, void* impl_state,
                                const bench_case_t* point, const bench_arrays_t* arrays,
-                               bench_result_t* out_result);
+                               const bench_gemm_t* gemm, bench_result_t* out_result);
 
 // The body of a sweep: opens, checks, times, prints and writes what the options ask for. MISMATCH
 // where any result was wrong.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fiar/runtime.h"
+#include "fiar_bench_gemm.h"
 #include "fiar_bench_report.h"
 
 typedef struct sweep {
@@ -82,16 +83,33 @@ static fiar_status_t open_arena(sweep_t* sweep) {
   return fiar_comm_vote(rank->team, rank->device->alloc(rank->state, bytes, &sweep->arena));
 }
 
+// What one call between its matmuls gives when each waits for the one before it.
+static fiar_status_t run_apart(sweep_t* sweep, int index, const bench_gemm_t* gemm,
+                               const bench_arrays_t* arrays, uint64_t* out_hash) {
+  bench_rank_t* rank = sweep->rank;
+  const bench_call_t* call = &arrays->calls[0];
+  void* stream = rank->device->stream(rank->state);
+  FIAR_TRY(bench_gemm_before(gemm, 0, call, stream));
+  FIAR_TRY(rank->device->synchronise(rank->state));
+  FIAR_TRY(bench_impls[index]->run(sweep->states[index], call, stream));
+  FIAR_TRY(rank->device->synchronise(rank->state));
+  return bench_outputs_hash(rank, arrays, call, out_hash);
+}
+
 // The outputs are poisoned before the timed chains and must have come right again after them.
 static fiar_status_t time_and_look(sweep_t* sweep, int index, const bench_case_t* point,
-                                   const bench_arrays_t* arrays, uint64_t checked,
-                                   bench_result_t* result) {
+                                   const bench_arrays_t* arrays, const bench_gemm_t* gemm,
+                                   uint64_t checked, bench_result_t* result) {
   bench_rank_t* rank = sweep->rank;
   const bench_impl_t* impl = bench_impls[index];
   uint64_t hash = 0;
+  if (gemm != NULL) {
+    fiar_status_t apart = run_apart(sweep, index, gemm, arrays, &checked);
+    FIAR_TRY(fiar_comm_vote(rank->team, apart));
+  }
   fiar_status_t status = bench_outputs_poison(rank, arrays, &arrays->calls[0]);
   FIAR_TRY(fiar_comm_vote(rank->team, status));
-  FIAR_TRY(bench_time_point(rank, impl, sweep->states[index], point, arrays, result));
+  FIAR_TRY(bench_time_point(rank, impl, sweep->states[index], point, arrays, gemm, result));
   status = bench_outputs_hash(rank, arrays, &arrays->calls[0], &hash);
   if (status == FIAR_OK && hash != checked) {
     status = FIAR_FAIL(MISMATCH, "the outputs after the timed chains are not those checked before");
@@ -102,20 +120,34 @@ static fiar_status_t time_and_look(sweep_t* sweep, int index, const bench_case_t
   return fiar_comm_vote(rank->team, status);
 }
 
-static fiar_status_t run_impl(sweep_t* sweep, int index, const bench_case_t* point,
-                              const bench_arrays_t* arrays, bench_result_t* result) {
+static fiar_status_t check_and_time(sweep_t* sweep, int index, const bench_case_t* point,
+                                    bench_result_t* result) {
   bench_rank_t* rank = sweep->rank;
+  bench_arrays_t arrays;
+  bench_gemm_t* gemm = NULL;
+  uint64_t hash = 0;
+  fiar_status_t status = bench_arrays_init(rank, point, sweep->arena, &arrays);
+  FIAR_TRY_DONE(fiar_comm_vote(rank->team, status));
+  FIAR_TRY_DONE(bench_check(rank, bench_impls[index], sweep->states[index], point, &arrays, &hash));
+  if (point->launch == BENCH_CHAIN) {
+    status = bench_gemm_create(rank, point, &gemm);
+    FIAR_TRY_DONE(fiar_comm_vote(rank->team, status));
+  }
+  FIAR_TRY_DONE(time_and_look(sweep, index, point, &arrays, gemm, hash, result));
+done:
+  bench_gemm_destroy(gemm);
+  return status;
+}
+
+static fiar_status_t run_impl(sweep_t* sweep, int index, const bench_case_t* point,
+                              bench_result_t* result) {
   const bench_impl_t* impl = bench_impls[index];
   void* state = sweep->states[index];
-  uint64_t hash = 0;
   if (state == NULL) {
     memcpy(result->reason, sweep->reasons[index], sizeof result->reason);
     return FIAR_OK;
   }
-  fiar_status_t status = bench_check(rank, impl, state, point, arrays, &hash);
-  if (status == FIAR_OK) {
-    status = time_and_look(sweep, index, point, arrays, hash, result);
-  }
+  fiar_status_t status = check_and_time(sweep, index, point, result);
   if (status != FIAR_OK) {
     keep_reason(result->reason, sizeof result->reason);
     sweep->wrong = sweep->wrong || !cannot(status);
@@ -133,23 +165,16 @@ static fiar_status_t run_impl(sweep_t* sweep, int index, const bench_case_t* poi
 // Runs the point's implementations, the baselines or the others. A baseline has no sharded
 // residual: beside one it is timed with the full residual, which is what a user would have instead.
 static fiar_status_t run_impls(sweep_t* sweep, bench_row_t* row, bool baselines) {
-  bench_rank_t* rank = sweep->rank;
+  const bench_options_t* options = sweep->rank->options;
   bench_case_t point = row->point;
-  bench_arrays_t arrays;
   if (baselines && point.residual == BENCH_RESIDUAL_TOKEN_SHARD) {
     point.residual = BENCH_RESIDUAL_FULL;
   }
-  fiar_status_t status = bench_arrays_init(rank, &point, sweep->arena, &arrays);
-  FIAR_TRY(fiar_comm_vote(rank->team, status));
-  for (int i = 0; i < rank->options->impls.count; ++i) {
-    int impl = (int)rank->options->impls.at[i];
+  for (int i = 0; i < options->impls.count; ++i) {
+    int impl = (int)options->impls.at[i];
     if (bench_impls[impl]->baseline == baselines) {
-      FIAR_TRY(run_impl(sweep, impl, &point, &arrays, &row->results[impl]));
+      FIAR_TRY(run_impl(sweep, impl, &point, &row->results[impl]));
     }
-  }
-  if (!baselines) {
-    row->floor_us = bench_floor_us(&sweep->report.floors, &point, rank->world,
-                                   (double)(arrays.codes_bytes + arrays.scales_bytes));
   }
   return FIAR_OK;
 }
@@ -157,6 +182,7 @@ static fiar_status_t run_impls(sweep_t* sweep, bench_row_t* row, bool baselines)
 static fiar_status_t run_point(sweep_t* sweep, int index) {
   bench_row_t* row = &sweep->report.rows[index];
   row->point = sweep->cases[index];
+  row->floor_us = bench_point_floor_us(sweep->rank, &sweep->report.floors, &row->point);
   FIAR_TRY(run_impls(sweep, row, false));
   FIAR_TRY(run_impls(sweep, row, true));
   if (sweep->rank->rank == 0) {

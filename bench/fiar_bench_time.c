@@ -3,27 +3,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fiar_bench_gemm.h"
 #include "fiar_bench_rank.h"
 
 typedef struct chain {
   const bench_impl_t* impl;
   void* impl_state;
   const bench_arrays_t* arrays;
+  const bench_gemm_t* gemm;  // NULL: calls alone
   int64_t calls;
 } chain_t;
 
+static fiar_status_t enqueue_call(const chain_t* chain, int64_t index, void* stream) {
+  const bench_call_t* call = &chain->arrays->calls[index % chain->arrays->sets];
+  if (chain->gemm != NULL) {
+    FIAR_TRY(bench_gemm_before(chain->gemm, index, call, stream));
+  }
+  FIAR_TRY(chain->impl->run(chain->impl_state, call, stream));
+  return chain->gemm == NULL ? FIAR_OK : bench_gemm_after(chain->gemm, index, call, stream);
+}
+
 static fiar_status_t enqueue_chain(void* context, void* stream) {
   const chain_t* chain = context;
-  for (int64_t call = 0; call < chain->calls; ++call) {
-    FIAR_TRY(chain->impl->run(chain->impl_state, &chain->arrays->calls[call % chain->arrays->sets],
-                              stream));
+  for (int64_t index = 0; index < chain->calls; ++index) {
+    FIAR_TRY(enqueue_call(chain, index, stream));
   }
   return FIAR_OK;
 }
 
 static fiar_status_t enqueue_one(void* context, void* stream) {
-  const chain_t* chain = context;
-  return chain->impl->run(chain->impl_state, &chain->arrays->calls[0], stream);
+  return enqueue_call(context, 0, stream);
 }
 
 static int compare(const void* left, const void* right) {
@@ -75,8 +84,8 @@ static fiar_status_t replay_all(bench_rank_t* rank, bench_chain_t* chain, bench_
 
 fiar_status_t bench_time_point(bench_rank_t* rank, const bench_impl_t* impl, void* impl_state,
                                const bench_case_t* point, const bench_arrays_t* arrays,
-                               bench_result_t* out_result) {
-  chain_t chain = {impl, impl_state, arrays, rank->options->calls};
+                               const bench_gemm_t* gemm, bench_result_t* out_result) {
+  chain_t chain = {impl, impl_state, arrays, gemm, rank->options->calls};
   int64_t replays = rank->options->replays;
   bench_time_t mine[BENCH_MAX_REPLAYS];
   double device[BENCH_MAX_REPLAYS];

@@ -11,6 +11,7 @@ one-shot and the two-shot kernel each. The results are added to FILE.json as the
 flashinfer_oneshot and flashinfer_twoshot, and the whole table is printed. Needs torch, the package
 flashinfer-python and what that needs to compile its kernels; exit status 77 without them.
 """
+import importlib.util
 import json
 import os
 import socket
@@ -154,12 +155,12 @@ def rank_main(rank, world, port, data, points, path):
 def main():
     if len(sys.argv) != 2 or not os.path.exists(sys.argv[1]):
         sys.exit(__doc__)
-    try:
-        import torch
-        import flashinfer.comm  # noqa: F401
-    except ImportError as error:
-        print(f"skipped: {error}")
-        sys.exit(77)
+    for package in ("torch", "flashinfer"):  # the ranks import it: that takes a while
+        if importlib.util.find_spec(package) is None:
+            print(f"skipped: {package} is not installed")
+            sys.exit(77)
+    import torch
+
     path = sys.argv[1]
     with open(path, encoding="utf-8") as file:
         data = json.load(file)

@@ -65,6 +65,7 @@ struct OpReader {
   // source.
   mlir::Attribute opaque(const llvm::Twine& text);
   mlir::FailureOr<llvm::StringRef> bracketed();
+  mlir::ParseResult flag(bool* out_value);  // true, false or a number
   mlir::ParseResult integers(llvm::SmallVectorImpl<int64_t>& out_values);
   mlir::ParseResult region(llvm::ArrayRef<mlir::OpAsmParser::Argument> arguments);
   // Resolves the operands to these types and adds the results.

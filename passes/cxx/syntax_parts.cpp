@@ -181,14 +181,11 @@ static ParseResult window(OpReader& reader) {
     } else if (keyword == "reverse") {
       SmallVector<bool> flags;
       auto flag = [&]() -> ParseResult {
-        StringRef word;
-        int64_t number = 0;
-        if (succeeded(parser.parseOptionalKeyword(&word, {"true", "false"}))) {
-          number = word == "true";
-        } else if (parser.parseInteger(number)) {
+        bool value;
+        if (reader.flag(&value)) {
           return failure();
         }
-        flags.push_back(number != 0);
+        flags.push_back(value);
         return success();
       };
       if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, flag)) {
@@ -432,6 +429,33 @@ static ParseResult torch_copy(OpReader& reader) {
   return reader.resolve(other, type);
 }
 
+// torch: %x, [%s0, %s1], affine_map<..> {..} : T, the symbols being integers.
+static ParseResult torch_shape(OpReader& reader) {
+  Type type;
+  if (reader.read("% , [ %* ] , shape_expressions:any {}") || reader.parser.parseColonType(type)) {
+    return failure();
+  }
+  SmallVector<Type> types(reader.operands.size(), torch_type(reader, "int"));
+  types.front() = type;
+  return reader.resolve(types, {});
+}
+
+// torch: %condition -> (T, U) { .. } else { .. }
+static ParseResult torch_if(OpReader& reader) {
+  SmallVector<Type> types;
+  if (reader.read("%") || reader.parser.parseArrowTypeList(types) ||
+      reader.resolve(torch_type(reader, "bool"), types)) {
+    return failure();
+  }
+  return reader.read("@region else @region {}");
+}
+
+// torch: %condition, "message" {..}
+static ParseResult torch_assert(OpReader& reader) {
+  return failure(reader.read("% , message:string {}") ||
+                 reader.resolve(torch_type(reader, "bool"), {}));
+}
+
 static const struct {
   const char* name;
   PartParser parse;
@@ -451,9 +475,12 @@ static const struct {
     {"returned", returned},
     {"scan", scan},
     {"slice", slice},
+    {"torch_assert", torch_assert},
     {"torch_constant", torch_constant},
     {"torch_copy", torch_copy},
+    {"torch_if", torch_if},
     {"torch_op", torch_op},
+    {"torch_shape", torch_shape},
     {"while_loop", while_loop},
     {"window", window},
 };

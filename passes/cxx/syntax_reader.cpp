@@ -223,6 +223,22 @@ ParseResult OpReader::integers(SmallVectorImpl<int64_t>& out_values) {
   });
 }
 
+ParseResult OpReader::flag(bool* out_value) {
+  llvm::SMLoc at = parser.getCurrentLocation();
+  StringRef word;
+  int64_t number = 0;
+  OptionalParseResult numeric = parser.parseOptionalInteger(number);
+  if (numeric.has_value()) {
+    *out_value = number != 0;
+    return *numeric;
+  }
+  if (parser.parseOptionalKeyword(&word, {"true", "false"})) {
+    return parser.emitError(at, "expected true or false");
+  }
+  *out_value = word == "true";
+  return success();
+}
+
 struct AttributeKind {
   const char* name;
   // Returns NULL where it has reported an error. `mnemonic` is what stands behind the kind's '='.
@@ -239,12 +255,8 @@ static Attribute read_integer(OpReader& reader, unsigned bits) {
 }
 
 static Attribute read_bool(OpReader& reader, StringRef) {
-  StringRef word;
-  if (reader.parser.parseOptionalKeyword(&word, {"true", "false"})) {
-    reader.parser.emitError(reader.parser.getCurrentLocation(), "expected true or false");
-    return {};
-  }
-  return reader.parser.getBuilder().getBoolAttr(word == "true");
+  bool value;
+  return reader.flag(&value) ? Attribute() : reader.parser.getBuilder().getBoolAttr(value);
 }
 
 static Attribute read_any(OpReader& reader, StringRef) {
@@ -425,9 +437,6 @@ static ParseResult select_types(OpReader& reader) {
 
 static ParseResult arrow_types(OpReader& reader) {
   SmallVector<Type> from, to;
-  if (succeeded(reader.parser.parseOptionalArrow())) {  // no operands
-    return failure(reader.parser.parseTypeList(to) || reader.resolve({}, to));
-  }
   FailureOr<Type> first = read_type(reader, "");
   if (failed(first) || !*first) {
     return failure(failed(first));
@@ -438,7 +447,13 @@ static ParseResult arrow_types(OpReader& reader) {
       return failure();
     }
   }
-  return failure(reader.parser.parseOptionalArrowTypeList(to) || reader.resolve(from, to));
+  if (succeeded(reader.parser.parseOptionalArrow())) {
+    bool in_parens = succeeded(reader.parser.parseOptionalLParen());
+    if (reader.parser.parseTypeList(to) || (in_parens && reader.parser.parseRParen())) {
+      return failure();
+    }
+  }
+  return reader.resolve(from, to);
 }
 
 static ParseResult to_types(OpReader& reader) {
@@ -462,7 +477,7 @@ static const TypeForm type_forms[] = {
     {"select", select_types},      // P, T: of the predicate, and of all else
     {"tuple", tuple_type},         // tuple<A, B>: of the result, made of the operands
     {"complex", complex_type},     // of the result, made of two real operands
-    {"arrow", arrow_types},        // A, B -> C, or -> (C, D), or nothing behind the operands
+    {"arrow", arrow_types},        // A, B -> C, D or -> (C, D), or nothing behind the operands
     {"to", to_types},              // A to B
 };
 

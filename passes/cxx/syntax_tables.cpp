@@ -144,6 +144,11 @@ static const OpSyntax torch_rows[] = {
     {"tensor.literal vtensor.literal", "( value:any ) {} :result", ""},
     {"copy.to_tensor copy.to_vtensor", "@torch_copy", ""},
     {"overwrite.tensor.contents", "% overwrites % {} :operands", ""},
+    {"prim.If", "@torch_if", ""},
+    {"prim.If.yield", "@returned", ""},
+    {"runtime.assert", "@torch_assert", ""},
+    {"symbolic_int", "symbol_name:string {} :result", "min_val max_val"},
+    {"bind_symbolic_shape", "@torch_shape", ""},
     {"derefine tensor_static_info_cast", "% {} :to", ""},
     {"operator", "name:string ( %* ) @regions {} :function", ""},
 };

@@ -1,12 +1,385 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "passes.h"
+// fiar-fuse.
+//
+// Before:  %s = stablehlo.all_reduce %x        After:  %r, %q = fiar.all_reduce_norm %x, %residual,
+// %w, %scale
+//          %r = add %s, %residual                        {eps, quant = "fp8_static", world, groups,
+//          ...} %n = <RMSNorm of %r, weight %w> %q = convert(clamp(%n / %scale)) to f8E4M3FN
+//
+// docs/passes/fiar-fuse.md has the forms, the options and every refusal.
+#include "fuse/fuse.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Callee ops that one all-reduce may cost: enough for nested helpers, an end for hostile modules.
+enum { CALL_BUDGET = 20000 };
+
+// ---- finding the all-reduces
+// ---------------------------------------------------------------------
+
+static FiarAnchor* anchor_add(FiarFusion* fusion) {
+  if (fusion->n_anchors == fusion->anchor_capacity) {
+    size_t capacity = fusion->anchor_capacity == 0 ? 16 : fusion->anchor_capacity * 2;
+    FiarAnchor* anchors = realloc(fusion->anchors, capacity * sizeof *anchors);
+    if (anchors == NULL) {
+      fusion->failed = true;
+      return NULL;
+    }
+    fusion->anchors = anchors;
+    fusion->anchor_capacity = capacity;
+  }
+  FiarAnchor* anchor = &fusion->anchors[fusion->n_anchors++];
+  *anchor = (FiarAnchor){0};
+  return anchor;
+}
+
+// all_gather(reduce_scatter(x)) along one dimension and one group is an all-reduce of x.
+static bool is_split_all_reduce(FiarFusion* fusion, MlirOperation op, FiarPrimitive* out_scatter) {
+  FiarPrimitive gather = fiarPrimitiveRead(&fusion->view, op);
+  if (gather.kind != FIAR_PRIM_ALL_GATHER || gather.n_in != 1 || gather.n_dims != 1 ||
+      mlirOperationGetNumResults(op) != 1 || !mlirValueIsAOpResult(gather.in[0])) {
+    return false;
+  }
+  FiarPrimitive scatter = fiarPrimitiveRead(&fusion->view, mlirOpResultGetOwner(gather.in[0]));
+  if (scatter.kind != FIAR_PRIM_REDUCE_SCATTER || scatter.n_in != 1 || scatter.n_dims != 1 ||
+      scatter.dims[0] != gather.dims[0] || strcmp(scatter.mode, gather.mode) != 0 ||
+      mlirAttributeIsNull(scatter.groups) || !mlirAttributeEqual(scatter.groups, gather.groups) ||
+      !mlirTypeEqual(mlirValueGetType(scatter.in[0]),
+                     mlirValueGetType(mlirOperationGetResult(op, 0)))) {
+    return false;
+  }
+  *out_scatter = scatter;
+  return true;
+}
+
+static void collect_op(FiarFusion* fusion, MlirOperation op) {
+  FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, op);
+  FiarPrimitive scatter;
+  if (kind == FIAR_PRIM_ALL_REDUCE) {
+    FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
+    for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+      FiarAnchor* anchor = anchor_add(fusion);
+      if (anchor == NULL) {
+        return;
+      }
+      anchor->op = op;
+      anchor->result = (int)i;
+      anchor->primitive = primitive;
+      anchor->input = mlirOperationGetOperand(op, i);
+      anchor->location = mlirOperationGetLocation(op);
+    }
+  } else if (kind == FIAR_PRIM_ALL_GATHER && is_split_all_reduce(fusion, op, &scatter)) {
+    FiarAnchor* anchor = anchor_add(fusion);
+    if (anchor != NULL) {
+      anchor->op = op;
+      anchor->primitive = scatter;
+      anchor->input = scatter.in[0];
+      anchor->location = mlirOperationGetLocation(op);
+    }
+  }
+}
+
+static void collect(FiarFusion* fusion, MlirOperation op) {
+  for (MlirRegion region = mlirOperationGetFirstRegion(op); !mlirRegionIsNull(region);
+       region = mlirRegionGetNextInOperation(region)) {
+    for (MlirBlock block = mlirRegionGetFirstBlock(region); !mlirBlockIsNull(block);
+         block = mlirBlockGetNextInRegion(block)) {
+      for (MlirOperation inner = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(inner);
+           inner = mlirOperationGetNextInBlock(inner)) {
+        collect_op(fusion, inner);
+        collect(fusion, inner);
+      }
+    }
+  }
+}
+
+#define LEAVE(anchor, ...)                                                     \
+  do {                                                                         \
+    snprintf((anchor)->reason.text, sizeof(anchor)->reason.text, __VA_ARGS__); \
+    (anchor)->reason.rank = INT32_MAX;                                         \
+    (anchor)->reason.location = (anchor)->location;                            \
+    return;                                                                    \
+  } while (0)
+
+// Whether the groups allow a fused call, and if so what they are.
+static bool anchor_world(FiarFusion* fusion, FiarAnchor* anchor) {
+  char text[sizeof anchor->reason.text];
+  int64_t wanted = fusion->options->world;
+  anchor->world = fiarGroupsWorld(&fusion->view, &anchor->primitive, text, sizeof text);
+  if (anchor->world < 0) {
+    fiarMessage(fusion, FIAR_MESSAGE_ERROR, anchor->location, "%s", text);
+    fusion->failed = true;
+    return false;
+  }
+  if (anchor->world > 0 && wanted > 0 && anchor->world != wanted) {
+    fiarMessage(fusion, FIAR_MESSAGE_ERROR, anchor->location,
+                "world is %" PRId64 ", but this all-reduce has groups of %" PRId64 " ranks", wanted,
+                anchor->world);
+    fusion->failed = true;
+    return false;
+  }
+  if (anchor->world <= 1) {
+    snprintf(anchor->reason.text, sizeof anchor->reason.text, "%s",
+             anchor->world == 1 ? "its groups have one rank each" : text);
+    anchor->reason.rank = INT32_MAX;
+    anchor->reason.location = anchor->location;
+    return false;
+  }
+  return true;
+}
+
+static void anchor_start(FiarFusion* fusion, size_t index) {
+  FiarAnchor* anchor = &fusion->anchors[index];
+  MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
+  FiarShape shape;
+  if (strcmp(anchor->primitive.reduction, "sum") != 0) {
+    LEAVE(anchor, "its reducer is no sum but %s", anchor->primitive.reduction);
+  }
+  if (!fiarShapeRead(mlirValueGetType(sum), &shape) ||
+      !mlirTypeEqual(mlirValueGetType(anchor->input), mlirValueGetType(sum))) {
+    LEAVE(anchor, "its operand and result are not tensors of one type");
+  }
+  if (shape.elem != FIAR_ELEM_F16 && shape.elem != FIAR_ELEM_BF16 && shape.elem != FIAR_ELEM_F32) {
+    LEAVE(anchor, "its elements are not f16, bf16 or f32");
+  }
+  FiarTerm term = {.role = FIAR_ROLE_HIDDEN, .rounded = true, .value = sum, .narrow = sum};
+  if (shape.rank < 2 || !fiarLayoutOfSum(&shape, &term.layout)) {
+    LEAVE(anchor, "its tensor has no rows of a known hidden size");
+  }
+  if (!anchor_world(fusion, anchor)) {
+    return;
+  }
+  anchor->elem = shape.elem;
+  anchor->hidden = shape.size[shape.rank - 1];
+  anchor->usable = true;
+  term.facts.anchor = (int)index;
+  (void)fiarTermDefine(fusion, sum, &term);
+}
+
+// ---- following the sum
+// ---------------------------------------------------------------------------
+
+static bool member_add(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term) {
+  if (anchor->n_members == anchor->member_capacity) {
+    size_t capacity = anchor->member_capacity == 0 ? 32 : anchor->member_capacity * 2;
+    FiarMember* members = realloc(anchor->members, capacity * sizeof *members);
+    if (members == NULL) {
+      fusion->failed = true;
+      return false;
+    }
+    anchor->members = members;
+    anchor->member_capacity = capacity;
+  }
+  anchor->members[anchor->n_members++] = (FiarMember){value, term};
+  return true;
+}
+
+static void refuse_collective(FiarFusion* fusion, const FiarTerm* term, MlirOperation op) {
+  if (term->role >= FIAR_ROLE_SQUARE && term->role <= FIAR_ROLE_MEAN_EPS) {
+    fiarRefuse(fusion, term, op,
+               "the sum of squares is all-reduced itself: the hidden dimension is sharded");
+  }
+}
+
+// One user of a member: its results may be members, too.
+static void follow_user(FiarFusion* fusion, size_t index, MlirOperation user,
+                        const FiarTerm* term) {
+  FiarAnchor* anchor = &fusion->anchors[index];
+  FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, user);
+  bool goes_on = false;
+  if (!mlirBlockEqual(mlirOperationGetBlock(user), mlirOperationGetBlock(anchor->op))) {
+    fiarLeaveFor(fusion, term, user, "a nested region");
+    return;
+  }
+  if (kind == FIAR_PRIM_ALL_REDUCE) {
+    refuse_collective(fusion, term, user);
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(user) && kind != FIAR_PRIM_UNKNOWN; ++i) {
+    MlirValue result = mlirOperationGetResult(user, i);
+    uint32_t number = fiarTermIndexOf(fusion, result, 0);
+    if (number == UINT32_MAX) {
+      return;
+    }
+    const FiarTerm* next = fiarTermAt(fusion, number);
+    if (fiarIsChain(next) && next->facts.anchor == (int)index) {
+      goes_on = member_add(fusion, anchor, result, number);
+    }
+  }
+  if (!goes_on) {
+    fiarLeaveFor(fusion, term, user, NULL);
+  }
+}
+
+static void follow(FiarFusion* fusion, size_t index, FiarMap* seen) {
+  FiarAnchor* anchor = &fusion->anchors[index];
+  MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
+  fusion->call_budget = CALL_BUDGET;
+  if (!member_add(fusion, anchor, sum, fiarTermIndexOf(fusion, sum, 0))) {
+    return;
+  }
+  for (size_t at = 0; at < anchor->n_members && !fusion->failed; ++at) {
+    FiarMember member = anchor->members[at];
+    for (MlirOpOperand use = mlirValueGetFirstUse(member.value); !mlirOpOperandIsNull(use);
+         use = mlirOpOperandGetNextUse(use)) {
+      MlirOperation user = mlirOpOperandGetOwner(use);
+      if (fiarMapFind(seen, user.ptr, (uint32_t)index) == NULL) {
+        fusion->failed |= !fiarMapSet(seen, user.ptr, (uint32_t)index, 1);
+        follow_user(fusion, index, user, fiarTermAt(fusion, member.term));
+      }
+    }
+  }
+}
+
+// ---- choosing
+// ------------------------------------------------------------------------------------
+
+// How much of the sequence a member completes; 0: nothing that a fused op could return last.
+static int completes(const FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* term) {
+  if (!fiarLayoutIsFull(&term->layout)) {
+    return 0;
+  }
+  if (term->role == FIAR_ROLE_CODES) {
+    if (!fiarIsValue(term->facts.scales)) {
+      return 3;
+    }
+    uint32_t* number = fiarMapFind(&fusion->terms, term->facts.scales.ptr, 0);
+    const FiarLayout* layout = number == NULL ? NULL : &fiarTermAt(fusion, *number)->layout;
+    bool ordered = layout != NULL && (term->facts.group_size == 0 ? fiarLayoutIsPerRow(layout)
+                                                                  : fiarLayoutIsPerBlock(layout));
+    return ordered ? 3 : 0;
+  }
+  bool is_norm = term->role == FIAR_ROLE_NORM || term->role == FIAR_ROLE_NORMED;
+  if (!is_norm || !term->rounded || term->layout.shape.elem != anchor->elem) {
+    return 0;
+  }
+  return term->role == FIAR_ROLE_NORM ? 2 : 1;
+}
+
+static bool before(MlirValue a, MlirValue b) {
+  return mlirOperationIsBeforeInBlock(mlirOpResultGetOwner(a), mlirOpResultGetOwner(b));
+}
+
+// Sets anchor->facts from the member that completes most, the first of them in program order.
+static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
+  int best = 0;
+  bool unrounded = false;
+  MlirValue best_value = {NULL};
+  for (size_t i = 0; i < anchor->n_members; ++i) {
+    const FiarTerm* term = fiarTermAt(fusion, anchor->members[i].term);
+    MlirValue value = anchor->members[i].value;
+    int rank = completes(fusion, anchor, term);
+    unrounded |= (term->role == FIAR_ROLE_NORM || term->role == FIAR_ROLE_NORMED) && !term->rounded;
+    if (rank > best || (rank == best && rank > 0 && before(value, best_value))) {
+      best = rank;
+      best_value = value;
+      anchor->facts = term->facts;
+      if (rank < 3) {
+        anchor->facts.quant = FIAR_QUANT_NONE;
+      }
+    }
+  }
+  if (best == 0 && unrounded) {
+    snprintf(anchor->reason.text, sizeof anchor->reason.text,
+             "the norm stays in f32: it is not rounded to %s, as the all-reduce is",
+             fiarElementText(anchor->elem));
+    anchor->reason.rank = INT32_MAX;
+  }
+  if (best == 0 && anchor->reason.rank == 0) {
+    snprintf(anchor->reason.text, sizeof anchor->reason.text, "its result is not used");
+    anchor->reason.location = anchor->location;
+  }
+  return best > 0;
+}
+
+// A variadic all-reduce can only go when every result's sequence fuses.
+static void keep_variadic_whole(FiarFusion* fusion) {
+  for (size_t first = 0; first < fusion->n_anchors;) {
+    size_t end = first;
+    bool all = true;
+    while (end < fusion->n_anchors &&
+           mlirOperationEqual(fusion->anchors[end].op, fusion->anchors[first].op)) {
+      all &= fusion->anchors[end++].fused;
+    }
+    for (size_t i = first; i < end && !all; ++i) {
+      FiarAnchor* anchor = &fusion->anchors[i];
+      if (anchor->fused) {
+        anchor->fused = false;
+        snprintf(anchor->reason.text, sizeof anchor->reason.text,
+                 "another result of this variadic all-reduce does not fuse");
+        anchor->reason.location = anchor->location;
+      }
+    }
+    first = end;
+  }
+}
+
+static void fuse_all(FiarFusion* fusion) {
+  FiarMap seen = {0};
+  for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
+    anchor_start(fusion, i);
+  }
+  for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
+    if (fusion->anchors[i].usable) {
+      follow(fusion, i, &seen);
+      fusion->anchors[i].fused = !fusion->failed && choose(fusion, &fusion->anchors[i]);
+    }
+  }
+  fiarMapClear(&seen);
+  keep_variadic_whole(fusion);
+  if (fusion->failed) {
+    return;
+  }
+  for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
+    if (fusion->anchors[i].fused) {
+      fusion->anchors[i].fused = fiarRewrite(fusion, &fusion->anchors[i]);
+    }
+  }
+  fiarRewriteFinish(fusion);
+}
+
+// ---- the pass
+// ------------------------------------------------------------------------------------
+
+// The caller may have been built with fewer options than we know.
+static FiarFuseOptions options_of(const FiarFuseOptions* options) {
+  FiarFuseOptions known = {.struct_size = sizeof known};
+  if (options != NULL) {
+    size_t size = options->struct_size < sizeof known ? options->struct_size : sizeof known;
+    memcpy(&known, options, size);
+  }
+  return known;
+}
 
 MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
                            FiarFuseCounts* out_counts) {
-  (void)module;
-  (void)options;
-  if (out_counts != NULL) {
-    *out_counts = (FiarFuseCounts){0};
+  FiarFuseOptions known = options_of(options);
+  FiarFusion fusion = {.options = &known};
+  FiarFuseCounts counts = {0};
+  if (!fiarStringEqual(fiarOpName(module), "builtin.module")) {
+    fiarMessage(&fusion, FIAR_MESSAGE_ERROR, mlirOperationGetLocation(module),
+                "fiar-fuse runs on builtin.module");
+    fusion.failed = true;
+  } else {
+    fusion.failed = !fiarViewInit(&fusion.view, module);
+    collect(&fusion, module);
+    fuse_all(&fusion);
+    if (!fusion.failed) {
+      fusion.sharded = fusion.n_anchors == 0 && fiarHasShardings(module);
+      fiarReport(&fusion, &counts);
+    }
   }
-  return mlirLogicalResultSuccess();
+  for (size_t i = 0; i < fusion.n_anchors; ++i) {
+    free(fusion.anchors[i].members);
+  }
+  free(fusion.anchors);
+  fiarEvalClear(&fusion);
+  fiarRewriteClear(&fusion);
+  fiarViewClear(&fusion.view);
+  if (out_counts != NULL) {
+    *out_counts = counts;
+  }
+  return fusion.failed ? mlirLogicalResultFailure() : mlirLogicalResultSuccess();
 }

@@ -38,7 +38,9 @@ fiar_status_t fiar_comm_all_gather(fiar_comm_t* comm, const void* mine, void* al
   const fiar_status_t status =
       comm->transport->all_gather(comm->transport_state, mine, all, bytes, deadline);
   if (status != FIAR_OK) {
-    (void)fiar_annotate(status, "rank %d, waiting up to %d ms", comm->rank, comm->timeout_ms);
+    if (status == FIAR_TIMEOUT) {
+      (void)fiar_annotate(status, "rank %d, after %d ms", comm->rank, comm->timeout_ms);
+    }
     FIAR_LOG(WARN, COMM, "%s", fiar_last_error());
     remember_broken(comm, status);
     if (comm->transport->leave) {

@@ -99,10 +99,10 @@ static int64_t deadline_of(const fiar_comm_t* comm) {
 static fiar_status_t join_board(fiar_comm_t* comm, const char* name) {
   const fiar_status_t status =
       fiar_board_join(name, comm->rank, comm->world, deadline_of(comm), &comm->transport_state);
-  if (status != FIAR_OK) {
-    return fiar_annotate(status, "rank %d of %d, waiting up to %d ms", comm->rank, comm->world,
-                         comm->timeout_ms);
+  if (status == FIAR_TIMEOUT) {
+    return fiar_annotate(status, "rank %d, after %d ms", comm->rank, comm->timeout_ms);
   }
+  FIAR_TRY(status);
   comm->transport = &fiar_board_transport;
   return FIAR_OK;
 }

@@ -51,6 +51,7 @@ typedef struct launcher {
   int64_t deadline;  // of the ranks that are left, once one failed or a signal came; 0: none
   int stage;         // what they get then: 0 SIGTERM, 1 SIGKILL
   int exit_status;
+  bool killed;  // a rank, and not by us
 } launcher_t;
 
 static void say(const char* format, ...) __attribute__((format(printf, 1, 2)));
@@ -217,7 +218,8 @@ static void set_deadline(launcher_t* launcher) {
   }
 }
 
-// The first failure is the job's exit status; the others get some time to report their lost peer.
+// The first failure is the job's exit status, but a rank that a signal killed goes before those
+// that failed for the want of it. The others get some time to report their lost peer.
 static void note_end(launcher_t* launcher, int32_t number, int status) {
   rank_t* rank = &launcher->ranks[number];
   const bool ours = launcher->stage > 0;  // ended because we told it to
@@ -225,6 +227,8 @@ static void note_end(launcher_t* launcher, int32_t number, int status) {
   if (WIFSIGNALED(status)) {
     code = 128 + WTERMSIG(status);
     if (!ours) {
+      launcher->exit_status = launcher->killed ? launcher->exit_status : code;
+      launcher->killed = true;
       say("rank %d (process %ld) was killed by signal %d (%s)", number, (long)rank->pid,
           WTERMSIG(status), strsignal(WTERMSIG(status)));
     }

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The primitive view: what an op of any known dialect means to the matcher. Internal.
+//
+// Dialects differ in names and attributes only, so each has a table (frontends.def lists them) from
+// op names to these few kinds, and one matcher works on the view. An op without a row is UNKNOWN:
+// it may have any effect, and nothing is seen through it. docs/extending.md adds a table step by
+// step.
+#ifndef FIAR_PASSES_FRONTENDS_PRIMITIVE_H
+#define FIAR_PASSES_FRONTENDS_PRIMITIVE_H
+
+#include "ir/map.h"
+#include "ir/match.h"
+#include "passes.h"
+
+// X(NAME, "what the op computes; in[] are its operands, dims[] its dimensions")
+#define FIAR_PRIMITIVE_TABLE(X)                                                              \
+  X(UNKNOWN, "anything, with any effect")                                                    \
+  X(PURE, "some value of its operands, without effect")                                      \
+  X(IDENTITY, "result i is operand i: barriers, sharding constraints, waits")                \
+  X(ALL_REDUCE, "result i is the reduction of operand i over the ranks of each group")       \
+  X(REDUCE_SCATTER, "in[0] summed over the group, this rank's part along dims[0]")           \
+  X(ALL_GATHER, "the group's in[0] side by side along dims[0]")                              \
+  X(ADD, "in[0] + in[1]")                                                                    \
+  X(SUB, "in[0] - in[1]")                                                                    \
+  X(MUL, "in[0] * in[1]")                                                                    \
+  X(DIV, "in[0] / in[1]")                                                                    \
+  X(MAX, "the larger; NaN wins")                                                             \
+  X(MIN, "the smaller; NaN wins")                                                            \
+  X(POWER, "in[0] ** in[1], or ** number with one operand")                                  \
+  X(SQUARE, "in[0] * in[0]")                                                                 \
+  X(SQRT, "square root")                                                                     \
+  X(RSQRT, "1 / square root")                                                                \
+  X(RECIPROCAL, "1 / in[0]")                                                                 \
+  X(ABS, "|in[0]|")                                                                          \
+  X(EQUAL, "in[0] == in[1]")                                                                 \
+  X(SELECT, "in[0] ? in[1] : in[2]")                                                         \
+  X(CLAMP, "in[0] <= in[1] <= in[2], low, value, high")                                      \
+  X(REDUCE_ADD, "sum of in[0] over dims[], from in[1] where given")                          \
+  X(REDUCE_MAX, "maximum of in[0] over dims[], from in[1] where given")                      \
+  X(REDUCE_MEAN, "mean of in[0] over dims[]")                                                \
+  X(BROADCAST, "operand dimension i is result dimension dims[i]")                            \
+  X(RESHAPE, "the same elements in row-major order")                                         \
+  X(TRANSPOSE, "result dimension i is operand dimension dims[i]")                            \
+  X(CONVERT, "the value in the result's element type, rounded to nearest even")              \
+  X(CONSTANT, "number where it is a splat, else elements nobody reads")                      \
+  X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others") \
+  X(CALL, "the results of `callee`, a function or a region's op, on the operands")           \
+  X(RMS_NORM, "RMSNorm of in[0] over its last dimension, times in[1] where given; eps is number")
+
+typedef enum FiarPrimitiveKind {
+#define X(name, meaning) FIAR_PRIM_##name,
+  FIAR_PRIMITIVE_TABLE(X)
+#undef X
+} FiarPrimitiveKind;
+
+#define FIAR_MAX_INPUTS 4
+
+// One op, read. Borrowed from the IR: valid until the op changes.
+typedef struct FiarPrimitive {
+  FiarPrimitiveKind kind;
+  MlirOperation op;
+  int n_in;
+  MlirValue in[FIAR_MAX_INPUTS];
+  int n_dims;
+  int64_t dims[FIAR_MAX_RANK];
+  int64_t dims2[FIAR_MAX_RANK];
+  bool keep_dims;   // REDUCE_*: reduced dimensions stay with size 1
+  bool has_number;  // CONSTANT: a splat; POWER: the exponent is an attribute
+  double number;
+  MlirOperation callee;   // CALL
+  MlirAttribute groups;   // collectives: as the source spells them
+  const char* mode;       // collectives: what the ids of the groups count (FIAR_GROUPS_*)
+  const char* reduction;  // ALL_REDUCE: "sum", or the name of what it is instead
+} FiarPrimitive;
+
+// What the ids in a collective's groups are (StableHLO's process groups).
+#define FIAR_GROUPS_FLATTENED "flattened_ids"
+#define FIAR_GROUPS_REPLICA "cross_replica"
+#define FIAR_GROUPS_REPLICA_AND_PARTITION "cross_replica_and_partition"
+
+// A module seen through the tables. One thread at a time; the module's symbols may not be renamed
+// while it lives.
+typedef struct FiarView {
+  MlirOperation module;
+  FiarMap rows;  // an op name's identifier -> index in row_list; UINT32_MAX: no row
+  const struct FiarOpRow* row_list[256];
+  size_t n_rows;
+  FiarMap symbols;  // a symbol name's attribute -> index in symbol_ops
+  MlirOperation* symbol_ops;
+  size_t n_symbols, symbol_capacity;
+} FiarView;
+
+// Fills the fields of `primitive` beyond kind, op and the first operands. May lower the kind (to
+// PURE or UNKNOWN) where the op's attributes ask for more than the primitive says.
+typedef void (*FiarReadFn)(FiarView* view, FiarPrimitive* primitive);
+
+typedef struct FiarOpRow {
+  const char* name;  // without the dialect
+  FiarPrimitiveKind kind;
+  FiarReadFn read;  // NULL: the operands say it all
+} FiarOpRow;
+
+typedef struct FiarFrontend {
+  const char* const* dialects;  // the namespaces that share the rows, NULL at the end
+  const FiarOpRow* rows;        // a row with name NULL at the end
+} FiarFrontend;
+
+// Collects the module's symbols. False: out of memory. fiarViewClear also after failure.
+bool fiarViewInit(FiarView* view, MlirOperation module);
+void fiarViewClear(FiarView* view);
+
+// Reads an op. Costs a table lookup by identifier plus the row's own reader.
+FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op);
+
+// The kind alone, by name: what a row claims before its reader may lower it.
+FiarPrimitiveKind fiarPrimitiveKind(FiarView* view, MlirOperation op);
+
+// Whether erasing the op, its results being unused, changes nothing; looks into callees and
+// regions.
+bool fiarPrimitivePure(FiarView* view, MlirOperation op);
+
+// The op of the module that defines the symbol, or a null op.
+MlirOperation fiarViewSymbol(FiarView* view, MlirAttribute flat_symbol_ref);
+
+// The symbol's op is about to be erased.
+void fiarViewForget(FiarView* view, MlirOperation op);
+
+// For readers: the kind of a two-argument region that combines arg0 and arg1 in either order and
+// yields the result, also by way of wider floats; FIAR_PRIM_UNKNOWN for any other region.
+FiarPrimitiveKind fiarReducerKind(FiarView* view, MlirRegion region);
+
+// How many ranks reduce together, from the groups, their mode and the module's counts. Gives 0 and
+// a sentence where it cannot be known or the groups are not all of one size; -1 and a sentence
+// where they contradict the module.
+int64_t fiarGroupsWorld(FiarView* view, const FiarPrimitive* collective, char* text,
+                        size_t text_size);
+
+#endif  // FIAR_PASSES_FRONTENDS_PRIMITIVE_H

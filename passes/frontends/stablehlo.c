@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// StableHLO, CHLO and MHLO, whose shared ops have one spelling.
+// Source: the StableHLO specification, 1.x; docs/passes/fiar-fuse.md lists what is read.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontends/primitive.h"
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/BuiltinTypes.h"
+
+static bool text_has(MlirAttribute attribute, const char* word) {
+  MlirStringRef text = fiarAttributeText(attribute);
+  size_t length = strlen(word);
+  return text.length >= length && memcmp(text.data + text.length - length, word, length) == 0;
+}
+
+// CHLO's broadcast_* ops are the plain ones where all types are one.
+static void read_same_types(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  MlirType type = mlirValueGetType(mlirOperationGetResult(p->op, 0));
+  for (int i = 0; i < p->n_in; ++i) {
+    if (!mlirTypeEqual(mlirValueGetType(p->in[i]), type)) {
+      p->kind = FIAR_PRIM_PURE;
+    }
+  }
+}
+
+static void read_constant(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  p->has_number = fiarReadNumber(fiarOpAttribute(p->op, "value"), &p->number);
+}
+
+static void read_dims(FiarPrimitive* p, const char* name) {
+  p->n_dims = fiarReadInts(fiarOpAttribute(p->op, name), p->dims, FIAR_MAX_RANK);
+  if (p->n_dims < 0) {
+    p->n_dims = 0;
+    p->kind = FIAR_PRIM_PURE;
+  }
+}
+
+// broadcast_in_dim and dynamic_broadcast_in_dim, whose second operand is the shape.
+static void read_broadcast_in_dim(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  p->n_in = 1;
+  read_dims(p, "broadcast_dimensions");
+}
+
+// broadcast puts new dimensions in front.
+static void read_broadcast(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  int64_t sizes[FIAR_MAX_RANK];
+  int n = fiarReadInts(fiarOpAttribute(p->op, "broadcast_sizes"), sizes, FIAR_MAX_RANK);
+  FiarShape shape;
+  if (n < 0 || !fiarShapeRead(mlirValueGetType(p->in[0]), &shape) ||
+      shape.rank + n > FIAR_MAX_RANK) {
+    p->kind = FIAR_PRIM_PURE;
+    return;
+  }
+  p->n_dims = shape.rank;
+  for (int i = 0; i < shape.rank; ++i) {
+    p->dims[i] = n + i;
+  }
+}
+
+static void read_reshape(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  p->n_in = 1;
+}
+
+static void read_transpose(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  read_dims(p, "permutation");
+}
+
+static void read_reduce(FiarView* view, FiarPrimitive* p) {
+  FiarPrimitiveKind kind =
+      p->n_in == 2 ? fiarReducerKind(view, mlirOperationGetFirstRegion(p->op)) : FIAR_PRIM_UNKNOWN;
+  p->kind = kind == FIAR_PRIM_ADD   ? FIAR_PRIM_REDUCE_ADD
+            : kind == FIAR_PRIM_MAX ? FIAR_PRIM_REDUCE_MAX
+                                    : FIAR_PRIM_PURE;
+  if (p->kind != FIAR_PRIM_PURE) {
+    read_dims(p, "dimensions");
+  }
+}
+
+static void read_compare(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  if (!text_has(fiarOpAttribute(p->op, "comparison_direction"), "EQ")) {
+    p->kind = FIAR_PRIM_PURE;
+  }
+}
+
+// A product of two vectors' outer dimensions: dot_general that contracts nothing.
+static void read_dot_general(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  p->kind = FIAR_PRIM_PURE;
+  MlirStringRef text = fiarAttributeText(fiarOpAttribute(p->op, "dot_dimension_numbers"));
+  char buffer[256];
+  if (text.length == 0 || text.length >= sizeof buffer) {
+    return;
+  }
+  memcpy(buffer, text.data, text.length);
+  buffer[text.length] = '\0';
+  const char* left = strstr(buffer, "lhs_batching_dimensions = [");
+  const char* right = strstr(buffer, "rhs_batching_dimensions = [");
+  const char* contracted = strstr(buffer, "lhs_contracting_dimensions = [");
+  if (left == NULL || right == NULL ||
+      (contracted != NULL && contracted[strlen("lhs_contracting_dimensions = [")] != ']')) {
+    return;
+  }
+  int64_t a, b;
+  char after_a, after_b;
+  if (sscanf(strchr(left, '['), "[%" SCNd64 "%c", &a, &after_a) == 2 && after_a == ']' &&
+      sscanf(strchr(right, '['), "[%" SCNd64 "%c", &b, &after_b) == 2 && after_b == ']') {
+    p->kind = FIAR_PRIM_BATCH_MUL;
+    p->n_dims = 1;
+    p->dims[0] = a;
+    p->dims2[0] = b;
+  }
+}
+
+static const char* group_mode(MlirOperation op) {
+  MlirAttribute handle = fiarOpAttribute(op, "channel_handle");
+  MlirStringRef text = fiarAttributeText(handle);
+  long id = 0;
+  char buffer[128] = "";
+  if (text.length > 0 && text.length < sizeof buffer) {
+    memcpy(buffer, text.data, text.length);
+    const char* at = strstr(buffer, "handle = ");
+    id = at == NULL ? 0 : strtol(at + strlen("handle = "), NULL, 10);
+  }
+  if (id <= 0) {
+    return FIAR_GROUPS_REPLICA;
+  }
+  bool global = !mlirAttributeIsNull(fiarOpAttribute(op, "use_global_device_ids"));
+  return global ? FIAR_GROUPS_FLATTENED : FIAR_GROUPS_REPLICA_AND_PARTITION;
+}
+
+static void read_collective(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  p->groups = fiarOpAttribute(p->op, "replica_groups");
+  p->mode = group_mode(p->op);
+}
+
+static void read_all_reduce(FiarView* view, FiarPrimitive* p) {
+  read_collective(view, p);
+  switch (fiarReducerKind(view, mlirOperationGetFirstRegion(p->op))) {
+    case FIAR_PRIM_ADD:
+      p->reduction = "sum";
+      break;
+    case FIAR_PRIM_MAX:
+      p->reduction = "maximum";
+      break;
+    case FIAR_PRIM_MIN:
+      p->reduction = "minimum";
+      break;
+    case FIAR_PRIM_MUL:
+      p->reduction = "product";
+      break;
+    default:
+      p->reduction = "not one known operation";
+      break;
+  }
+}
+
+static void read_reduce_scatter(FiarView* view, FiarPrimitive* p) {
+  read_all_reduce(view, p);
+  read_dims(p, "scatter_dimension");
+}
+
+static void read_all_gather(FiarView* view, FiarPrimitive* p) {
+  read_collective(view, p);
+  read_dims(p, "all_gather_dim");
+}
+
+// Custom calls are pure unless they say otherwise; the sharding ones are markers around a value.
+static void read_custom_call(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  static const char* const markers[] = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape",
+                                        "xla.sdy.GlobalToLocalShape", "xla.sdy.LocalToGlobalShape"};
+  MlirStringRef target = fiarAttributeText(fiarOpAttribute(p->op, "call_target_name"));
+  for (size_t i = 0; i < sizeof markers / sizeof *markers; ++i) {
+    if (fiarStringEqual(target, markers[i]) && mlirOperationGetNumResults(p->op) == 1 &&
+        mlirTypeEqual(mlirValueGetType(p->in[0]),
+                      mlirValueGetType(mlirOperationGetResult(p->op, 0)))) {
+      p->kind = FIAR_PRIM_IDENTITY;
+      return;
+    }
+  }
+  MlirAttribute effect = fiarOpAttribute(p->op, "has_side_effect");
+  if (!mlirAttributeIsNull(effect) && mlirAttributeIsABool(effect) &&
+      mlirBoolAttrGetValue(effect)) {
+    p->kind = FIAR_PRIM_UNKNOWN;
+  }
+}
+
+// A composite is a call of its decomposition.
+static void read_composite(FiarView* view, FiarPrimitive* p) {
+  p->callee = fiarViewSymbol(view, fiarOpAttribute(p->op, "decomposition"));
+  if (mlirOperationIsNull(p->callee)) {
+    p->kind = FIAR_PRIM_PURE;
+  }
+}
+
+static const char* const dialects[] = {"stablehlo", "mhlo", "chlo", NULL};
+
+static const FiarOpRow rows[] = {
+    {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_all_reduce},
+    {"reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, read_reduce_scatter},
+    {"all_gather", FIAR_PRIM_ALL_GATHER, read_all_gather},
+    {"add", FIAR_PRIM_ADD, NULL},
+    {"subtract", FIAR_PRIM_SUB, NULL},
+    {"multiply", FIAR_PRIM_MUL, NULL},
+    {"divide", FIAR_PRIM_DIV, NULL},
+    {"maximum", FIAR_PRIM_MAX, NULL},
+    {"minimum", FIAR_PRIM_MIN, NULL},
+    {"power", FIAR_PRIM_POWER, NULL},
+    {"square", FIAR_PRIM_SQUARE, NULL},
+    {"sqrt", FIAR_PRIM_SQRT, NULL},
+    {"rsqrt", FIAR_PRIM_RSQRT, NULL},
+    {"abs", FIAR_PRIM_ABS, NULL},
+    {"broadcast_add", FIAR_PRIM_ADD, read_same_types},
+    {"broadcast_subtract", FIAR_PRIM_SUB, read_same_types},
+    {"broadcast_multiply", FIAR_PRIM_MUL, read_same_types},
+    {"broadcast_divide", FIAR_PRIM_DIV, read_same_types},
+    {"broadcast_maximum", FIAR_PRIM_MAX, read_same_types},
+    {"broadcast_minimum", FIAR_PRIM_MIN, read_same_types},
+    {"broadcast_power", FIAR_PRIM_POWER, read_same_types},
+    {"compare", FIAR_PRIM_EQUAL, read_compare},
+    {"select", FIAR_PRIM_SELECT, NULL},
+    {"clamp", FIAR_PRIM_CLAMP, NULL},
+    {"reduce", FIAR_PRIM_PURE, read_reduce},
+    {"broadcast_in_dim", FIAR_PRIM_BROADCAST, read_broadcast_in_dim},
+    {"dynamic_broadcast_in_dim", FIAR_PRIM_BROADCAST, read_broadcast_in_dim},
+    {"broadcast", FIAR_PRIM_BROADCAST, read_broadcast},
+    {"reshape", FIAR_PRIM_RESHAPE, read_reshape},
+    {"dynamic_reshape", FIAR_PRIM_RESHAPE, read_reshape},
+    {"transpose", FIAR_PRIM_TRANSPOSE, read_transpose},
+    {"convert", FIAR_PRIM_CONVERT, NULL},
+    {"constant", FIAR_PRIM_CONSTANT, read_constant},
+    {"dot_general", FIAR_PRIM_PURE, read_dot_general},
+    {"custom_call", FIAR_PRIM_PURE, read_custom_call},
+    {"composite", FIAR_PRIM_CALL, read_composite},
+    {"optimization_barrier", FIAR_PRIM_IDENTITY, NULL},
+#define PURE(name) {name, FIAR_PRIM_PURE, NULL},
+    PURE("and") PURE("atan2") PURE("bitcast_convert") PURE("cbrt") PURE("ceil") PURE("complex")
+        PURE("concatenate") PURE("convolution") PURE("cosine") PURE("count_leading_zeros") PURE(
+            "dot") PURE("dynamic_gather") PURE("dynamic_iota") PURE("dynamic_pad")
+            PURE("dynamic_slice") PURE("dynamic_update_slice") PURE("erf") PURE("exponential") PURE(
+                "exponential_minus_one") PURE("floor") PURE("gather") PURE("get_dimension_size")
+                PURE("get_tuple_element") PURE("imag") PURE("iota") PURE("is_finite") PURE("log")
+                    PURE("log_plus_one") PURE("logistic") PURE("negate") PURE("not") PURE("or")
+                        PURE("pad") PURE("partition_id") PURE("popcnt") PURE("real")
+                            PURE("real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
+                                PURE("replica_id") PURE("reverse") PURE("round_nearest_afz") PURE(
+                                    "round_nearest_even") PURE("scatter") PURE("set_dimension_size")
+                                    PURE("shift_left") PURE("shift_right_arithmetic")
+                                        PURE("shift_right_logical") PURE("sign") PURE("sine")
+                                            PURE("slice") PURE("sort") PURE("tan") PURE("tanh")
+                                                PURE("top_k") PURE("tuple") PURE("xor")
+                                                    PURE("constant_like")
+#undef PURE
+                                                        {NULL, FIAR_PRIM_UNKNOWN, NULL},
+};
+
+const FiarFrontend fiar_frontend_stablehlo = {dialects, rows};

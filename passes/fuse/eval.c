@@ -1,0 +1,685 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "fuse/fuse.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mlir-c/BuiltinTypes.h"
+
+enum {
+  TERMS_A_CHUNK = 256,
+  MAX_DEPTH = 96,  // of values looked through backwards
+  MAX_CALL_DEPTH = 6,
+};
+
+// ---- storage
+// -------------------------------------------------------------------------------------
+
+const FiarTerm* fiarTermAt(const FiarFusion* fusion, uint32_t index) {
+  return &fusion->term_chunks[index / TERMS_A_CHUNK][index % TERMS_A_CHUNK];
+}
+
+// Gives UINT32_MAX, and fails the fusion, when out of memory.
+static uint32_t term_add(FiarFusion* fusion, const FiarTerm* term) {
+  if (fusion->n_terms == fusion->n_chunks * TERMS_A_CHUNK) {
+    FiarTerm** chunks = realloc(fusion->term_chunks, (fusion->n_chunks + 1) * sizeof *chunks);
+    FiarTerm* chunk = chunks == NULL ? NULL : malloc(TERMS_A_CHUNK * sizeof *chunk);
+    fusion->term_chunks = chunks == NULL ? fusion->term_chunks : chunks;
+    if (chunk == NULL) {
+      fusion->failed = true;
+      return UINT32_MAX;
+    }
+    fusion->term_chunks[fusion->n_chunks++] = chunk;
+  }
+  fusion->term_chunks[fusion->n_terms / TERMS_A_CHUNK][fusion->n_terms % TERMS_A_CHUNK] = *term;
+  return (uint32_t)fusion->n_terms++;
+}
+
+uint32_t fiarTermDefine(FiarFusion* fusion, MlirValue value, const FiarTerm* term) {
+  uint32_t index = term_add(fusion, term);
+  if (index != UINT32_MAX && !fiarMapSet(&fusion->terms, value.ptr, 0, index)) {
+    fusion->failed = true;
+  }
+  return index;
+}
+
+void fiarEvalClear(FiarFusion* fusion) {
+  for (size_t i = 0; i < fusion->n_chunks; ++i) {
+    free(fusion->term_chunks[i]);
+  }
+  free(fusion->term_chunks);
+  free(fusion->frames);
+  fiarMapClear(&fusion->terms);
+}
+
+// ---- terms from outside
+// --------------------------------------------------------------------------
+
+static const MlirValue no_value = {NULL};
+
+FiarTerm fiarTermOutside(MlirValue value, uint32_t frame) {
+  FiarTerm term = {.role = FIAR_ROLE_OUTSIDE, .facts = {.anchor = -1}};
+  FiarShape shape;
+  if (!fiarShapeRead(mlirValueGetType(value), &shape)) {
+    return term;
+  }
+  term.layout = fiarLayoutOfBase(&shape);
+  if (frame == 0) {
+    term.value = term.narrow = term.base = term.vec = value;
+  }
+  term.base_elem = term.vec_elem = shape.elem;
+  return term;
+}
+
+// A term of another all-reduce's sequence is a plain value to this one.
+static FiarTerm foreign(const FiarTerm* term) {
+  FiarTerm outside = {.role = FIAR_ROLE_OUTSIDE, .facts = {.anchor = -1}};
+  outside.layout = fiarLayoutOfBase(&term->layout.shape);
+  outside.value = term->value;
+  outside.narrow = outside.base = outside.vec = term->narrow;
+  outside.base_elem = outside.vec_elem = term->layout.shape.elem;
+  FiarShape shape;
+  if (fiarIsValue(term->narrow) && fiarShapeRead(mlirValueGetType(term->narrow), &shape)) {
+    outside.base_elem = outside.vec_elem = shape.elem;
+  }
+  return outside;
+}
+
+// ---- reasons
+// -------------------------------------------------------------------------------------
+
+static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, bool precise,
+                   const char* text, va_list arguments) {
+  if (!fiarIsChain(term) || term->facts.anchor < 0) {
+    return;
+  }
+  FiarAnchor* anchor = &fusion->anchors[term->facts.anchor];
+  bool of_quant = term->role >= FIAR_ROLE_NORMED;
+  FiarReason* reason = of_quant ? &anchor->quant_reason : &anchor->reason;
+  int rank = (int)term->role * 4 + (fiarIsValue(term->facts.residual) ? 2 : 0) + (precise ? 1 : 0);
+  if (rank <= reason->rank) {
+    return;
+  }
+  reason->rank = rank;
+  reason->location = mlirOperationGetLocation(op);
+  vsnprintf(reason->text, sizeof reason->text, text, arguments);
+}
+
+void fiarRefuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* text, ...) {
+  va_list arguments;
+  va_start(arguments, text);
+  refuse(fusion, term, op, true, text, arguments);
+  va_end(arguments);
+}
+
+static const char* role_text(FiarRole role) {
+  static const char* const texts[] = {
+#define X(name, text) text,
+      FIAR_ROLE_TABLE(X)
+#undef X
+  };
+  return texts[role];
+}
+
+static void refuse_vaguely(FiarFusion* fusion, const FiarTerm* term, MlirOperation op,
+                           const char* text, ...) {
+  va_list arguments;
+  va_start(arguments, text);
+  refuse(fusion, term, op, false, text, arguments);
+  va_end(arguments);
+}
+
+void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place) {
+  if (term->role >= FIAR_ROLE_NORMED) {
+    return;
+  }
+  bool with_residual = fiarIsValue(term->facts.residual) && term->role == FIAR_ROLE_HIDDEN;
+  MlirStringRef name = place == NULL ? fiarOpName(op) : mlirStringRefCreateFromCString(place);
+  refuse_vaguely(fusion, term, op, "no RMSNorm follows: %s%s goes into %.*s", role_text(term->role),
+                 with_residual ? " (with the residual)" : "", (int)name.length, name.data);
+}
+
+// ---- rules
+// ---------------------------------------------------------------------------------------
+
+static bool commutes(FiarPrimitiveKind kind) {
+  return kind == FIAR_PRIM_ADD || kind == FIAR_PRIM_MUL || kind == FIAR_PRIM_MAX ||
+         kind == FIAR_PRIM_MIN || kind == FIAR_PRIM_EQUAL;
+}
+
+// The copy that a rule starts from: the operand whose facts know more.
+static FiarTerm start_from(const FiarTerm* a, const FiarTerm* b) {
+  return b != NULL && fiarIsChain(b) && (!fiarIsChain(a) || b->role > a->role) ? *b : *a;
+}
+
+static bool apply_rule(FiarRuleContext* context, const FiarRule* rule, const FiarTerm* a,
+                       const FiarTerm* b, FiarTerm* out) {
+  if (rule->a != a->role || rule->b != (b == NULL ? FIAR_ROLE_OUTSIDE : b->role)) {
+    return false;
+  }
+  *out = start_from(a, b);
+  out->role = rule->to;
+  out->layout = context->layout;
+  out->layout.shape.elem = context->elem;
+  if (rule->refusal != NULL) {
+    if (rule->apply == NULL || rule->apply(context, a, b, out)) {
+      const FiarTerm* chain = fiarIsChain(a) ? a : b;
+      fiarRefuse(context->fusion, chain, context->primitive->op, "%s", rule->refusal);
+    }
+    return false;
+  }
+  return rule->apply(context, a, b, out);
+}
+
+static bool apply_rules(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* b,
+                        FiarTerm* out) {
+  const FiarRule* const tables[] = {fiar_norm_rules, fiar_quant_rules};
+  for (size_t table = 0; table < 2; ++table) {
+    for (const FiarRule* rule = tables[table]; rule->kind != FIAR_PRIM_UNKNOWN; ++rule) {
+      if (rule->kind != context->primitive->kind) {
+        continue;
+      }
+      if (apply_rule(context, rule, a, b, out) ||
+          (b != NULL && commutes(rule->kind) && apply_rule(context, rule, b, a, out))) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+// ---- ops
+// -----------------------------------------------------------------------------------------
+
+typedef struct eval {
+  FiarFusion* fusion;
+  FiarPrimitive* primitive;
+  MlirValue value;  // the result asked for
+  uint32_t frame;
+  FiarShape shape;  // of the result
+} eval_t;
+
+static FiarTerm outside(const eval_t* eval) {
+  return fiarTermOutside(eval->value, eval->frame);
+}
+
+// A chain value that nothing is known to do with: the sequence may end here.
+static FiarTerm leave(const eval_t* eval, const FiarTerm* chain) {
+  fiarLeaveFor(eval->fusion, chain, eval->primitive->op, NULL);
+  return outside(eval);
+}
+
+static void set_value(const eval_t* eval, FiarTerm* term) {
+  term->value = eval->frame == 0 ? eval->value : no_value;
+  term->narrow = term->value;
+}
+
+// Reshapes, broadcasts and transposes: the same role with other labels.
+static FiarTerm relayout(const eval_t* eval, const FiarTerm* in, bool ok, FiarLayout layout) {
+  if (!ok) {
+    return fiarIsChain(in) ? leave(eval, in) : outside(eval);
+  }
+  FiarTerm out = *in;
+  out.layout = layout;
+  set_value(eval, &out);
+  if (!fiarIsChain(in) && eval->frame == 0 && fiarLayoutIsWholeBase(&layout)) {
+    out.vec = eval->value;
+    out.vec_elem = eval->shape.elem;
+  }
+  return out;
+}
+
+static FiarTerm eval_layout(const eval_t* eval, const FiarTerm* in) {
+  FiarPrimitive* p = eval->primitive;
+  FiarLayout layout;
+  bool ok;
+  if (in->layout.shape.elem != eval->shape.elem) {
+    return outside(eval);
+  }
+  switch (p->kind) {
+    case FIAR_PRIM_BROADCAST:
+      ok = fiarLayoutBroadcast(&in->layout, p->dims, p->n_dims, &eval->shape, &layout);
+      break;
+    case FIAR_PRIM_RESHAPE:
+      ok = fiarLayoutReshape(&in->layout, &eval->shape, &layout);
+      break;
+    default:
+      ok = fiarLayoutTranspose(&in->layout, p->dims, p->n_dims, &eval->shape, &layout);
+      break;
+  }
+  return relayout(eval, in, ok, layout);
+}
+
+static bool widens(FiarElement from, FiarElement to) {
+  return from == to || (to == FIAR_ELEM_F32 && (from == FIAR_ELEM_BF16 || from == FIAR_ELEM_F16));
+}
+
+static FiarTerm convert_outside(const eval_t* eval, const FiarTerm* in) {
+  FiarTerm out = *in;
+  FiarElement to = eval->shape.elem;
+  out.layout.shape.elem = to;
+  set_value(eval, &out);
+  if (in->role == FIAR_ROLE_CONST) {
+    out.number = fiarRoundTo(to, in->number);
+    return out;
+  }
+  // T(bias + f32(base)) can be said; any other narrowing starts a new base.
+  if (widens(in->layout.shape.elem, to)) {
+    out.narrow = in->narrow;
+  } else if (in->bias == 0 || in->bias_elem != FIAR_ELEM_F32 || to != in->base_elem) {
+    return outside(eval);
+  } else {
+    out.bias_elem = to;
+    out.vec = no_value;
+  }
+  if (eval->frame == 0 && fiarLayoutIsWholeBase(&out.layout)) {
+    out.vec = eval->value;
+    out.vec_elem = to;
+  }
+  return out;
+}
+
+static FiarTerm eval_convert(const eval_t* eval, const FiarTerm* in) {
+  if (!fiarIsChain(in)) {
+    return convert_outside(eval, in);
+  }
+  FiarRuleContext context = {eval->fusion, eval->primitive, in->layout, eval->shape.elem, 0};
+  FiarTerm out = *in;
+  out.layout.shape.elem = eval->shape.elem;
+  if (!fiarConvertNorm(&context, in, &out)) {
+    return leave(eval, in);
+  }
+  set_value(eval, &out);
+  if (widens(in->layout.shape.elem, eval->shape.elem)) {
+    out.narrow = in->narrow;
+  } else if (out.role == FIAR_ROLE_SCALE && in->role == FIAR_ROLE_STEP) {
+    out.facts.scales = out.value;
+  }
+  return out;
+}
+
+// A constant added to a vector from outside: (1 + w).
+static FiarTerm add_bias(const eval_t* eval, const FiarTerm* a, const FiarTerm* b,
+                         const FiarLayout* layout) {
+  const FiarTerm* constant = a->role == FIAR_ROLE_CONST ? a : b;
+  const FiarTerm* vector = constant == a ? b : a;
+  if (eval->primitive->kind != FIAR_PRIM_ADD || constant->role != FIAR_ROLE_CONST ||
+      vector->role != FIAR_ROLE_OUTSIDE || vector->bias != 0 || constant->number == 0) {
+    return outside(eval);
+  }
+  FiarTerm out = *vector;
+  out.layout = *layout;
+  out.bias = constant->number;
+  out.bias_elem = eval->shape.elem;
+  set_value(eval, &out);
+  out.vec = no_value;
+  if (eval->frame == 0 && fiarLayoutIsWholeBase(layout)) {
+    out.vec = eval->value;
+    out.vec_elem = eval->shape.elem;
+  }
+  return out;
+}
+
+// Scales are returned as the source last computed them, before broadcasts and widening.
+static void name_scales(FiarTerm* out) {
+  if (out->role == FIAR_ROLE_STEP) {
+    out->facts.scales = out->value;
+  }
+}
+
+static FiarTerm finish_rule(const eval_t* eval, FiarRuleContext* context, const FiarTerm* a,
+                            const FiarTerm* b) {
+  FiarTerm out;
+  if (!apply_rules(context, a, b, &out)) {
+    return leave(eval, fiarIsChain(a) ? a : b);
+  }
+  set_value(eval, &out);
+  name_scales(&out);
+  return out;
+}
+
+// The labels of a chain value stay; those of a value from outside are the rule's to check.
+static bool merge(const FiarTerm* a, const FiarTerm* b, FiarLayout* out_layout) {
+  if (fiarIsChain(a) == fiarIsChain(b)) {
+    return fiarLayoutJoin(&a->layout, &b->layout, out_layout);
+  }
+  const FiarLayout* chain = fiarIsChain(a) ? &a->layout : &b->layout;
+  const FiarLayout* other = fiarIsChain(a) ? &b->layout : &a->layout;
+  *out_layout = *chain;
+  if (chain->shape.rank != other->shape.rank) {
+    return false;
+  }
+  for (int i = 0; i < chain->shape.rank; ++i) {
+    if (chain->shape.size[i] != other->shape.size[i]) {
+      return false;
+    }
+    if (chain->label[i] == FIAR_LABEL_SAME) {
+      out_layout->label[i] = other->label[i];
+    }
+  }
+  return true;
+}
+
+static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTerm* b) {
+  FiarTerm other;
+  if (fiarIsChain(a) && fiarIsChain(b) && a->facts.anchor != b->facts.anchor) {
+    // The later all-reduce's sequence goes on; the other is what it adds.
+    const FiarTerm** earlier = a->facts.anchor < b->facts.anchor ? &a : &b;
+    other = foreign(*earlier);
+    *earlier = &other;
+  }
+  bool chain = fiarIsChain(a) || fiarIsChain(b);
+  FiarRuleContext context = {.fusion = eval->fusion, .primitive = eval->primitive};
+  bool same_type =
+      a->layout.shape.elem == b->layout.shape.elem &&
+      (a->layout.shape.elem == eval->shape.elem || eval->primitive->kind == FIAR_PRIM_EQUAL);
+  if (!same_type || !merge(a, b, &context.layout)) {
+    return chain ? leave(eval, fiarIsChain(a) ? a : b) : outside(eval);
+  }
+  context.elem = eval->shape.elem;
+  context.layout.shape.elem = eval->shape.elem;
+  return chain ? finish_rule(eval, &context, a, b) : add_bias(eval, a, b, &context.layout);
+}
+
+static FiarTerm eval_unary(const eval_t* eval, const FiarTerm* a) {
+  if (!fiarIsChain(a) || a->layout.shape.elem != eval->shape.elem) {
+    return fiarIsChain(a) ? leave(eval, a) : outside(eval);
+  }
+  FiarRuleContext context = {eval->fusion, eval->primitive, a->layout, eval->shape.elem, 0};
+  return finish_rule(eval, &context, a, NULL);
+}
+
+// A named norm takes its weight as a vector; the result has the operand's labels.
+static FiarTerm eval_named_norm(const eval_t* eval, const FiarTerm* in, const FiarTerm* weight) {
+  if (!fiarIsChain(in) || in->layout.shape.rank != eval->shape.rank) {
+    return fiarIsChain(in) ? leave(eval, in) : outside(eval);
+  }
+  FiarRuleContext context = {eval->fusion, eval->primitive, in->layout, eval->shape.elem, 0};
+  return finish_rule(eval, &context, in, weight);
+}
+
+// A constant operand that the op holds as an attribute, or that its name implies.
+static FiarTerm implied(const FiarTerm* like, double number) {
+  FiarTerm term = {.role = FIAR_ROLE_CONST, .number = number, .facts = {.anchor = -1}};
+  term.layout = like->layout;
+  for (int i = 0; i < term.layout.shape.rank; ++i) {
+    term.layout.label[i] = FIAR_LABEL_SAME;
+  }
+  return term;
+}
+
+static FiarTerm eval_reduce(const eval_t* eval, const FiarTerm* in, const FiarTerm* init) {
+  if (!fiarIsChain(in)) {
+    return outside(eval);
+  }
+  FiarPrimitive* p = eval->primitive;
+  FiarRuleContext context = {.fusion = eval->fusion, .primitive = p, .elem = eval->shape.elem};
+  bool neutral =
+      init == NULL || (init->role == FIAR_ROLE_CONST &&
+                       (p->kind == FIAR_PRIM_REDUCE_ADD ? init->number == 0 : init->number <= 0));
+  if (!neutral || in->layout.shape.elem != eval->shape.elem ||
+      !fiarLayoutReduce(&in->layout, p->dims, p->n_dims, p->keep_dims, &eval->shape,
+                        &context.layout, &context.removed)) {
+    return leave(eval, in);
+  }
+  return finish_rule(eval, &context, in, NULL);
+}
+
+// dot_general that contracts nothing: both operands take the result's dimensions, then multiply.
+static FiarTerm eval_batch_mul(const eval_t* eval, const FiarTerm* a, const FiarTerm* b) {
+  FiarPrimitive multiply = *eval->primitive;
+  multiply.kind = FIAR_PRIM_MUL;
+  FiarTerm sides[2] = {*a, *b};
+  const int64_t batch[2] = {multiply.dims[0], multiply.dims2[0]};
+  int at = 1;
+  for (int side = 0; side < 2; ++side) {
+    FiarLayout from = sides[side].layout, *to = &sides[side].layout;
+    *to = (FiarLayout){.shape = eval->shape};
+    to->shape.elem = from.shape.elem;
+    for (int i = 0; i < eval->shape.rank; ++i) {
+      to->label[i] = eval->shape.size[i] == 1 ? FIAR_LABEL_ONE : FIAR_LABEL_SAME;
+    }
+    for (int i = 0; i < from.shape.rank; ++i) {
+      int place = i == batch[side] ? 0 : at++;
+      if (place >= eval->shape.rank) {
+        return outside(eval);
+      }
+      to->label[place] = from.label[i];
+    }
+  }
+  eval_t as_multiply = *eval;
+  as_multiply.primitive = &multiply;
+  return eval_binary(&as_multiply, &sides[0], &sides[1]);
+}
+
+// ---- calls
+// ---------------------------------------------------------------------------------------
+
+static bool frame_add(FiarFusion* fusion, FiarFrame frame, uint32_t* out_index) {
+  if (fusion->n_frames == fusion->frame_capacity) {
+    size_t capacity = fusion->frame_capacity == 0 ? 64 : fusion->frame_capacity * 2;
+    FiarFrame* frames = realloc(fusion->frames, capacity * sizeof *frames);
+    if (frames == NULL) {
+      fusion->failed = true;
+      return false;
+    }
+    fusion->frames = frames;
+    fusion->frame_capacity = capacity;
+    if (fusion->n_frames == 0) {
+      fusion->frames[fusion->n_frames++] = (FiarFrame){0};
+    }
+  }
+  fusion->frames[fusion->n_frames] = frame;
+  *out_index = (uint32_t)fusion->n_frames++;
+  return true;
+}
+
+static FiarTerm eval_call(const eval_t* eval) {
+  FiarFusion* fusion = eval->fusion;
+  MlirOperation op = eval->primitive->op;
+  const FiarTerm* chain = NULL;
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op) && chain == NULL; ++i) {
+    const FiarTerm* operand = fiarTermOf(fusion, mlirOperationGetOperand(op, i), eval->frame);
+    chain = fiarIsChain(operand) ? operand : NULL;
+  }
+  int depth = eval->frame == 0 ? 0 : fusion->frames[eval->frame].depth;
+  if (chain == NULL || depth == MAX_CALL_DEPTH || fusion->call_budget <= 0) {
+    return outside(eval);
+  }
+  MlirRegion region = mlirOperationGetFirstRegion(eval->primitive->callee);
+  MlirBlock block = mlirRegionIsNull(region) ? (MlirBlock){NULL} : mlirRegionGetFirstBlock(region);
+  if (mlirBlockIsNull(block) || !mlirBlockIsNull(mlirBlockGetNextInRegion(block)) ||
+      mlirBlockGetNumArguments(block) != mlirOperationGetNumOperands(op)) {
+    return leave(eval, chain);
+  }
+  MlirOperation end = mlirBlockGetTerminator(block);
+  intptr_t result = mlirOpResultGetResultNumber(eval->value);
+  uint32_t frame;
+  if (mlirOperationIsNull(end) || mlirOperationGetNumOperands(end) <= result ||
+      !frame_add(fusion, (FiarFrame){op, eval->primitive->callee, eval->frame, depth + 1},
+                 &frame)) {
+    return leave(eval, chain);
+  }
+  FiarTerm out = *fiarTermOf(fusion, mlirOperationGetOperand(end, result), frame);
+  if (!fiarIsChain(&out)) {
+    return out.role == FIAR_ROLE_CONST ? out : outside(eval);
+  }
+  if (!fiarIsValue(out.value)) {
+    set_value(eval, &out);
+  }
+  return out;
+}
+
+// ---- dispatch
+// ------------------------------------------------------------------------------------
+
+static const FiarTerm* operand(const eval_t* eval, int i) {
+  return fiarTermOf(eval->fusion, eval->primitive->in[i], eval->frame);
+}
+
+static FiarTerm eval_constant(const eval_t* eval) {
+  FiarTerm term = outside(eval);
+  if (eval->primitive->has_number) {
+    term.role = FIAR_ROLE_CONST;
+    term.number = eval->primitive->number;
+    for (int i = 0; i < term.layout.shape.rank; ++i) {
+      term.layout.label[i] = term.layout.shape.size[i] == 1 ? FIAR_LABEL_ONE : FIAR_LABEL_SAME;
+    }
+  }
+  return term;
+}
+
+static FiarTerm eval_ternary(const eval_t* eval) {
+  const FiarTerm *a = operand(eval, 0), *b = operand(eval, 1), *c = operand(eval, 2);
+  const FiarTerm* chain = fiarIsChain(b) ? b : fiarIsChain(c) ? c : a;
+  if (!fiarIsChain(chain)) {
+    return outside(eval);
+  }
+  FiarRuleContext context = {eval->fusion, eval->primitive, chain->layout, eval->shape.elem, 0};
+  FiarTerm out = *chain;
+  bool ok = eval->primitive->kind == FIAR_PRIM_CLAMP ? fiarClampTerm(&context, a, b, c, &out)
+                                                     : fiarSelectTerm(&context, a, b, c, &out);
+  if (!ok) {
+    return leave(eval, chain);
+  }
+  set_value(eval, &out);
+  name_scales(&out);
+  return out;
+}
+
+// Too few operands for the kind: a table row that does not fit the op.
+static bool operands_missing(const FiarPrimitive* p) {
+  switch (p->kind) {
+    case FIAR_PRIM_ADD:
+    case FIAR_PRIM_SUB:
+    case FIAR_PRIM_MUL:
+    case FIAR_PRIM_DIV:
+    case FIAR_PRIM_MAX:
+    case FIAR_PRIM_MIN:
+    case FIAR_PRIM_EQUAL:
+    case FIAR_PRIM_BATCH_MUL:
+      return p->n_in < 2;
+    case FIAR_PRIM_SELECT:
+    case FIAR_PRIM_CLAMP:
+      return p->n_in < 3;
+    case FIAR_PRIM_CONSTANT:
+    case FIAR_PRIM_CALL:
+      return false;
+    default:
+      return p->n_in < 1;
+  }
+}
+
+static FiarTerm eval_op(const eval_t* eval) {
+  FiarPrimitive* p = eval->primitive;
+  if (operands_missing(p)) {
+    return outside(eval);
+  }
+  switch (p->kind) {
+    case FIAR_PRIM_CONSTANT:
+      return eval_constant(eval);
+    case FIAR_PRIM_BROADCAST:
+    case FIAR_PRIM_RESHAPE:
+    case FIAR_PRIM_TRANSPOSE:
+      return eval_layout(eval, operand(eval, 0));
+    case FIAR_PRIM_CONVERT:
+      return eval_convert(eval, operand(eval, 0));
+    case FIAR_PRIM_ADD:
+    case FIAR_PRIM_SUB:
+    case FIAR_PRIM_MUL:
+    case FIAR_PRIM_DIV:
+    case FIAR_PRIM_MAX:
+    case FIAR_PRIM_MIN:
+    case FIAR_PRIM_EQUAL:
+      return eval_binary(eval, operand(eval, 0), operand(eval, 1));
+    case FIAR_PRIM_POWER: {
+      const FiarTerm* in = operand(eval, 0);
+      FiarTerm exponent = p->n_in == 2 ? *operand(eval, 1) : implied(in, p->number);
+      return eval_binary(eval, in, &exponent);
+    }
+    case FIAR_PRIM_RECIPROCAL: {
+      FiarPrimitive divide = *p;
+      divide.kind = FIAR_PRIM_DIV;
+      eval_t as_divide = *eval;
+      as_divide.primitive = &divide;
+      const FiarTerm* in = operand(eval, 0);
+      FiarTerm one = implied(in, 1);
+      return eval_binary(&as_divide, &one, in);
+    }
+    case FIAR_PRIM_SQUARE:
+    case FIAR_PRIM_SQRT:
+    case FIAR_PRIM_RSQRT:
+    case FIAR_PRIM_ABS:
+      return eval_unary(eval, operand(eval, 0));
+    case FIAR_PRIM_REDUCE_ADD:
+    case FIAR_PRIM_REDUCE_MAX:
+    case FIAR_PRIM_REDUCE_MEAN:
+      return eval_reduce(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
+    case FIAR_PRIM_BATCH_MUL:
+      return eval_batch_mul(eval, operand(eval, 0), operand(eval, 1));
+    case FIAR_PRIM_RMS_NORM:
+      return eval_named_norm(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
+    case FIAR_PRIM_SELECT:
+    case FIAR_PRIM_CLAMP:
+      return eval_ternary(eval);
+    case FIAR_PRIM_CALL:
+      return eval_call(eval);
+    default:
+      return outside(eval);
+  }
+}
+
+static uint32_t eval_value(FiarFusion* fusion, MlirValue value, uint32_t frame) {
+  if (mlirValueIsABlockArgument(value)) {
+    if (frame != 0) {
+      FiarFrame at = fusion->frames[frame];
+      MlirOperation owner = mlirBlockGetParentOperation(mlirBlockArgumentGetOwner(value));
+      if (mlirOperationEqual(owner, at.callee)) {
+        intptr_t number = mlirBlockArgumentGetArgNumber(value);
+        return fiarTermIndexOf(fusion, mlirOperationGetOperand(at.call, number), at.parent);
+      }
+    }
+    FiarTerm term = fiarTermOutside(value, frame);
+    return term_add(fusion, &term);
+  }
+  MlirOperation op = mlirOpResultGetOwner(value);
+  FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
+  fusion->call_budget -= frame != 0;
+  if (primitive.kind == FIAR_PRIM_IDENTITY) {
+    MlirValue in = mlirOperationGetOperand(op, mlirOpResultGetResultNumber(value));
+    if (mlirTypeEqual(mlirValueGetType(in), mlirValueGetType(value))) {
+      return fiarTermIndexOf(fusion, in, frame);
+    }
+  }
+  eval_t eval = {fusion, &primitive, value, frame, {0}};
+  FiarTerm term = fiarShapeRead(mlirValueGetType(value), &eval.shape)
+                      ? eval_op(&eval)
+                      : fiarTermOutside(value, frame);
+  return term_add(fusion, &term);
+}
+
+uint32_t fiarTermIndexOf(FiarFusion* fusion, MlirValue value, uint32_t frame) {
+  uint32_t* found = fiarMapFind(&fusion->terms, value.ptr, frame);
+  if (found != NULL) {
+    return *found;
+  }
+  if (fusion->depth == MAX_DEPTH || fusion->failed) {
+    FiarTerm term = fiarTermOutside(value, frame);
+    return term_add(fusion, &term);
+  }
+  ++fusion->depth;
+  uint32_t index = eval_value(fusion, value, frame);
+  --fusion->depth;
+  if (index != UINT32_MAX && !fiarMapSet(&fusion->terms, value.ptr, frame, index)) {
+    fusion->failed = true;
+  }
+  return index;
+}
+
+const FiarTerm* fiarTermOf(FiarFusion* fusion, MlirValue value, uint32_t frame) {
+  static const FiarTerm nothing = {.facts = {.anchor = -1}};
+  uint32_t index = fiarTermIndexOf(fusion, value, frame);
+  return index == UINT32_MAX ? &nothing : fiarTermAt(fusion, index);
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What the parts of fiar-fuse share. Internal.
+//
+// The matcher is an abstract interpreter. From each all-reduce it follows the uses of the sum and
+// gives every value a term: a role in the sequence (the sum, its squares, their mean, ...) plus the
+// facts met on the way (eps, weight, scales). How an op combines roles is a table of rules,
+// norm.c's and quant.c's; everything else (reshapes, broadcasts, converts, calls) is the same for
+// all roles and is in eval.c.
+//   fuse.c    the pass: finds the all-reduces, follows them, picks what to fuse
+//   eval.c    the term of a value
+//   norm.c    the rules of the residual add and the norm
+//   quant.c   the rules of the quantisers
+//   rewrite.c builds the fused op, checks that it may stand there, removes what is dead
+//   report.c  the table, JSON and messages
+#ifndef FIAR_PASSES_FUSE_FUSE_H
+#define FIAR_PASSES_FUSE_FUSE_H
+
+#include "fiar/types.h"
+#include "frontends/primitive.h"
+#include "fuse/layout.h"
+
+// X(NAME, "what the value is", for reasons). In the order in which a sequence reaches them.
+#define FIAR_ROLE_TABLE(X)                                \
+  X(OUTSIDE, "a value from outside")                      \
+  X(CONST, "a constant")                                  \
+  X(HIDDEN, "the all-reduced sum")                        \
+  X(ROW_SUM, "the sum of a row")                          \
+  X(ROW_MEAN, "the mean of a row")                        \
+  X(SQUARE, "the squares")                                \
+  X(SQUARE_SUM, "the sum of squares")                     \
+  X(MEAN, "the mean square")                              \
+  X(MEAN_EPS, "the mean square plus eps")                 \
+  X(ROOT, "the root mean square")                         \
+  X(RROOT, "the reciprocal root")                         \
+  X(RROOT_WEIGHT, "the reciprocal root times the weight") \
+  X(HIDDEN_WEIGHT, "the sum times the weight")            \
+  X(NORMED, "the normalised value without weight")        \
+  X(NORM, "the norm")                                     \
+  X(ABS, "the norm's magnitudes")                         \
+  X(AMAX, "the largest magnitude")                        \
+  X(STEP, "the scale before its conversion")              \
+  X(SCALE, "the quantisation scale")                      \
+  X(FACTOR, "the factor derived from the scale")          \
+  X(SCALE_IS_ZERO, "the test of the scale against zero")  \
+  X(SCALED, "the scaled norm")                            \
+  X(CODES, "the codes")
+
+typedef enum FiarRole {
+#define X(name, text) FIAR_ROLE_##name,
+  FIAR_ROLE_TABLE(X)
+#undef X
+} FiarRole;
+
+// What is known of a sequence at some value. A rule copies its operand's facts and adds to the
+// copy.
+typedef struct FiarFacts {
+  int anchor;          // which all-reduce; -1: none (values from outside)
+  MlirValue residual;  // or null
+  bool norm_input_f32;
+  double eps;
+  MlirValue weight;  // or null
+  double weight_bias;
+  fiar_norm_rounding_t rounding;
+  fiar_quant_t quant;
+  MlirValue scale;      // the given scale, or null
+  double scale_number;  // its value where it is a constant, else NaN
+  MlirValue scales;     // the computed scales as the source names them, or null
+  fiar_scale_is_t scale_is;
+  fiar_scale_type_t scale_type;
+  double scale_min;
+  int64_t group_size;
+  bool guarded;  // nvfp4: a zero scale gives zero codes in the source too
+} FiarFacts;
+
+typedef struct FiarTerm {
+  FiarRole role;
+  FiarLayout layout;
+  MlirValue
+      value;  // the SSA value where it can be named at the all-reduce's place; null in callees
+  MlirValue narrow;  // the value that this one widens without change, or `value`
+  bool rounded;      // holds only values of the all-reduce's element type
+  bool clamped;      // SCALED: from both sides, to -number .. number
+  double number;  // CONST: the value. AMAX: its floor. STEP: the divisor of amax. SCALED: the bound
+  FiarFacts facts;
+  // OUTSIDE and CONST: what the layout's DIM labels and the value are made of.
+  MlirValue base;  // the value before broadcasts and widening, nameable; or null
+  FiarElement base_elem;
+  double bias;            // a constant added to base, 0 or 1
+  FiarElement bias_elem;  // the type in which it was added, if it was
+  MlirValue vec;          // the last nameable value with base's elements, bias included
+  FiarElement vec_elem;
+} FiarTerm;
+
+// Why an all-reduce (or its quantiser) was left; the reason furthest along the sequence is kept.
+typedef struct FiarReason {
+  int rank;  // 0: none yet
+  char text[224];
+  MlirLocation location;
+} FiarReason;
+
+// A value of the all-reduce's own block that belongs to its sequence.
+typedef struct FiarMember {
+  MlirValue value;
+  uint32_t term;
+} FiarMember;
+
+typedef struct FiarAnchor {
+  MlirOperation op;
+  int result;  // a variadic all-reduce has an anchor for each result
+  FiarPrimitive primitive;
+  MlirValue input;  // what is reduced: the op's operand, or that of the reduce-scatter before it
+  FiarElement elem;
+  int64_t hidden, world;
+  bool usable;  // a sum over known groups: its uses are followed
+  FiarReason reason, quant_reason;
+  FiarMember* members;
+  size_t n_members, member_capacity;
+  bool fused;
+  FiarFacts facts;  // of the fused op
+  uint32_t wanted;  // its results: bit i for the i-th of sum, residual, norm, quant, scales
+  MlirLocation location;
+} FiarAnchor;
+
+typedef struct FiarFusion {
+  FiarView view;
+  const FiarFuseOptions* options;
+  FiarAnchor* anchors;
+  size_t n_anchors, anchor_capacity;
+  // eval.c
+  FiarMap terms;  // (value, frame) -> number of the term
+  FiarTerm** term_chunks;
+  size_t n_terms, n_chunks;
+  struct FiarFrame* frames;
+  size_t n_frames, frame_capacity;
+  int depth;            // of the evaluation under way
+  int64_t call_budget;  // ops that callees may still cost this all-reduce
+  // rewrite.c
+  FiarMap dead;             // ops that end with the pass -> place in dead_ops
+  MlirOperation* dead_ops;  // each after all its users
+  size_t n_dead, dead_capacity;
+  FiarMap replaced;  // values -> place in replacements
+  MlirValue* replacements;
+  size_t n_replaced, replaced_capacity;
+  bool failed;   // out of memory or a contradiction; the pass fails
+  bool sharded;  // no all-reduce, but real sharding annotations
+} FiarFusion;
+
+// eval.c ------------------------------------------------------------------------------------------
+
+// A call being looked into: the callee's arguments are the call's operands in `parent`. Frame 0 is
+// the module itself.
+typedef struct FiarFrame {
+  MlirOperation call, callee;
+  uint32_t parent;
+  int depth;
+} FiarFrame;
+
+// The term of a value: memoised, valid until the fusion ends.
+const FiarTerm* fiarTermOf(FiarFusion* fusion, MlirValue value, uint32_t frame);
+uint32_t fiarTermIndexOf(FiarFusion* fusion, MlirValue value, uint32_t frame);
+const FiarTerm* fiarTermAt(const FiarFusion* fusion, uint32_t index);
+// Gives a value of frame 0 a term of its own, as the all-reduces get one.
+uint32_t fiarTermDefine(FiarFusion* fusion, MlirValue value, const FiarTerm* term);
+FiarTerm fiarTermOutside(MlirValue value, uint32_t frame);
+void fiarEvalClear(FiarFusion* fusion);
+
+// One op being evaluated, as the rules see it.
+typedef struct FiarRuleContext {
+  FiarFusion* fusion;
+  FiarPrimitive* primitive;
+  FiarLayout layout;  // of the result: the operands' joined
+  FiarElement elem;   // of the result
+  uint32_t removed;   // reductions: fiarLayoutReduce's labels
+} FiarRuleContext;
+
+// Fills *out (a copy of the chain operand's term, with the result's value and layout set) from the
+// operands a and b; b is NULL for one operand. False: not this rule, or refused by fiarRefuse.
+typedef bool (*FiarRuleFn)(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* b,
+                           FiarTerm* out);
+
+typedef struct FiarRule {
+  FiarPrimitiveKind kind;
+  FiarRole a, b;  // b is OUTSIDE for one operand
+  FiarRole to;    // the result's role; OUTSIDE: the row only refuses
+  FiarRuleFn apply;
+  const char* refusal;  // rows that refuse: the reason
+} FiarRule;
+
+// norm.c, quant.c: their rules, ended by a row of kind UNKNOWN. The first that applies wins; both
+// operand orders are tried for ADD, MUL, MAX, MIN and EQUAL.
+extern const FiarRule fiar_norm_rules[];
+extern const FiarRule fiar_quant_rules[];
+
+// What a conversion to context->elem does to a role, *out being a copy of *in with the new type;
+// false where nothing can be said of the result. fiarConvertNorm has the roles up to the norm and
+// calls fiarConvertQuant for the rest.
+bool fiarConvertNorm(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out);
+bool fiarConvertQuant(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out);
+
+// Ops of three operands or with bounds of their own. quant.c.
+bool fiarClampTerm(FiarRuleContext* context, const FiarTerm* low, const FiarTerm* in,
+                   const FiarTerm* high, FiarTerm* out);
+bool fiarSelectTerm(FiarRuleContext* context, const FiarTerm* pred, const FiarTerm* a,
+                    const FiarTerm* b, FiarTerm* out);
+
+// The all-reduce that a chain term belongs to.
+static inline FiarAnchor* fiarAnchorOf(FiarRuleContext* context, const FiarTerm* term) {
+  return &context->fusion->anchors[term->facts.anchor];
+}
+
+// Records why the term's sequence ends here. `text` is a format.
+void fiarRefuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* text, ...)
+    __attribute__((format(printf, 4, 5)));
+
+// Records, below any reason of fiarRefuse, that the term goes into an op (or `place`) that is no
+// part of a norm.
+void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place);
+
+// Whether both come from one sum (residual included), and from one norm.
+bool fiarSameHidden(const FiarFacts* a, const FiarFacts* b);
+bool fiarSameNorm(const FiarFacts* a, const FiarFacts* b);
+bool fiarSameFacts(const FiarFacts* a, const FiarFacts* b);
+
+static inline bool fiarIsChain(const FiarTerm* term) {
+  return term->role >= FIAR_ROLE_HIDDEN;
+}
+static inline bool fiarIsValue(MlirValue value) {
+  return value.ptr != NULL;
+}
+
+// rewrite.c ---------------------------------------------------------------------------------------
+
+// Builds the fused op that the anchor's facts describe and replaces the sequence's values; what is
+// then dead is only marked, since later all-reduces still refer to it. False, with the anchor's
+// reason set: the op may not stand anywhere, and nothing has changed.
+bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor);
+// Erases what the rewrites left dead, and private functions that only it called.
+void fiarRewriteFinish(FiarFusion* fusion);
+void fiarRewriteClear(FiarFusion* fusion);
+
+// liveness.c --------------------------------------------------------------------------------------
+
+// Marks every op dead that only dead ops or replaced values keep, starting from the anchor's
+// members. `is_replaced` has the values whose uses go to the fused op. Gives the number of ops dead
+// before.
+size_t fiarMarkDead(FiarFusion* fusion, const FiarAnchor* anchor, const FiarMap* is_replaced);
+// Takes marks back to that number.
+void fiarUnmarkDead(FiarFusion* fusion, size_t n_dead);
+bool fiarIsDead(const FiarFusion* fusion, MlirOperation op);
+bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op);
+
+// report.c ----------------------------------------------------------------------------------------
+
+void fiarReport(FiarFusion* fusion, FiarFuseCounts* out_counts);
+// Whether the module carries shardings that a partitioner has still to act on.
+bool fiarHasShardings(MlirOperation module);
+void fiarMessage(const FiarFusion* fusion, FiarMessageKind kind, MlirLocation location,
+                 const char* format, ...) __attribute__((format(printf, 4, 5)));
+
+#endif  // FIAR_PASSES_FUSE_FUSE_H

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Upstream's dead-code elimination skips unregistered ops, so the pass does its own, by the view's
+// word on what has no effect.
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuse/fuse.h"
+#include "mlir-c/BuiltinAttributes.h"
+
+bool fiarIsDead(const FiarFusion* fusion, MlirOperation op) {
+  return fiarMapFind(&fusion->dead, op.ptr, 0) != NULL;
+}
+
+bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op) {
+  if (fusion->n_dead == fusion->dead_capacity) {
+    size_t capacity = fusion->dead_capacity == 0 ? 256 : fusion->dead_capacity * 2;
+    MlirOperation* ops = realloc(fusion->dead_ops, capacity * sizeof *ops);
+    if (ops == NULL) {
+      fusion->failed = true;
+      return false;
+    }
+    fusion->dead_ops = ops;
+    fusion->dead_capacity = capacity;
+  }
+  if (!fiarMapSet(&fusion->dead, op.ptr, 0, (uint32_t)fusion->n_dead)) {
+    fusion->failed = true;
+    return false;
+  }
+  fusion->dead_ops[fusion->n_dead++] = op;
+  return true;
+}
+
+void fiarUnmarkDead(FiarFusion* fusion, size_t n_dead) {
+  while (fusion->n_dead > n_dead) {
+    fiarMapRemove(&fusion->dead, fusion->dead_ops[--fusion->n_dead].ptr, 0);
+  }
+}
+
+static bool only_dead_uses(const FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced) {
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+    MlirValue result = mlirOperationGetResult(op, i);
+    if (fiarMapFind(is_replaced, result.ptr, 0) != NULL) {
+      continue;
+    }
+    for (MlirOpOperand use = mlirValueGetFirstUse(result); !mlirOpOperandIsNull(use);
+         use = mlirOpOperandGetNextUse(use)) {
+      if (!fiarIsDead(fusion, mlirOpOperandGetOwner(use))) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+// Marks the op, then what only it kept.
+static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced) {
+  if (fiarIsDead(fusion, op) || mlirOperationGetNumResults(op) == 0 ||
+      !only_dead_uses(fusion, op, is_replaced) || !fiarPrimitivePure(&fusion->view, op) ||
+      !fiarMarkOpDead(fusion, op)) {
+    return;
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
+    MlirValue operand = mlirOperationGetOperand(op, i);
+    if (mlirValueIsAOpResult(operand)) {
+      mark(fusion, mlirOpResultGetOwner(operand), is_replaced);
+    }
+  }
+}
+
+size_t fiarMarkDead(FiarFusion* fusion, const FiarAnchor* anchor, const FiarMap* is_replaced) {
+  size_t before = fusion->n_dead;
+  for (size_t i = anchor->n_members; i > 0; --i) {
+    MlirOperation op = mlirOpResultGetOwner(anchor->members[i - 1].value);
+    mark(fusion, op, is_replaced);
+  }
+  return before;
+}

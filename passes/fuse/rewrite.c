@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuse/fuse.h"
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/BuiltinTypes.h"
+
+// The results of fiar.all_reduce_norm, in order.
+enum { RESULT_SUM, RESULT_RESIDUAL, RESULT_NORM, RESULT_QUANT, RESULT_SCALES, N_RESULTS };
+enum { OPERAND_X, OPERAND_RESIDUAL, OPERAND_WEIGHT, OPERAND_SCALE, N_OPERANDS };
+
+typedef struct plan {
+  FiarFusion* fusion;
+  FiarAnchor* anchor;
+  MlirValue operands[N_OPERANDS];  // null where absent
+  MlirValue roots[N_RESULTS];      // the value that each result replaces; null where none
+  bool wanted[N_RESULTS];          // a live op uses it
+  FiarMap replaced;                // values -> result
+  MlirOperation after;             // where the fused op goes: behind this
+} plan_t;
+
+static void give_up(plan_t* plan, MlirOperation op, const char* text) {
+  FiarReason* reason = &plan->anchor->reason;
+  snprintf(reason->text, sizeof reason->text, "%s", text);
+  reason->location = mlirOperationGetLocation(op);
+}
+
+// ---- what is replaced
+// ----------------------------------------------------------------------------
+
+// Which result of the fused op a member is, or -1.
+static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) {
+  const FiarAnchor* anchor = plan->anchor;
+  const FiarFacts *facts = &anchor->facts, *t = &term->facts;
+  bool in_type = term->layout.shape.elem == anchor->elem && term->rounded;
+  if (mlirValueEqual(value, mlirOperationGetResult(anchor->op, anchor->result))) {
+    return RESULT_SUM;
+  }
+  if (fiarIsValue(facts->scales) && mlirValueEqual(value, facts->scales) &&
+      facts->quant != FIAR_QUANT_NONE) {
+    return RESULT_SCALES;
+  }
+  if (!fiarLayoutIsFull(&term->layout)) {
+    return -1;
+  }
+  switch (term->role) {
+    case FIAR_ROLE_HIDDEN:
+      return in_type && fiarIsValue(facts->residual) && t->residual.ptr == facts->residual.ptr
+                 ? RESULT_RESIDUAL
+                 : -1;
+    case FIAR_ROLE_NORM:
+      return in_type && fiarSameNorm(t, facts) ? RESULT_NORM : -1;
+    case FIAR_ROLE_NORMED:
+      return in_type && !fiarIsValue(facts->weight) && fiarSameNorm(t, facts) ? RESULT_NORM : -1;
+    case FIAR_ROLE_CODES:
+      return facts->quant != FIAR_QUANT_NONE && fiarSameFacts(t, facts) ? RESULT_QUANT : -1;
+    default:
+      return -1;
+  }
+}
+
+static bool precedes(MlirValue a, MlirValue b) {
+  return mlirOperationIsBeforeInBlock(mlirOpResultGetOwner(a), mlirOpResultGetOwner(b));
+}
+
+// The first member of each result's kind is its root; members of the same type are the same value.
+static void find_roots(plan_t* plan) {
+  FiarAnchor* anchor = plan->anchor;
+  for (size_t i = 0; i < anchor->n_members; ++i) {
+    MlirValue value = anchor->members[i].value;
+    int result = result_of(plan, value, fiarTermAt(plan->fusion, anchor->members[i].term));
+    if (result >= 0 &&
+        (!fiarIsValue(plan->roots[result]) || precedes(value, plan->roots[result]))) {
+      plan->roots[result] = value;
+    }
+  }
+}
+
+static void find_replaced(plan_t* plan) {
+  FiarAnchor* anchor = plan->anchor;
+  fiarMapClear(&plan->replaced);
+  for (size_t i = 0; i < anchor->n_members; ++i) {
+    MlirValue value = anchor->members[i].value;
+    int result = result_of(plan, value, fiarTermAt(plan->fusion, anchor->members[i].term));
+    if (result >= 0 &&
+        (mlirValueEqual(value, plan->roots[result]) ||
+         (result != RESULT_SUM && result != RESULT_SCALES &&
+          mlirTypeEqual(mlirValueGetType(value), mlirValueGetType(plan->roots[result]))))) {
+      plan->fusion->failed |= !fiarMapSet(&plan->replaced, value.ptr, 0, (uint32_t)result);
+    }
+  }
+}
+
+// Calls `visit` for each live use of a replaced value.
+static void each_live_use(plan_t* plan, void (*visit)(plan_t*, int, MlirOperation, void*),
+                          void* data) {
+  FiarAnchor* anchor = plan->anchor;
+  for (size_t i = 0; i < anchor->n_members; ++i) {
+    uint32_t* result = fiarMapFind(&plan->replaced, anchor->members[i].value.ptr, 0);
+    for (MlirOpOperand use = result == NULL ? (MlirOpOperand){NULL}
+                                            : mlirValueGetFirstUse(anchor->members[i].value);
+         !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+      MlirOperation user = mlirOpOperandGetOwner(use);
+      if (!fiarIsDead(plan->fusion, user)) {
+        visit(plan, (int)*result, user, data);
+      }
+    }
+  }
+}
+
+typedef struct only_user {
+  MlirOperation op;
+  bool several;
+} only_user_t;
+
+static void note_user(plan_t* plan, int result, MlirOperation user, void* data) {
+  only_user_t* users = data;
+  plan->wanted[result] = true;
+  users[result].several |=
+      !mlirOperationIsNull(users[result].op) && !mlirOperationEqual(users[result].op, user);
+  users[result].op = user;
+}
+
+// Where all that uses a result is one reshape of it, the reshape's own shape is the result's.
+static bool take_reshape(plan_t* plan, int result, const only_user_t* user) {
+  if (!plan->wanted[result] || user->several || result == RESULT_SUM ||
+      fiarPrimitiveKind(&plan->fusion->view, user->op) != FIAR_PRIM_RESHAPE ||
+      mlirOperationGetNumOperands(user->op) != 1 ||
+      !mlirBlockEqual(mlirOperationGetBlock(user->op), mlirOperationGetBlock(plan->anchor->op))) {
+    return false;
+  }
+  MlirValue reshaped = mlirOperationGetResult(user->op, 0);
+  uint32_t* number = fiarMapFind(&plan->fusion->terms, reshaped.ptr, 0);
+  const FiarTerm* term = number == NULL ? NULL : fiarTermAt(plan->fusion, *number);
+  bool ordered =
+      term != NULL && fiarIsChain(term) &&
+      (result == RESULT_SCALES
+           ? (fiarLayoutIsPerRow(&term->layout) || fiarLayoutIsPerBlock(&term->layout))
+           : (fiarLayoutIsFull(&term->layout) && term->layout.shape.rank > 1 &&
+              term->layout.shape.size[term->layout.shape.rank - 1] == plan->anchor->hidden));
+  if (!ordered) {
+    return false;
+  }
+  plan->roots[result] = reshaped;
+  return true;
+}
+
+// Marks what dies, finds which results live ops want, and their shapes.
+static void settle_results(plan_t* plan) {
+  size_t dead = plan->fusion->n_dead;
+  bool reshaped = true;
+  while (reshaped && !plan->fusion->failed) {
+    only_user_t users[N_RESULTS] = {0};
+    reshaped = false;
+    fiarUnmarkDead(plan->fusion, dead);
+    memset(plan->wanted, 0, sizeof plan->wanted);
+    find_replaced(plan);
+    for (int result = 0; result < N_RESULTS; ++result) {
+      if (fiarIsValue(plan->roots[result])) {
+        plan->fusion->failed |=
+            !fiarMapSet(&plan->replaced, plan->roots[result].ptr, 0, (uint32_t)result);
+      }
+    }
+    (void)fiarMarkDead(plan->fusion, plan->anchor, &plan->replaced);
+    each_live_use(plan, note_user, users);
+    for (int result = 0; result < N_RESULTS; ++result) {
+      reshaped |= take_reshape(plan, result, &users[result]);
+    }
+  }
+}
+
+// ---- where it goes
+// -------------------------------------------------------------------------------
+
+static MlirValue current(const FiarFusion* fusion, MlirValue value) {
+  for (uint32_t* at; fiarIsValue(value) && (at = fiarMapFind(&fusion->replaced, value.ptr, 0));) {
+    value = fusion->replacements[*at];
+  }
+  return value;
+}
+
+// The op of the anchor's block that holds `op`, or null.
+static MlirOperation ancestor_in(MlirOperation op, MlirBlock block) {
+  while (!mlirOperationIsNull(op) && !mlirBlockEqual(mlirOperationGetBlock(op), block)) {
+    op = mlirOperationGetParentOperation(op);
+  }
+  return op;
+}
+
+static bool effects_between(plan_t* plan, MlirOperation from, MlirOperation to) {
+  for (MlirOperation op = mlirOperationGetNextInBlock(from); !mlirOperationIsNull(op);
+       op = mlirOperationGetNextInBlock(op)) {
+    FiarPrimitiveKind kind = fiarPrimitiveKind(&plan->fusion->view, op);
+    bool collective = kind == FIAR_PRIM_ALL_REDUCE || kind == FIAR_PRIM_REDUCE_SCATTER ||
+                      kind == FIAR_PRIM_ALL_GATHER;
+    bool ours = fiarStringEqual(fiarOpName(op), "fiar.all_reduce_norm");
+    if (!collective && !ours && !fiarIsDead(plan->fusion, op) &&
+        !fiarPrimitivePure(&plan->fusion->view, op)) {
+      give_up(plan, op,
+              "an op that may have effects stands between the all-reduce and the norm's operands");
+      return true;
+    }
+    if (mlirOperationEqual(op, to)) {
+      break;
+    }
+  }
+  return false;
+}
+
+typedef struct use_check {
+  MlirOperation after;
+  MlirOperation too_early;
+} use_check_t;
+
+static void check_use(plan_t* plan, int result, MlirOperation user, void* data) {
+  (void)result;
+  use_check_t* check = data;
+  MlirOperation op = ancestor_in(user, mlirOperationGetBlock(plan->anchor->op));
+  if (!mlirOperationIsNull(op) && !mlirOperationIsBeforeInBlock(check->after, op)) {
+    check->too_early = user;
+  }
+}
+
+// Behind the all-reduce and every operand, before every live use.
+static bool place(plan_t* plan) {
+  MlirOperation anchor = plan->anchor->op;
+  MlirBlock block = mlirOperationGetBlock(anchor);
+  plan->after = anchor;
+  for (int i = 0; i < N_OPERANDS; ++i) {
+    if (!fiarIsValue(plan->operands[i]) || !mlirValueIsAOpResult(plan->operands[i])) {
+      continue;
+    }
+    MlirOperation op = mlirOpResultGetOwner(plan->operands[i]);
+    if (mlirBlockEqual(mlirOperationGetBlock(op), block) &&
+        mlirOperationIsBeforeInBlock(plan->after, op)) {
+      plan->after = op;
+    }
+  }
+  use_check_t check = {plan->after, {NULL}};
+  each_live_use(plan, check_use, &check);
+  if (!mlirOperationIsNull(check.too_early)) {
+    give_up(plan, check.too_early,
+            "the sum or the residual is used before an operand of the fused op is defined");
+    return false;
+  }
+  return mlirOperationEqual(plan->after, anchor) || !effects_between(plan, anchor, plan->after);
+}
+
+// ---- the op
+// --------------------------------------------------------------------------------------
+
+static const char* quant_text(fiar_quant_t quant) {
+  static const char* const texts[] = {
+#define X(name, value, text, code_bits, block) [value] = text,
+#include "fiar/quant_formats.def"
+#undef X
+  };
+  return texts[quant];
+}
+
+#define X(name, value, text) [value] = text,
+static const char* const scale_is_texts[] = {FIAR_SCALE_IS_TABLE(X)};
+static const char* const scale_type_texts[] = {FIAR_SCALE_TYPE_TABLE(X)};
+static const char* const rounding_texts[] = {FIAR_NORM_ROUNDING_TABLE(X)};
+static const char* const norm_input_texts[] = {FIAR_NORM_INPUT_TABLE(X)};
+#undef X
+
+typedef struct attributes {
+  MlirContext context;
+  int n;
+  MlirNamedAttribute list[20];
+} attributes_t;
+
+static void attribute_add(attributes_t* to, const char* name, MlirAttribute value) {
+  MlirIdentifier id = mlirIdentifierGet(to->context, mlirStringRefCreateFromCString(name));
+  to->list[to->n++] = mlirNamedAttributeGet(id, value);
+}
+
+static void text_add(attributes_t* to, const char* name, const char* text) {
+  attribute_add(to, name, mlirStringAttrGet(to->context, mlirStringRefCreateFromCString(text)));
+}
+
+static void float_add(attributes_t* to, const char* name, double value) {
+  attribute_add(to, name, mlirFloatAttrDoubleGet(to->context, mlirF32TypeGet(to->context), value));
+}
+
+static void int_add(attributes_t* to, const char* name, int64_t value) {
+  attribute_add(to, name, mlirIntegerAttrGet(mlirIntegerTypeGet(to->context, 64), value));
+}
+
+static void attributes_fill(attributes_t* to, const plan_t* plan, const int32_t* operands,
+                            const int32_t* results) {
+  const FiarAnchor* anchor = plan->anchor;
+  const FiarFacts* facts = &anchor->facts;
+  float_add(to, "eps", facts->eps);
+  float_add(to, "weight_bias", facts->weight_bias);
+  float_add(to, "scale_min", facts->scale_min);
+  text_add(to, "quant", quant_text(facts->quant));
+  text_add(to, "scale_layout", "linear");
+  text_add(to, "scale_is", scale_is_texts[facts->scale_is]);
+  text_add(to, "scale_type", scale_type_texts[facts->scale_type]);
+  text_add(to, "norm_input", norm_input_texts[facts->norm_input_f32]);
+  text_add(to, "norm_rounding", rounding_texts[facts->rounding]);
+  text_add(to, "residual_layout", "full");
+  int_add(to, "group_size", facts->group_size);
+  int_add(to, "world", anchor->world);
+  attribute_add(to, "groups", anchor->primitive.groups);
+  text_add(to, "group_mode", anchor->primitive.mode);
+  attribute_add(to, "operandSegmentSizes", mlirDenseI32ArrayGet(to->context, N_OPERANDS, operands));
+  attribute_add(to, "resultSegmentSizes", mlirDenseI32ArrayGet(to->context, N_RESULTS, results));
+}
+
+// The location of everything the op stands for, the all-reduce's first.
+static MlirLocation fused_location(const plan_t* plan) {
+  FiarAnchor* anchor = plan->anchor;
+  MlirLocation unknown = mlirLocationUnknownGet(mlirLocationGetContext(anchor->location));
+  MlirLocation* locations = malloc((anchor->n_members + 1) * sizeof *locations);
+  if (locations == NULL) {
+    return anchor->location;
+  }
+  intptr_t n = 0;
+  FiarMap seen = {0};
+  (void)fiarMapSet(&seen, unknown.ptr, 0, 0);
+  for (size_t i = 0; i < anchor->n_members; ++i) {
+    MlirOperation op = mlirOpResultGetOwner(anchor->members[i].value);
+    MlirLocation location = mlirOperationGetLocation(op);
+    bool part = i == 0 || fiarIsDead(plan->fusion, op);
+    if (part && fiarMapFind(&seen, location.ptr, 0) == NULL) {
+      (void)fiarMapSet(&seen, location.ptr, 0, 0);
+      locations[n++] = location;
+    }
+  }
+  MlirLocation fused = n == 0   ? unknown
+                       : n == 1 ? locations[0]
+                                : mlirLocationFusedGet(mlirLocationGetContext(unknown), n,
+                                                       locations, mlirAttributeGetNull());
+  fiarMapClear(&seen);
+  free(locations);
+  return fused;
+}
+
+static MlirOperation build(plan_t* plan) {
+  attributes_t attributes = {.context = mlirOperationGetContext(plan->anchor->op)};
+  int32_t operand_sizes[N_OPERANDS] = {0}, result_sizes[N_RESULTS] = {0};
+  MlirValue operands[N_OPERANDS];
+  MlirType results[N_RESULTS];
+  int n_operands = 0, n_results = 0;
+  for (int i = 0; i < N_OPERANDS; ++i) {
+    if (fiarIsValue(plan->operands[i])) {
+      operand_sizes[i] = 1;
+      operands[n_operands++] = plan->operands[i];
+    }
+  }
+  for (int i = 0; i < N_RESULTS; ++i) {
+    if (plan->wanted[i]) {
+      result_sizes[i] = 1;
+      results[n_results++] = mlirValueGetType(plan->roots[i]);
+    }
+  }
+  attributes_fill(&attributes, plan, operand_sizes, result_sizes);
+  MlirOperationState state = mlirOperationStateGet(
+      mlirStringRefCreateFromCString("fiar.all_reduce_norm"), fused_location(plan));
+  mlirOperationStateAddOperands(&state, n_operands, operands);
+  mlirOperationStateAddResults(&state, n_results, results);
+  mlirOperationStateAddAttributes(&state, attributes.n, attributes.list);
+  return mlirOperationCreate(&state);
+}
+
+static bool replacement_add(FiarFusion* fusion, MlirValue from, MlirValue to) {
+  if (fusion->n_replaced == fusion->replaced_capacity) {
+    size_t capacity = fusion->replaced_capacity == 0 ? 64 : fusion->replaced_capacity * 2;
+    MlirValue* values = realloc(fusion->replacements, capacity * sizeof *values);
+    if (values == NULL) {
+      return false;
+    }
+    fusion->replacements = values;
+    fusion->replaced_capacity = capacity;
+  }
+  fusion->replacements[fusion->n_replaced] = to;
+  return fiarMapSet(&fusion->replaced, from.ptr, 0, (uint32_t)fusion->n_replaced++);
+}
+
+static void replace_values(plan_t* plan, MlirOperation fused) {
+  FiarAnchor* anchor = plan->anchor;
+  MlirValue results[N_RESULTS] = {{NULL}};
+  intptr_t n = 0;
+  for (int i = 0; i < N_RESULTS; ++i) {
+    if (plan->wanted[i]) {
+      results[i] = mlirOperationGetResult(fused, n++);
+    }
+  }
+  for (size_t i = 0; i < anchor->n_members; ++i) {
+    MlirValue value = anchor->members[i].value;
+    uint32_t* result = fiarMapFind(&plan->replaced, value.ptr, 0);
+    if (result != NULL && plan->wanted[*result]) {
+      mlirValueReplaceAllUsesOfWith(value, results[*result]);
+      plan->fusion->failed |= !replacement_add(plan->fusion, value, results[*result]);
+    }
+  }
+}
+
+// The all-reduce itself goes once all its results do; a reduce-scatter with its all-gather.
+static void retire_anchor(plan_t* plan) {
+  MlirOperation op = plan->anchor->op;
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+    for (MlirOpOperand use = mlirValueGetFirstUse(mlirOperationGetResult(op, i));
+         !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+      if (!fiarIsDead(plan->fusion, mlirOpOperandGetOwner(use))) {
+        return;
+      }
+    }
+  }
+  (void)fiarMarkOpDead(plan->fusion, op);
+  MlirOperation scatter = plan->anchor->primitive.op;
+  if (!mlirOperationEqual(scatter, op)) {
+    MlirOpOperand use = mlirValueGetFirstUse(mlirOperationGetResult(scatter, 0));
+    if (mlirOpOperandIsNull(mlirOpOperandGetNextUse(use))) {
+      (void)fiarMarkOpDead(plan->fusion, scatter);
+    }
+  }
+}
+
+bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
+  plan_t plan = {.fusion = fusion, .anchor = anchor};
+  size_t dead = fusion->n_dead;
+  plan.operands[OPERAND_X] = current(fusion, anchor->input);
+  plan.operands[OPERAND_RESIDUAL] = current(fusion, anchor->facts.residual);
+  plan.operands[OPERAND_WEIGHT] = current(fusion, anchor->facts.weight);
+  plan.operands[OPERAND_SCALE] = anchor->facts.quant == FIAR_QUANT_NONE
+                                     ? (MlirValue){NULL}
+                                     : current(fusion, anchor->facts.scale);
+  find_roots(&plan);
+  settle_results(&plan);
+  bool ok = !fusion->failed && place(&plan);
+  if (ok && !plan.wanted[RESULT_NORM] && !plan.wanted[RESULT_QUANT]) {
+    give_up(&plan, anchor->op, "nothing uses the norm");
+    ok = false;
+  }
+  if (ok) {
+    MlirOperation fused = build(&plan);
+    mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(anchor->op), plan.after, fused);
+    replace_values(&plan, fused);
+    retire_anchor(&plan);
+    anchor->wanted = 0;
+    for (int i = 0; i < N_RESULTS; ++i) {
+      anchor->wanted |= plan.wanted[i] ? 1u << i : 0;
+    }
+  } else {
+    fiarUnmarkDead(fusion, dead);
+  }
+  fiarMapClear(&plan.replaced);
+  return ok;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Small readers of types, attributes and constants over the MLIR C API. Internal.
+#ifndef FIAR_PASSES_IR_MATCH_H
+#define FIAR_PASSES_IR_MATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mlir-c/IR.h"
+
+#define FIAR_MAX_RANK 8
+
+// X(NAME, "MLIR's spelling", bytes)
+#define FIAR_ELEMENT_TABLE(X)    \
+  X(OTHER, "", 0)                \
+  X(F16, "f16", 2)               \
+  X(BF16, "bf16", 2)             \
+  X(F32, "f32", 4)               \
+  X(F64, "f64", 8)               \
+  X(F8E4M3FN, "f8E4M3FN", 1)     \
+  X(F8E8M0FNU, "f8E8M0FNU", 1)   \
+  X(F4E2M1FN, "f4E2M1FN", 0)     \
+  X(F8OTHER, "another 8-bit", 1) \
+  X(INTEGER, "integer", 0)
+
+typedef enum FiarElement {
+#define X(name, text, bytes) FIAR_ELEM_##name,
+  FIAR_ELEMENT_TABLE(X)
+#undef X
+} FiarElement;
+
+// A ranked tensor's type. size is -1 where dynamic.
+typedef struct FiarShape {
+  int rank;
+  FiarElement elem;
+  int64_t size[FIAR_MAX_RANK];
+} FiarShape;
+
+// False for other types than ranked tensors (or torch's vtensor) of at most FIAR_MAX_RANK
+// dimensions.
+bool fiarShapeRead(MlirType type, FiarShape* out_shape);
+FiarElement fiarElementOf(MlirType element_type);
+const char* fiarElementText(FiarElement elem);
+
+// The product of the sizes, or -1 where one is dynamic.
+int64_t fiarShapeElements(const FiarShape* shape);
+
+// Reads up to `max` integers from a dense array, dense elements, an array of integers or one
+// integer. Gives the count, or -1 where the attribute is none of these, absent, or longer than max.
+int fiarReadInts(MlirAttribute attribute, int64_t* out_ints, int max);
+
+// A number from a float or integer attribute, or from a splat of one. False for others.
+bool fiarReadNumber(MlirAttribute attribute, double* out_number);
+
+// The attribute whatever its home is: properties or the discardable dictionary.
+MlirAttribute fiarOpAttribute(MlirOperation op, const char* name);
+
+// An opaque attribute's text or a string attribute's value; empty for others.
+MlirStringRef fiarAttributeText(MlirAttribute attribute);
+
+// The op's full name. Static storage of the context.
+MlirStringRef fiarOpName(MlirOperation op);
+
+static inline bool fiarStringEqual(MlirStringRef a, const char* b) {
+  return mlirStringRefEqual(a, mlirStringRefCreateFromCString(b));
+}
+
+// Rounds as a convert to `elem` would: exact for f64, nearest even for f32, bf16 and f16.
+double fiarRoundTo(FiarElement elem, double number);
+
+#endif  // FIAR_PASSES_IR_MATCH_H

@@ -1,4 +1,4 @@
-"""The lit suite. A folder a stage: read, frontends, fuse, lower, run.
+"""The lit suite. A folder a stage: read, frontends, fuse, lower, run; tool: fiar-opt and the plugin themselves.
 
 Features    cuda       the CUDA parts are built and a GPU answers
             plugin     stock mlir-opt may load FiarPlugin.so (not under a sanitizer)

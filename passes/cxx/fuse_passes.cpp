@@ -12,7 +12,6 @@ void messageToDiagnostics(FiarMessageKind kind, MlirLocation location, MlirStrin
                           void* user_data) {
   mlir::Location at = unwrap(location);
   llvm::StringRef pass(static_cast<const char*>(user_data));
-  mlir::remark::detail::RemarkEngine* engine = at->getContext()->getRemarkEngine();
   switch (kind) {
     case FIAR_MESSAGE_ERROR:
       mlir::emitError(at) << unwrap(text);
@@ -22,9 +21,9 @@ void messageToDiagnostics(FiarMessageKind kind, MlirLocation location, MlirStrin
           << unwrap(text);
       return;
     case FIAR_MESSAGE_MISSED:
-      if (engine) {
-        mlir::remark::missed(at, mlir::remark::RemarkOpts::name("missed").category(pass))
-            << unwrap(text);
+      if (auto remark =
+              mlir::remark::missed(at, mlir::remark::RemarkOpts::name("missed").category(pass))) {
+        remark << unwrap(text);
       } else {
         mlir::emitRemark(at) << unwrap(text);
       }

@@ -32,8 +32,8 @@ class ModulePass : public mlir::PassWrapper<Derived, mlir::OperationPass<mlir::M
 };
 
 // A FiarMessageCallback; user_data is the pass's argument, a C string. Errors become diagnostics.
-// What was done or missed goes to MLIR's remark engine where --remarks-filter or a host has set one
-// up; else a miss becomes a remark among the diagnostics, and what was done stays silent.
+// What was done or missed goes to MLIR's remark engine where --remarks-filter or a host wants it; a
+// miss that the engine does not want becomes a remark among the diagnostics.
 void messageToDiagnostics(FiarMessageKind kind, MlirLocation location, MlirStringRef text,
                           void* user_data);
 

@@ -72,6 +72,11 @@ FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions*
 // rewritten.
 FIAR_API MlirLogicalResult fiarLowerToRuntime(MlirOperation module);
 
+// The pass fiar-lower-to-ffi (docs/passes/fiar-lower-to-ffi.md): fiar ops become the
+// stablehlo.custom_calls that fiar/xla.h describes. Failure: an op that is malformed or whose
+// groups cannot be expanded, reported at its location; the module is then half rewritten.
+FIAR_API MlirLogicalResult fiarLowerToFfi(MlirOperation module);
+
 // Appends the pipeline fiar-to-llvm to a module's pass manager: fiarLowerToRuntime, then
 // bufferisation and conversion to the LLVM dialect for the CPU. Registers MLIR's own passes on
 // first use. Failure: this MLIR lacks one of them.

@@ -35,6 +35,18 @@ class LowerToRuntime : public ModulePass<LowerToRuntime> {
   }
 };
 
+class LowerToFfi : public ModulePass<LowerToFfi> {
+ public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerToFfi)
+  static constexpr char argument[] = "fiar-lower-to-ffi";
+  static constexpr char description[] =
+      "Lower fiar ops to the stablehlo.custom_calls that fiar's XLA handlers serve";
+
+  MlirLogicalResult run(MlirOperation module) {
+    return fiarLowerToFfi(module);
+  }
+};
+
 class Internalize : public ModulePass<Internalize> {
  public:
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(Internalize)
@@ -59,6 +71,7 @@ void buildToLlvm(mlir::OpPassManager& manager) {
 
 void registerLowerPasses() {
   mlir::PassRegistration<LowerToRuntime>();
+  mlir::PassRegistration<LowerToFfi>();
   mlir::PassRegistration<Internalize>();
   mlir::PassPipelineRegistration<>(
       "fiar-to-llvm",

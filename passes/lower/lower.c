@@ -73,6 +73,29 @@ void fiarPrintBuffer(FILE* out, MlirType tensor, bool bytes_of_codes) {
   fprintf(out, ">");
 }
 
+MlirOperation fiarReplaceOp(MlirOperation op, const char* name,
+                            const MlirNamedAttribute* attribute) {
+  MlirOperationState state = mlirOperationStateGet(fiarString(name), mlirOperationGetLocation(op));
+  if (attribute != NULL) {
+    mlirOperationStateAddAttributes(&state, 1, attribute);
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
+    MlirValue operand = mlirOperationGetOperand(op, i);
+    mlirOperationStateAddOperands(&state, 1, &operand);
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+    MlirType type = mlirValueGetType(mlirOperationGetResult(op, i));
+    mlirOperationStateAddResults(&state, 1, &type);
+  }
+  MlirOperation replacement = mlirOperationCreate(&state);
+  mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(op), op, replacement);
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+    mlirValueReplaceAllUsesOfWith(mlirOperationGetResult(op, i),
+                                  mlirOperationGetResult(replacement, i));
+  }
+  return replacement;
+}
+
 bool fiarAppendText(MlirOperation module, const char* text) {
   MlirModule parsed = mlirModuleCreateParse(mlirOperationGetContext(module), fiarString(text));
   if (mlirModuleIsNull(parsed)) {

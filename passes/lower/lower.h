@@ -89,6 +89,12 @@ MlirAttribute fiarAttribute(MlirOperation op, const char* name);
 void fiarPrintType(FILE* out, MlirType type);
 void fiarPrintAttribute(FILE* out, MlirAttribute attribute);
 
+// Puts an op of this name, with the same operands, results and location, in the op's place. The old
+// op stays, unused, for the caller to destroy when all are done: later ones' operands still have
+// its types. `attribute` may be NULL.
+MlirOperation fiarReplaceOp(MlirOperation op, const char* name,
+                            const MlirNamedAttribute* attribute);
+
 // The tensor as a contiguous memref; `packed_codes`: of bytes that hold two elements each.
 void fiarPrintBuffer(FILE* out, MlirType tensor, bool packed_codes);
 

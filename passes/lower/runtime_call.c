@@ -303,31 +303,12 @@ static void print_body(FILE* out, const FiarCall* call, const fiar_all_reduce_no
 // ---- The pass
 // ----------------------------------------------------------------------------------------
 
-// Puts a call of the function in the op's place. The op stays until all are done: calls after it
-// still look at its results' types.
-static void replace_by_call(const FiarCall* call, const char* function) {
-  MlirOperation op = call->op;
+static void replace_by_call(MlirOperation op, const char* function) {
   MlirContext context = mlirOperationGetContext(op);
-  MlirOperationState state =
-      mlirOperationStateGet(fiarString("func.call"), mlirOperationGetLocation(op));
   MlirNamedAttribute callee =
       mlirNamedAttributeGet(mlirIdentifierGet(context, fiarString("callee")),
                             mlirFlatSymbolRefAttrGet(context, fiarString(function)));
-  mlirOperationStateAddAttributes(&state, 1, &callee);
-  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
-    MlirValue operand = mlirOperationGetOperand(op, i);
-    mlirOperationStateAddOperands(&state, 1, &operand);
-  }
-  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
-    MlirType type = mlirValueGetType(mlirOperationGetResult(op, i));
-    mlirOperationStateAddResults(&state, 1, &type);
-  }
-  MlirOperation replacement = mlirOperationCreate(&state);
-  mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(op), op, replacement);
-  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
-    mlirValueReplaceAllUsesOfWith(mlirOperationGetResult(op, i),
-                                  mlirOperationGetResult(replacement, i));
-  }
+  (void)fiarReplaceOp(op, "func.call", &callee);
 }
 
 // The communicators of a module, numbered in the order of the text: the runtime's `group`.
@@ -390,7 +371,7 @@ static bool lower_calls(FiarCalls* calls, FiarComms* comms, Functions* functions
     }
     char name[48];
     (void)snprintf(name, sizeof name, "fiar.call.%zu", function_of(functions, body));
-    replace_by_call(&calls->items[i], name);
+    replace_by_call(calls->items[i].op, name);
   }
   for (size_t i = 0; i < calls->count; ++i) {
     mlirOperationDestroy(calls->items[i].op);

@@ -1,10 +1,12 @@
 """The lit suite. A folder a stage: read, frontends, fuse, lower, run; tool: fiar-opt and the plugin themselves.
 
 Features    cuda       the CUDA parts are built and a GPU answers
+            native     a compiled model may link this build's libfiar (not under a sanitizer)
             plugin     stock mlir-opt may load FiarPlugin.so (not under a sanitizer)
+            jax        the Python of $FIAR_JAX_PYTHON (else lit's own) has JAX; %jax_python is it
             shared-ir  real modules of other projects lie in $FIAR_SHARED/ir, or in ../shared/ir beside
                        the checkout; %shared_ir is that folder
-Substitutions  %plugin, %fiar_version, %cc, %build, %python, and the tools by their plain names
+Substitutions  %plugin, %fiar_version, %cc, %build, %llvm_lib, %python, and the tools by their plain names
 """
 import os
 import subprocess
@@ -24,7 +26,7 @@ for name, value in os.environ.items():
         config.environment[name] = value
 
 # Debian's names carry the version; another install has plain ones in the folder that CMake found.
-for tool in ("FileCheck", "mlir-opt", "not", "count", "split-file", "llc", "clang"):
+for tool in ("FileCheck", "mlir-opt", "mlir-translate", "not", "count", "split-file", "llc", "clang"):
     path = os.path.join(config.llvm_tools, tool)
     config.substitutions.append((rf"(?<![-\w./%]){tool}(?![-\w./])", path if os.path.exists(path) else tool + "-22"))
 config.substitutions += [
@@ -32,6 +34,7 @@ config.substitutions += [
     ("%fiar_version", config.fiar_version),
     ("%cc", config.host_cc),
     ("%build", config.fiar_build),
+    ("%llvm_lib", config.llvm_lib),
     ("%python", sys.executable),
 ]
 
@@ -40,7 +43,7 @@ if lit_config.maxIndividualTestTimeIsSupported[0]:
     lit_config.maxIndividualTestTime = 300
 
 if not config.fiar_sanitize:
-    config.available_features.add("plugin")
+    config.available_features.update(["native", "plugin"])
 
 shared = os.environ.get("FIAR_SHARED") or os.path.join(config.fiar_source, "..", "shared")
 shared_ir = os.path.realpath(os.path.join(shared, "ir"))
@@ -49,6 +52,15 @@ if os.path.isdir(shared_ir):
     config.substitutions.append(("%shared_ir", shared_ir))
 else:
     lit_config.note(f"shared-ir tests are skipped: no {shared_ir}; FIAR_SHARED names its parent folder")
+
+
+jax_python = os.environ.get("FIAR_JAX_PYTHON") or sys.executable
+find_jax = "import importlib.util, sys; sys.exit(importlib.util.find_spec('jaxlib') is None)"
+if subprocess.run([jax_python, "-c", find_jax]).returncode == 0:
+    config.available_features.add("jax")
+    config.substitutions.append(("%jax_python", jax_python))
+else:
+    lit_config.note(f"jax tests are skipped: {jax_python} has no jaxlib; FIAR_JAX_PYTHON names another")
 
 
 def gpu_answers():

@@ -54,15 +54,17 @@ static void print_norm_attributes(FILE* out, const FiarCall* call) {
 
 // What the ids count, as XLA numbers its modes. The attribute is the source's mode, kept by
 // fiar-fuse; ids of a mesh, and of ops written by hand, are flattened ones.
+enum { REPLICA_AND_PARTITION = 2, FLATTENED_IDS = 3 };
+
 static bool group_mode(const FiarCall* call, int* out_mode) {
   static const char* const modes[] = {"cross_replica", "cross_partition",
                                       "cross_replica_and_partition", "flattened_ids"};
-  *out_mode = 3;
+  *out_mode = FLATTENED_IDS;
   MlirAttribute mode = fiarAttribute(call->op, "group_mode");
   if (mlirAttributeIsNull(mode)) {
     return true;
   }
-  for (int i = 0; i < 4 && mlirAttributeIsAString(mode); ++i) {
+  for (int i = 0; i <= FLATTENED_IDS && mlirAttributeIsAString(mode); ++i) {
     if (mlirStringRefEqual(mlirStringAttrGetValue(mode), fiarString(modes[i]))) {
       *out_mode = i;
       return true;
@@ -71,6 +73,19 @@ static bool group_mode(const FiarCall* call, int* out_mode) {
   return fiarErrorAt(call->op,
                      "group_mode is none of cross_replica, cross_partition, "
                      "cross_replica_and_partition and flattened_ids");
+}
+
+// Groups as rows of `world` ids. No groups: all ranks are one. Replicas over all partitions become
+// flattened ids, replica * partitions + partition, so that a row always lists its ranks.
+static void print_ids(FILE* out, const FiarGroups* groups, int64_t world, bool spread) {
+  int64_t rows = groups->size == 0 ? 1 : groups->count,
+          partitions = spread ? world / groups->size : 1;
+  fprintf(out, "groups_count = %" PRId64 " : i64, group_ids = array<i64: ", rows);
+  for (int64_t i = 0; i < rows * world; ++i) {
+    int64_t id = groups->size == 0 ? i : groups->ids[i / partitions] * partitions + i % partitions;
+    fprintf(out, "%s%" PRId64, i > 0 ? ", " : "", id);
+  }
+  fprintf(out, ">");
 }
 
 static bool print_groups(FILE* out, MlirOperation module, const FiarCall* call) {
@@ -83,21 +98,17 @@ static bool print_groups(FILE* out, MlirOperation module, const FiarCall* call) 
   if (!fiarGroupsExpand(module, call->groups, &groups, reason, sizeof reason)) {
     return fiarErrorAt(call->op, "%s", reason);
   }
-  if (groups.size != call->world) {
+  bool spread = mode == REPLICA_AND_PARTITION && groups.size > 0 && call->world % groups.size == 0;
+  if (groups.size != 0 && groups.size != call->world && !spread) {
     (void)fiarErrorAt(call->op,
                       "world is %" PRId64 ", but each of the groups has %" PRId64 " ranks",
                       call->world, groups.size);
     fiarGroupsFree(&groups);
     return false;
   }
-  fprintf(out,
-          "world = %" PRId64 " : i64, groups_count = %" PRId64 " : i64, group_mode = %d : i64, ",
-          call->world, groups.count, mode);
-  fprintf(out, "group_ids = array<i64: ");
-  for (int64_t i = 0; i < groups.count * groups.size; ++i) {
-    fprintf(out, "%s%" PRId64, i > 0 ? ", " : "", groups.ids[i]);
-  }
-  fprintf(out, ">");
+  fprintf(out, "world = %" PRId64 " : i64, group_mode = %d : i64, ", call->world,
+          spread ? FLATTENED_IDS : mode);
+  print_ids(out, &groups, call->world, spread);
   fiarGroupsFree(&groups);
   return true;
 }
@@ -172,7 +183,7 @@ static void replace_by_custom_call(const FiarCall* call, MlirAttribute config) {
 
 MlirLogicalResult fiarLowerToFfi(MlirOperation module) {
   FiarCalls calls = {0};
-  bool good = fiarCollectCalls(module, &calls);
+  bool good = fiarCollectCalls(module, false, &calls);
   size_t done = 0;
   while (good && done < calls.count) {
     fiar_all_reduce_norm_params params;

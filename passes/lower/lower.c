@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontends/primitive.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Diagnostics.h"
@@ -36,10 +37,6 @@ bool fiarErrorAt(MlirOperation op, const char* format, ...) {
 
 bool fiarIsNamed(MlirOperation op, const char* name) {
   return mlirStringRefEqual(mlirIdentifierStr(mlirOperationGetName(op)), fiarString(name));
-}
-
-MlirAttribute fiarAttribute(MlirOperation op, const char* name) {
-  return mlirOperationGetAttributeByName(op, fiarString(name));
 }
 
 static void write_piece(MlirStringRef piece, void* out) {
@@ -162,8 +159,48 @@ static bool take_fiar_op(MlirOperation op, FiarCall* call) {
 typedef struct Collector {
   FiarCalls calls;
   size_t capacity;
+  FiarView* view;  // NULL: fiar's own ops only
   bool failed;
 } Collector;
+
+// Another dialect's all-reduce, as its frontend reads it.
+static bool take_all_reduce(FiarView* view, const FiarPrimitive* primitive, FiarCall* call) {
+  MlirOperation op = primitive->op;
+  if (strcmp(primitive->reduction, "sum") != 0) {
+    return fiarErrorAt(op, "the all-reduce's reduction is %s; the runtime only adds",
+                       primitive->reduction);
+  }
+  if (mlirOperationGetNumOperands(op) != 1 || mlirOperationGetNumResults(op) != 1 ||
+      !mlirTypeEqual(mlirValueGetType(mlirOperationGetOperand(op, 0)),
+                     mlirValueGetType(mlirOperationGetResult(op, 0)))) {
+    return fiarErrorAt(op, "the all-reduce must have one operand and a result of the same type");
+  }
+  char reason[256] = "";
+  call->world = fiarGroupsWorld(view, primitive, reason, sizeof reason);
+  if (call->world < 1) {
+    return fiarErrorAt(op, "%s", reason);
+  }
+  call->groups = primitive->groups;
+  call->operands[FIAR_IN_X] = mlirOperationGetOperand(op, 0);
+  call->results[FIAR_OUT_SUM] = mlirOperationGetResult(op, 0);
+  return true;
+}
+
+static bool add_call(Collector* collector, MlirOperation op, FiarCall** out_call) {
+  FiarCalls* calls = &collector->calls;
+  if (calls->count == collector->capacity) {
+    size_t capacity = collector->capacity ? 2 * collector->capacity : 16;
+    FiarCall* grown = realloc(calls->items, capacity * sizeof *grown);
+    if (grown == NULL) {
+      return fiarErrorAt(op, "out of memory");
+    }
+    calls->items = grown;
+    collector->capacity = capacity;
+  }
+  *out_call = &calls->items[calls->count++];
+  **out_call = (FiarCall){.op = op};
+  return true;
+}
 
 static MlirWalkResult collect(MlirOperation op, void* user) {
   static const struct {
@@ -173,31 +210,36 @@ static MlirWalkResult collect(MlirOperation op, void* user) {
                {"fiar.all_reduce_norm", FIAR_CALL_ALL_REDUCE_NORM},
                {"fiar.all_gather_rows", FIAR_CALL_ALL_GATHER_ROWS}};
   Collector* collector = user;
+  FiarCall* call = NULL;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
-    if (!fiarIsNamed(op, kinds[i].name)) {
-      continue;
-    }
-    FiarCalls* calls = &collector->calls;
-    if (calls->count == collector->capacity) {
-      collector->capacity = collector->capacity ? 2 * collector->capacity : 16;
-      FiarCall* grown = realloc(calls->items, collector->capacity * sizeof *grown);
-      if (grown == NULL) {
-        collector->failed = !fiarErrorAt(op, "out of memory");
-        return MlirWalkResultInterrupt;
+    if (fiarIsNamed(op, kinds[i].name)) {
+      bool ok = add_call(collector, op, &call);
+      if (ok) {
+        call->kind = kinds[i].kind;
       }
-      calls->items = grown;
+      collector->failed |= !ok || !take_fiar_op(op, call);
+      return MlirWalkResultAdvance;
     }
-    FiarCall* call = &calls->items[calls->count];
-    *call = (FiarCall){.op = op, .kind = kinds[i].kind};
-    collector->failed |= !take_fiar_op(op, call);
-    ++calls->count;
+  }
+  if (collector->view != NULL && fiarPrimitiveKind(collector->view, op) == FIAR_PRIM_ALL_REDUCE) {
+    FiarPrimitive primitive = fiarPrimitiveRead(collector->view, op);
+    collector->failed |=
+        !add_call(collector, op, &call) || !take_all_reduce(collector->view, &primitive, call);
   }
   return MlirWalkResultAdvance;
 }
 
-bool fiarCollectCalls(MlirOperation root, FiarCalls* out_calls) {
+bool fiarCollectCalls(MlirOperation module, bool all_dialects, FiarCalls* out_calls) {
+  FiarView view;
   Collector collector = {0};
-  mlirOperationWalk(root, collect, &collector, MlirWalkPreOrder);
+  if (all_dialects) {
+    collector.failed = !fiarViewInit(&view, module);
+    collector.view = &view;
+  }
+  mlirOperationWalk(module, collect, &collector, MlirWalkPreOrder);
+  if (all_dialects) {
+    fiarViewClear(&view);
+  }
   if (collector.failed) {
     free(collector.calls.items);
     collector.calls = (FiarCalls){0};

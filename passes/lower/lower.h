@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "fiar/abi.h"
+#include "ir/match.h"
 #include "passes.h"
 
 // Operands and results of fiar.all_reduce_norm, in the dialect's order.
@@ -50,9 +51,10 @@ typedef struct FiarCalls {
   size_t count;
 } FiarCalls;
 
-// Every collective below `root`, in the order of the text. Free `items`. False where one is
-// malformed (reported at its location).
-bool fiarCollectCalls(MlirOperation root, FiarCalls* out_calls);
+// Every collective of the module, in the order of the text: fiar's ops and, where asked for, the
+// all-reduces of all dialects that have a frontend. Free `items`. False where one is malformed or
+// cannot be served (reported at its location).
+bool fiarCollectCalls(MlirOperation module, bool all_dialects, FiarCalls* out_calls);
 
 // The op's attributes and element types as the runtime takes them; pointers, tokens and hidden stay
 // 0. Checks that shapes and types are those that the runtime reads and writes; an error is reported
@@ -85,7 +87,6 @@ static inline MlirStringRef fiarString(const char* text) {
 bool fiarErrorAt(MlirOperation op, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
 bool fiarIsNamed(MlirOperation op, const char* name);
-MlirAttribute fiarAttribute(MlirOperation op, const char* name);
 void fiarPrintType(FILE* out, MlirType type);
 void fiarPrintAttribute(FILE* out, MlirAttribute attribute);
 

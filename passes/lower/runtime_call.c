@@ -411,15 +411,31 @@ static bool append_support(MlirOperation module, const Functions* functions,
   return ok;
 }
 
+// The grids have told which ranks reduce together; nothing refers to them any more.
+static void erase_grids(MlirOperation module) {
+  MlirOperation op =
+      mlirBlockGetFirstOperation(mlirRegionGetFirstBlock(mlirOperationGetRegion(module, 0)));
+  while (!mlirOperationIsNull(op)) {
+    MlirOperation next = mlirOperationGetNextInBlock(op);
+    if (fiarIsNamed(op, "shard.grid")) {
+      mlirOperationDestroy(op);
+    }
+    op = next;
+  }
+}
+
 MlirLogicalResult fiarLowerToRuntime(MlirOperation module) {
   FiarCalls calls = {0};
-  if (!fiarCollectCalls(module, &calls)) {
+  if (!fiarCollectCalls(module, true, &calls)) {
     return mlirLogicalResultFailure();
   }
   FiarComms comms = {calloc(calls.count + 1, sizeof *comms.items), 0};
   Functions functions = {calloc(calls.count + 1, sizeof *functions.bodies), 0};
   bool ok = comms.items != NULL && functions.bodies != NULL;
   ok = ok && lower_calls(&calls, &comms, &functions) && append_support(module, &functions, &comms);
+  if (ok) {
+    erase_grids(module);
+  }
   for (size_t i = 0; i < functions.count; ++i) {
     free(functions.bodies[i]);
   }

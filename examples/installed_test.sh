@@ -1,0 +1,31 @@
+#!/bin/sh
+# installed_test.sh BUILD_DIR OUT_DIR: installs the build to a fresh prefix and builds and runs the examples
+# against it, by find_package(Fiar) and by pkg-config. Exit status 77 where a tool is missing.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+build=$1 out=$2
+command -v pkg-config >/dev/null || { echo "skipped: pkg-config is not installed"; exit 77; }
+rm -rf "$out"
+mkdir -p "$out"
+cmake --install "$build" --prefix "$out/prefix" >"$out/install.log"
+prefix=$out/prefix
+
+for example in tp_block embed; do
+  cmake -S "$here/$example" -B "$out/$example" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$prefix"
+  cmake --build "$out/$example"
+done
+"$prefix/bin/fiar-run" -n 4 "$out/tp_block/tp_block"
+
+# The same embedding without CMake.
+export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+cc -std=c17 "$here/embed/main.c" -o "$out/embed_pc" $(pkg-config --cflags --libs fiar-passes) -Wl,-rpath,"$prefix/lib"
+for embed in "$out/embed/embed" "$out/embed_pc"; do
+  "$embed" "$here/embed/block.mlir" | grep -c 'fiar.all_reduce_norm' | grep -qx 1
+  "$embed" --llvm "$here/tp_block/tp_block.mlir" | grep -q 'llvm.call @fiar_rt_all_reduce_norm'
+done
+echo "both embeddings fuse and lower"
+
+# A program of C11 and nothing but the runtime.
+printf '#include "fiar/fiar.h"\nint main(void) { return fiar_rt_check_abi(FIAR_ABI_VERSION) != FIAR_OK; }\n' >"$out/model.c"
+cc -std=c11 "$out/model.c" -o "$out/model" $(pkg-config --cflags --libs fiar) -Wl,-rpath,"$prefix/lib"
+"$out/model"

@@ -221,6 +221,7 @@ void fiarRewriteFinish(FiarFusion* fusion) {
 }
 
 void fiarRewriteClear(FiarFusion* fusion) {
+  fiarMapClear(&fusion->kept);
   fiarMapClear(&fusion->dead);
   fiarMapClear(&fusion->replaced);
   free(fusion->dead_ops);

@@ -135,6 +135,7 @@ typedef struct FiarFusion {
   int depth;            // of the evaluation under way
   int64_t call_budget;  // ops that callees may still cost this all-reduce
   // rewrite.c
+  FiarMap kept;             // ops whose results are operands of fused ops, built or planned
   FiarMap dead;             // ops that end with the pass -> place in dead_ops
   MlirOperation* dead_ops;  // each after all its users
   size_t n_dead, dead_capacity;

@@ -54,9 +54,9 @@ static bool only_dead_uses(const FiarFusion* fusion, MlirOperation op, const Fia
 
 // Marks the op, then what only it kept.
 static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced) {
-  if (fiarIsDead(fusion, op) || mlirOperationGetNumResults(op) == 0 ||
-      !only_dead_uses(fusion, op, is_replaced) || !fiarPrimitivePure(&fusion->view, op) ||
-      !fiarMarkOpDead(fusion, op)) {
+  if (fiarIsDead(fusion, op) || fiarMapFind(&fusion->kept, op.ptr, 0) != NULL ||
+      mlirOperationGetNumResults(op) == 0 || !only_dead_uses(fusion, op, is_replaced) ||
+      !fiarPrimitivePure(&fusion->view, op) || !fiarMarkOpDead(fusion, op)) {
     return;
   }
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {

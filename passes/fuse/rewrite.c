@@ -431,6 +431,12 @@ bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
   plan.operands[OPERAND_SCALE] = anchor->facts.quant == FIAR_QUANT_NONE
                                      ? (MlirValue){NULL}
                                      : current(fusion, anchor->facts.scale);
+  for (int i = 0; i < N_OPERANDS; ++i) {
+    if (fiarIsValue(plan.operands[i]) && mlirValueIsAOpResult(plan.operands[i])) {
+      MlirOperation op = mlirOpResultGetOwner(plan.operands[i]);
+      fusion->failed |= !fiarMapSet(&fusion->kept, op.ptr, 0, 1);
+    }
+  }
   find_roots(&plan);
   settle_results(&plan);
   bool ok = !fusion->failed && place(&plan);

@@ -296,8 +296,8 @@ static void print_start(FILE* out, const FiarComms* comms) {
 // Renames the function to NAME.tensors, with its uses, and writes the entry.
 static bool write_entry(FILE* out, MlirOperation module, MlirOperation function) {
   MlirContext context = mlirOperationGetContext(module);
-  MlirType type = mlirTypeAttrGetValue(fiarAttribute(function, "function_type"));
-  MlirStringRef name = mlirStringAttrGetValue(fiarAttribute(function, "sym_name"));
+  MlirType type = mlirTypeAttrGetValue(fiarOpAttribute(function, "function_type"));
+  MlirStringRef name = mlirStringAttrGetValue(fiarOpAttribute(function, "sym_name"));
   if (!check_types(function, "argument", mlirFunctionTypeGetNumInputs(type),
                    mlirFunctionTypeGetInput, type) ||
       !check_types(function, "result", mlirFunctionTypeGetNumResults(type),
@@ -328,7 +328,7 @@ static bool is_entry(MlirOperation op) {
       mlirBlockIsNull(mlirRegionGetFirstBlock(mlirOperationGetRegion(op, 0)))) {
     return false;
   }
-  MlirAttribute visibility = fiarAttribute(op, "sym_visibility");
+  MlirAttribute visibility = fiarOpAttribute(op, "sym_visibility");
   return mlirAttributeIsNull(visibility) ||
          mlirStringRefEqual(mlirStringAttrGetValue(visibility), fiarString("public"));
 }
@@ -354,7 +354,7 @@ MlirLogicalResult fiarInternalize(MlirOperation module) {
   MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(module, 0));
   for (MlirOperation op = mlirBlockGetFirstOperation(body); !mlirOperationIsNull(op);
        op = mlirOperationGetNextInBlock(op)) {
-    MlirAttribute visibility = fiarAttribute(op, "sym_visibility");
+    MlirAttribute visibility = fiarOpAttribute(op, "sym_visibility");
     if (fiarIsNamed(op, "llvm.func") && !mlirAttributeIsNull(visibility) &&
         mlirStringRefEqual(mlirStringAttrGetValue(visibility), fiarString("private")) &&
         !mlirBlockIsNull(mlirRegionGetFirstBlock(mlirOperationGetRegion(op, 0)))) {

@@ -40,15 +40,15 @@ static unsigned present(const MlirValue* values, int count) {
 static void print_norm_attributes(FILE* out, const FiarCall* call) {
   MlirType f32 = mlirF32TypeGet(mlirOperationGetContext(call->op));
   for (size_t i = 0; i < sizeof f32_attributes / sizeof *f32_attributes; ++i) {
-    double value = mlirFloatAttrGetValueDouble(fiarAttribute(call->op, f32_attributes[i]));
+    double value = mlirFloatAttrGetValueDouble(fiarOpAttribute(call->op, f32_attributes[i]));
     MlirContext context = mlirOperationGetContext(call->op);
     print_named(out, f32_attributes[i], mlirFloatAttrDoubleGet(context, f32, value));
   }
   for (size_t i = 0; i < sizeof string_attributes / sizeof *string_attributes; ++i) {
-    print_named(out, string_attributes[i], fiarAttribute(call->op, string_attributes[i]));
+    print_named(out, string_attributes[i], fiarOpAttribute(call->op, string_attributes[i]));
   }
   fprintf(out, "group_size = %" PRId64 " : i64, operands = %u : i64, results = %u : i64, ",
-          mlirIntegerAttrGetValueInt(fiarAttribute(call->op, "group_size")),
+          mlirIntegerAttrGetValueInt(fiarOpAttribute(call->op, "group_size")),
           present(call->operands, FIAR_IN_COUNT), present(call->results, FIAR_OUT_COUNT));
 }
 
@@ -60,7 +60,7 @@ static bool group_mode(const FiarCall* call, int* out_mode) {
   static const char* const modes[] = {"cross_replica", "cross_partition",
                                       "cross_replica_and_partition", "flattened_ids"};
   *out_mode = FLATTENED_IDS;
-  MlirAttribute mode = fiarAttribute(call->op, "group_mode");
+  MlirAttribute mode = fiarOpAttribute(call->op, "group_mode");
   if (mlirAttributeIsNull(mode)) {
     return true;
   }

@@ -103,7 +103,7 @@ bool fiarAppendText(MlirOperation module, const char* text) {
   MlirOperation op = mlirBlockGetFirstOperation(mlirModuleGetBody(parsed));
   while (!mlirOperationIsNull(op)) {
     MlirOperation next = mlirOperationGetNextInBlock(op);
-    MlirStringRef name = mlirStringAttrGetValue(fiarAttribute(op, "sym_name"));
+    MlirStringRef name = mlirStringAttrGetValue(fiarOpAttribute(op, "sym_name"));
     if (mlirOperationIsNull(mlirSymbolTableLookup(symbols, name))) {
       mlirOperationRemoveFromParent(op);
       mlirBlockAppendOwnedOperation(body, op);
@@ -119,7 +119,7 @@ bool fiarAppendText(MlirOperation module, const char* text) {
 static bool take_segments(MlirOperation op, const char* attribute, intptr_t values,
                           MlirValue (*get)(MlirOperation, intptr_t), MlirValue* slots,
                           intptr_t count) {
-  MlirAttribute sizes = fiarAttribute(op, attribute);
+  MlirAttribute sizes = fiarOpAttribute(op, attribute);
   if (mlirAttributeIsNull(sizes) || !mlirAttributeIsADenseI32Array(sizes) ||
       mlirDenseArrayGetNumElements(sizes) != count) {
     return fiarErrorAt(op, "%s must be an array of %d i32", attribute, (int)count);
@@ -138,8 +138,8 @@ static bool take_segments(MlirOperation op, const char* attribute, intptr_t valu
 }
 
 static bool take_fiar_op(MlirOperation op, FiarCall* call) {
-  call->groups = fiarAttribute(op, "groups");
-  MlirAttribute world = fiarAttribute(op, "world");
+  call->groups = fiarOpAttribute(op, "groups");
+  MlirAttribute world = fiarOpAttribute(op, "world");
   if (mlirAttributeIsNull(call->groups) || mlirAttributeIsNull(world) ||
       !mlirAttributeIsAInteger(world)) {
     return fiarErrorAt(op, "needs the attributes groups and world (an integer)");

@@ -68,7 +68,7 @@ static bool look_up(const Spelling* rows, size_t count, MlirStringRef text, uint
 
 static bool take_attributes(MlirOperation op, fiar_all_reduce_norm_params* params) {
   for (size_t i = 0; i < LENGTH(spelled); ++i) {
-    MlirAttribute attribute = fiarAttribute(op, spelled[i].name);
+    MlirAttribute attribute = fiarOpAttribute(op, spelled[i].name);
     if (mlirAttributeIsNull(attribute) || !mlirAttributeIsAString(attribute) ||
         !look_up(spelled[i].rows, spelled[i].count, mlirStringAttrGetValue(attribute),
                  (uint8_t*)params + spelled[i].offset)) {
@@ -77,14 +77,14 @@ static bool take_attributes(MlirOperation op, fiar_all_reduce_norm_params* param
     }
   }
   for (size_t i = 0; i < LENGTH(floats); ++i) {
-    MlirAttribute attribute = fiarAttribute(op, floats[i].name);
+    MlirAttribute attribute = fiarOpAttribute(op, floats[i].name);
     if (mlirAttributeIsNull(attribute) || !mlirAttributeIsAFloat(attribute)) {
       return fiarErrorAt(op, "attribute %s must be a float", floats[i].name);
     }
     float value = (float)mlirFloatAttrGetValueDouble(attribute);
     memcpy((char*)params + floats[i].offset, &value, sizeof value);
   }
-  MlirAttribute group_size = fiarAttribute(op, "group_size");
+  MlirAttribute group_size = fiarOpAttribute(op, "group_size");
   if (mlirAttributeIsNull(group_size) || !mlirAttributeIsAInteger(group_size)) {
     return fiarErrorAt(op, "attribute group_size must be an integer");
   }

@@ -10,7 +10,7 @@ say() { printf '\n== %s\n' "$*"; }
 model=jax_llama_fp8_tp4_t16_h1024_l1
 say "fiar-opt on $model.mlir: a Llama block in fp8, tensor-parallel over 4 ranks, as JAX exported it"
 "$build/bin/fiar-opt" "$here/models/$model.mlir" \
-  --pass-pipeline='builtin.module(fiar-fuse{report=text})' -o "$out/$model.fused.mlir"
+  --pass-pipeline='builtin.module(fiar-fuse{report=text})' -o "$out/$model.fused.mlir" 2>&1
 echo "fused IR: $out/$model.fused.mlir"
 
 say "compiling examples/tp_block (upstream MLIR) to native code, fused and unfused, against an installed fiar"

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The targets of platform "cpu".
+#include "fiar/xla.h"
+#include "runtime_impl.h"
+#include "xla/call.h"
+#include "xla/meeting.h"
+
+// On the host the devices read one another's operands while results are written.
+static fiar_status_t check_aliases(const fiar_xla_call_t* call) {
+  const fiar_all_reduce_norm_params* params = &call->params;
+  const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  if (params->tokens > 0 &&
+      (params->norm_out == params->input || params->sum_out == params->input ||
+       (sharded && params->residual && params->residual_out == params->residual))) {
+    return FIAR_FAIL(UNSUPPORTED,
+                     "a result shares the memory of an operand that other devices read");
+  }
+  return FIAR_OK;
+}
+
+static XLA_FFI_Error* run(XLA_FFI_CallFrame* frame, fiar_xla_op_t op) {
+  if (fiar_xla_answer_metadata(frame, 0)) {
+    return NULL;
+  }
+  if (frame->stage != XLA_FFI_ExecutionStage_EXECUTE) {
+    return NULL;
+  }
+  fiar_xla_call_t call;
+  fiar_status_t status = fiar_xla_call_read(frame, op, &call);
+  if (status == FIAR_OK && op == FIAR_XLA_ALL_REDUCE_NORM && call.params.tokens > 0) {
+    const fiar_all_reduce_norm_params given = call.params;
+    status = fiar_params_check(&given, (int32_t)call.world, 0, &call.params);
+  }
+  if (status == FIAR_OK) {
+    status = check_aliases(&call);
+  }
+  return status == FIAR_OK ? fiar_xla_meet(frame, &call) : fiar_xla_error(frame->api, status);
+}
+
+XLA_FFI_Error* fiar_xla_host_all_reduce_norm(XLA_FFI_CallFrame* frame) {
+  return run(frame, FIAR_XLA_ALL_REDUCE_NORM);
+}
+
+XLA_FFI_Error* fiar_xla_host_all_reduce(XLA_FFI_CallFrame* frame) {
+  return run(frame, FIAR_XLA_ALL_REDUCE);
+}
+
+XLA_FFI_Error* fiar_xla_host_all_gather_rows(XLA_FFI_CallFrame* frame) {
+  return run(frame, FIAR_XLA_ALL_GATHER_ROWS);
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Where XLA:CPU's devices meet for one call. Internal.
+#ifndef FIAR_XLA_MEETING_H
+#define FIAR_XLA_MEETING_H
+
+#include "xla/call.h"
+
+// Takes this device's part in the call. The last of the group computes for all and returns; for the
+// others frame->future completes then, with an error where the group's call failed or a device did
+// not come within FIAR_TIMEOUT_MS. Never waits.
+XLA_FFI_Error* fiar_xla_meet(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call);
+
+#endif  // FIAR_XLA_MEETING_H

@@ -85,7 +85,8 @@ void fiar_store_code4(const fiar_all_reduce_norm_params* params, int64_t index, 
     return;
   }
   uint8_t* byte = (uint8_t*)params->quant_out + index / 2;
-  *byte = index % 2 == 0 ? code : (uint8_t)(*byte | code << 4);  // elements come in order
+  const unsigned low = index % 2 == 0 ? code : *byte;  // elements come in order
+  *byte = (uint8_t)(index % 2 == 0 ? low : low | (unsigned)code << 4);
 }
 
 float fiar_max_nan(float a, float b) {

@@ -80,12 +80,12 @@ typedef struct fiar_backend {
 
 // The backends of this build in order, and tests' way to put others in their place (NULL restores).
 const fiar_backend_t* const* fiar_backend_table(size_t* out_count);
-void fiar_backend_table_replace(const fiar_backend_t* const* table, size_t count);
+void fiar_backend_table_replace(const fiar_backend_t* const* backends, size_t count);
 
 // Pure. The index of the backend for the problem: `forced` by name, or the first that serves for
 // "auto". Bit i of `failed`: backend i could not be opened. INVALID_ARGUMENT for an unknown name,
 // UNSUPPORTED where the forced one, or none, can serve; the text has every reason.
-fiar_status_t fiar_select(const fiar_backend_t* const* table, size_t count,
+fiar_status_t fiar_select(const fiar_backend_t* const* backends, size_t count,
                           const fiar_problem_t* problem, const fiar_caps_t* caps,
                           const char* forced, uint32_t failed, size_t* out_index);
 

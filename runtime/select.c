@@ -33,9 +33,9 @@ const fiar_backend_t* const* fiar_backend_table(size_t* out_count) {
   return table;
 }
 
-void fiar_backend_table_replace(const fiar_backend_t* const* other, size_t count) {
-  table = other ? other : built_in;
-  table_size = other ? count : FIAR_ARRAY_LENGTH(built_in);
+void fiar_backend_table_replace(const fiar_backend_t* const* backends, size_t count) {
+  table = backends ? backends : built_in;
+  table_size = backends ? count : FIAR_ARRAY_LENGTH(built_in);
 }
 
 static void describe(const fiar_problem_t* problem, int32_t world, char* text, size_t room) {

@@ -288,11 +288,13 @@ static int rows_are_gathered_in_order(const ranks_self_t* self) {
   enum { TOKENS = 7, HIDDEN = 3 };
   float rows[4 * HIDDEN], out[TOKENS * HIDDEN];
   for (int i = 0; i < 4 * HIDDEN; ++i) {
-    rows[i] = (float)((i / HIDDEN * self->world + self->rank) * 10 + i % HIDDEN);
+    const int token = i / HIDDEN * self->world + self->rank;
+    rows[i] = (float)(token * 10 + i % HIDDEN);
   }
   RANKS_OK(fiar_rt_all_gather_rows(comm, 0, rows, out, TOKENS, HIDDEN, FIAR_DTYPE_F32, NULL));
   for (int i = 0; i < TOKENS * HIDDEN; ++i) {
-    RANKS_CHECK(out[i] == (float)(i / HIDDEN * 10 + i % HIDDEN), "[%d] is %g", i, (double)out[i]);
+    const int expected = i / HIDDEN * 10 + i % HIDDEN;
+    RANKS_CHECK(out[i] == (float)expected, "[%d] is %g", i, (double)out[i]);
   }
   RANKS_CHECK(fiar_rt_all_gather_rows(comm, 0, out, out + 2, TOKENS, HIDDEN, FIAR_DTYPE_F32,
                                       NULL) == FIAR_INVALID_ARGUMENT,
@@ -414,16 +416,17 @@ static void bad_options_are_refused(void** state) {
   fiar_comm_destroy(NULL);
 }
 
-#define BODIES(X)                                                                                \
-  X(exchanges)                                                                                   \
-  X(votes)                                                                                       \
-  X(two_communicators)                                                                           \
-  X(from_a_callback)                                                                             \
-  X(from_a_bad_callback)                                                                         \
-  X(ranks_disagree_on_the_world) X(ranks_force_different_backends) X(ranks_make_different_calls) \
-      X(models_are_checked) X(groups_are_set_and_taken_back) X(rows_are_gathered_in_order)       \
-          X(two_say_they_are_rank_one) X(one_leaves) X(one_is_killed) X(one_is_killed_at_work)   \
-              X(one_is_stopped) X(one_never_starts) X(the_environment_attempt_is_not_repeated)
+#define BODIES(X)                                                                                 \
+  X(exchanges)                                                                                    \
+  X(votes)                                                                                        \
+  X(two_communicators)                                                                            \
+  X(from_a_callback)                                                                              \
+  X(from_a_bad_callback)                                                                          \
+  X(ranks_disagree_on_the_world)                                                                  \
+  X(ranks_force_different_backends) X(ranks_make_different_calls) X(models_are_checked)           \
+      X(groups_are_set_and_taken_back) X(rows_are_gathered_in_order) X(two_say_they_are_rank_one) \
+          X(one_leaves) X(one_is_killed) X(one_is_killed_at_work) X(one_is_stopped)               \
+              X(one_never_starts) X(the_environment_attempt_is_not_repeated)
 
 int main(void) {
 #define X(name) RANKS_BODY(name),

@@ -9,7 +9,8 @@
 #include "conformance.h"
 #include "host/reference.h"
 
-enum { GUARD = 256, GUARD_BYTE = 0xA5, POISON = 0xCD };
+enum { GUARD_BYTE = 0xA5, POISON = 0xCD };
+static const size_t guard_bytes = 256;  // bytes before and after each array
 
 // ---- Data
 // ----------------------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ static void fill(void* array, uint8_t dtype, int64_t rows, int64_t columns, int6
 typedef struct array {
   const char* name;
   unsigned char* host;    // what the reference reads, or expects in the end
-  unsigned char* device;  // GUARD bytes before and after the array
+  unsigned char* device;  // guard_bytes bytes before and after the array
   size_t bytes;
 } array_t;
 
@@ -114,31 +115,31 @@ static void place(bench_t* bench, int index, const char* name, size_t bytes, con
   } else {
     memset(array->host, POISON, bytes);
   }
-  unsigned char* guarded = must_allocate(bytes + 2 * GUARD);
-  memset(guarded, GUARD_BYTE, bytes + 2 * GUARD);
-  memcpy(guarded + GUARD, array->host, bytes);
-  array->device = bench->backend->memory->allocate(bytes + 2 * GUARD);
-  bench->backend->memory->write(array->device, guarded, bytes + 2 * GUARD);
+  unsigned char* guarded = must_allocate(bytes + 2 * guard_bytes);
+  memset(guarded, GUARD_BYTE, bytes + 2 * guard_bytes);
+  memcpy(guarded + guard_bytes, array->host, bytes);
+  array->device = bench->backend->memory->allocate(bytes + 2 * guard_bytes);
+  bench->backend->memory->write(array->device, guarded, bytes + 2 * guard_bytes);
   free(guarded);
 }
 
 static void* device_of(const bench_t* bench, int index) {
   const array_t* array = &bench->arrays[index];
-  return array->device ? array->device + GUARD : NULL;
+  return array->device ? array->device + guard_bytes : NULL;
 }
 
 // The array as it is now, on the host; the caller frees it. Complains where a guard was written to.
 static unsigned char* fetch(bench_t* bench, int index) {
   const array_t* array = &bench->arrays[index];
-  unsigned char* guarded = must_allocate(array->bytes + 2 * GUARD);
-  bench->backend->memory->read(guarded, array->device, array->bytes + 2 * GUARD);
-  for (size_t i = 0; i < GUARD; ++i) {
-    if (guarded[i] != GUARD_BYTE || guarded[GUARD + array->bytes + i] != GUARD_BYTE) {
+  unsigned char* guarded = must_allocate(array->bytes + 2 * guard_bytes);
+  bench->backend->memory->read(guarded, array->device, array->bytes + 2 * guard_bytes);
+  for (size_t i = 0; i < guard_bytes; ++i) {
+    if (guarded[i] != GUARD_BYTE || guarded[guard_bytes + array->bytes + i] != GUARD_BYTE) {
       complain(bench, "written outside its bounds", array->name);
       break;
     }
   }
-  memmove(guarded, guarded + GUARD, array->bytes);
+  memmove(guarded, guarded + guard_bytes, array->bytes);
   return guarded;
 }
 
@@ -182,7 +183,7 @@ static void make_inputs(bench_t* bench) {
     place(bench, WEIGHT, "weight", (size_t)p->hidden * weight_element, NULL);
     array_t* weight = &bench->arrays[WEIGHT];
     fill(weight->host, p->weight_dtype, 1, p->hidden, p->hidden, DATA_RANDOM, seed, 2000);
-    bench->backend->memory->write(weight->device + GUARD, weight->host, weight->bytes);
+    bench->backend->memory->write(weight->device + guard_bytes, weight->host, weight->bytes);
   }
   if (item->scale != 0) {
     place(bench, SCALE, "scale", sizeof item->scale, &item->scale);

@@ -26,13 +26,18 @@ static ranks_body_fn find_body(const char* name) {
   exit(2);
 }
 
+static int32_t number_of(const char* variable) {
+  const char* text = getenv(variable);
+  return text ? atoi(text) : 0;
+}
+
 void ranks_main(const ranks_body_t* bodies, size_t count) {
   known_bodies = bodies;
   known_count = count;
   const char* name = getenv("FIAR_TEST_BODY");
   if (name) {
-    const ranks_self_t self = {.rank = atoi(getenv("RANK")),
-                               .world = atoi(getenv("WORLD_SIZE")),
+    const ranks_self_t self = {.rank = number_of("RANK"),
+                               .world = number_of("WORLD_SIZE"),
                                .argument = getenv("FIAR_TEST_ARGUMENT")};
     exit(find_body(name)(&self));
   }
@@ -76,7 +81,9 @@ static pid_t start_rank(const ranks_run_t* run, int32_t rank, const char* job) {
   (void)setenv("FIAR_TEST_BODY", run->body, 1);
   (void)setenv("FIAR_TEST_ARGUMENT", run->argument ? run->argument : "", 1);
   for (const char* const* pair = run->environment; pair && *pair; ++pair) {
-    (void)putenv((char*)(uintptr_t)*pair);
+    char name[64];
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(*pair, "="), *pair);
+    (void)setenv(name, *pair + strlen(name) + 1, 1);
   }
   char* const arguments[] = {"rank", NULL};
   (void)execv("/proc/self/exe", arguments);

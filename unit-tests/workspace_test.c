@@ -12,7 +12,7 @@
 #include "fake_backend.h"
 #include "ranks.h"
 
-enum { WORLD = 3, HIDDEN = 1024 };
+enum { WORLD = 3, HIDDEN = 1024, TWICE = 2048, EIGHTFOLD = 8192, HALF = 512 };
 
 static const fiar_backend_t* const table[] = {&fake_picky, &fake_trtllm, &fake_nccl};
 
@@ -68,7 +68,7 @@ static int grows_for_a_larger_request(const ranks_self_t* self) {
   RANKS_CHECK(large == small && fiar_workspace_bytes(small) > first, "%zu then %zu bytes", first,
               fiar_workspace_bytes(small));
   const size_t second = fiar_workspace_bytes(small);
-  RANKS_OK(fiar_workspace_get(self->comm, 2, 8 * HIDDEN, FIAR_DTYPE_F16, &again));
+  RANKS_OK(fiar_workspace_get(self->comm, 2, EIGHTFOLD, FIAR_DTYPE_F16, &again));
   RANKS_CHECK(fiar_workspace_bytes(again) == second, "a smaller request changed the size");
   RANKS_OK(fiar_comm_barrier(self->comm));
   RANKS_CHECK(atomic_load(&fake_counts.opened) == 2 * WORLD, "%d openings",
@@ -145,8 +145,8 @@ static int the_gate_says_why_not(const ranks_self_t* self) {
   fiar_allreduce_t* allreduce;
   RANKS_OK(fiar_allreduce_create(self->comm, &allreduce));
   RANKS_CHECK(!fiar_allreduce_disabled_reason(allreduce), "disabled");
-  const int64_t shape[] = {16, HIDDEN}, strides[] = {2 * HIDDEN, 1}, large[] = {1 << 20, HIDDEN},
-                other[] = {16, HIDDEN / 2}, cube[] = {2, 8, HIDDEN};
+  const int64_t shape[] = {16, HIDDEN}, strides[] = {TWICE, 1}, large[] = {1 << 20, HIDDEN},
+                other[] = {16, HALF}, cube[] = {2, 8, HIDDEN};
   float data[1] = {0};
   const fiar_tensor_t good = {data, shape, NULL, 2, FIAR_DEVICE_NONE, FIAR_DTYPE_BF16};
   const struct {

@@ -108,15 +108,12 @@ float fiar_ue8m0_to_f32(uint8_t bits) {
 }
 
 size_t fiar_dtype_bytes(uint8_t dtype) {
-  switch (dtype) {
-#define X(name, value, text, bytes) \
-  case FIAR_DTYPE_##name:           \
-    return bytes;
-    FIAR_DTYPE_TABLE(X)
+  static const uint8_t bytes_of[] = {
+#define X(name, value, text, bytes) [value] = (bytes),
+      FIAR_DTYPE_TABLE(X)
 #undef X
-    default:
-      return 0;
-  }
+  };
+  return dtype < sizeof bytes_of ? bytes_of[dtype] : 0;
 }
 
 float fiar_load(const void* array, uint8_t dtype, int64_t index) {

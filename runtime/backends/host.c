@@ -61,11 +61,12 @@ static fiar_status_t host_open(fiar_comm_t* comm, size_t bytes, void** out_state
 // ---- Do all ranks make the same call?
 // ---------------------------------------------------------------------
 
-#define HOST_SAME_FIELDS(X)                                                                 \
-  X(tokens)                                                                                 \
-  X(hidden) X(dtype) X(weight_dtype) X(quant) X(scale_layout) X(scale_type) X(scale_is)     \
-      X(group_size) X(norm_input) X(norm_rounding) X(residual_layout) X(eps) X(weight_bias) \
-          X(scale_min)
+#define HOST_SAME_FIELDS(X)                                                                      \
+  X(tokens)                                                                                      \
+  X(hidden)                                                                                      \
+  X(dtype)                                                                                       \
+  X(weight_dtype) X(quant) X(scale_layout) X(scale_type) X(scale_is) X(group_size) X(norm_input) \
+      X(norm_rounding) X(residual_layout) X(eps) X(weight_bias) X(scale_min)
 
 static const char* const field_names[] = {
 #define X(field) #field,
@@ -117,7 +118,7 @@ static fiar_status_t host_run(void* state, const fiar_all_reduce_norm_params* pa
   const int32_t world = fiar_comm_world(comm), rank = fiar_comm_rank(comm);
   const size_t element = fiar_dtype_bytes(params->dtype);
   const size_t row = (size_t)params->hidden * element;
-  const void *inputs[MOST_RANKS], *residuals[MOST_RANKS] = {NULL};
+  const void *inputs[MOST_RANKS] = {NULL}, *residuals[MOST_RANKS] = {NULL};
   FIAR_TRY(check_same_call(comm, params));
   FIAR_TRY(gather_rows(comm, params->input, params->tokens, row,
                        (size_t)params->input_stride * element, host->room, inputs));
@@ -146,12 +147,13 @@ static fiar_status_t host_all_gather_rows(void* state, const void* rows, void* o
   const int32_t world = fiar_comm_world(comm);
   const size_t row = row_bytes(hidden, dtype);
   const fiar_all_reduce_norm_params shape = {.tokens = tokens, .hidden = hidden, .dtype = dtype};
-  const void* shards[MOST_RANKS];
+  const void* shards[MOST_RANKS] = {NULL};
   FIAR_TRY(check_same_call(comm, &shape));
-  FIAR_TRY(gather_rows(comm, rows, shard_rows(tokens, world), row, row, host->room, shards));
+  const int64_t own = shard_rows(tokens, world);
+  FIAR_TRY(gather_rows(comm, rows, own, row, row, host->room, shards));
   for (int64_t t = 0; t < tokens; ++t) {
-    memcpy((unsigned char*)out + (size_t)t * row,
-           (const unsigned char*)shards[t % world] + (size_t)(t / world) * row, row);
+    const int64_t at = t % world * own + t / world;
+    memcpy((unsigned char*)out + (size_t)t * row, host->room + (size_t)at * row, row);
   }
   return FIAR_OK;
 }

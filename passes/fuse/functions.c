@@ -179,26 +179,31 @@ static void erase_unreferenced(references_t* refs) {
   }
 }
 
-static int depth_of(MlirOperation op) {
-  int depth = 0;
-  while (!mlirOperationIsNull(op = mlirOperationGetParentOperation(op))) {
-    ++depth;
-  }
-  return depth;
+typedef struct dead_op {
+  MlirOperation op;
+  uint32_t position;
+} dead_op_t;
+
+static int later_first(const void* a, const void* b) {
+  uint32_t x = ((const dead_op_t*)a)->position, y = ((const dead_op_t*)b)->position;
+  return x > y ? -1 : x < y;
 }
 
-// Inner blocks first and every block from its end, so that users go before what they use.
-static int later_first(const void* a, const void* b) {
-  MlirOperation x = *(const MlirOperation*)a, y = *(const MlirOperation*)b;
-  MlirBlock block_x = mlirOperationGetBlock(x), block_y = mlirOperationGetBlock(y);
-  if (mlirOperationEqual(x, y)) {
-    return 0;
+// Users stand behind what they use, so the last goes first.
+static bool erase_dead(FiarFusion* fusion) {
+  dead_op_t* ops = malloc((fusion->n_dead + 1) * sizeof *ops);
+  if (ops == NULL) {
+    return false;
   }
-  if (mlirBlockEqual(block_x, block_y)) {
-    return mlirOperationIsBeforeInBlock(x, y) ? 1 : -1;
+  for (size_t i = 0; i < fusion->n_dead; ++i) {
+    ops[i] = (dead_op_t){fusion->dead_ops[i], fiarPosition(fusion, fusion->dead_ops[i])};
   }
-  int depth = depth_of(y) - depth_of(x);
-  return depth != 0 ? depth : (block_x.ptr < block_y.ptr ? -1 : 1);
+  qsort(ops, fusion->n_dead, sizeof *ops, later_first);
+  for (size_t i = 0; i < fusion->n_dead; ++i) {
+    mlirOperationDestroy(ops[i].op);
+  }
+  free(ops);
+  return true;
 }
 
 void fiarRewriteFinish(FiarFusion* fusion) {
@@ -209,10 +214,7 @@ void fiarRewriteFinish(FiarFusion* fusion) {
       (void)candidate_add(&refs, primitive.callee);
     }
   }
-  qsort(fusion->dead_ops, fusion->n_dead, sizeof *fusion->dead_ops, later_first);
-  for (size_t i = 0; i < fusion->n_dead; ++i) {
-    mlirOperationDestroy(fusion->dead_ops[i]);
-  }
+  fusion->failed |= !erase_dead(fusion);
   fusion->n_dead = 0;
   if (refs.n_functions > 0) {
     erase_unreferenced(&refs);
@@ -221,7 +223,7 @@ void fiarRewriteFinish(FiarFusion* fusion) {
 }
 
 void fiarRewriteClear(FiarFusion* fusion) {
-  fiarMapClear(&fusion->kept);
+  fiarMapClear(&fusion->positions);
   fiarMapClear(&fusion->dead);
   fiarMapClear(&fusion->replaced);
   free(fusion->dead_ops);

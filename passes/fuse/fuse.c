@@ -15,7 +15,7 @@
 #include <string.h>
 
 // Callee ops that one all-reduce may cost: enough for nested helpers, an end for hostile modules.
-enum { CALL_BUDGET = 20000 };
+enum { CALL_BUDGET = 20000, POSITION_STEP = 64 };
 
 // ---- finding the all-reduces
 // ---------------------------------------------------------------------
@@ -89,6 +89,8 @@ static void collect(FiarFusion* fusion, MlirOperation op) {
          block = mlirBlockGetNextInRegion(block)) {
       for (MlirOperation inner = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(inner);
            inner = mlirOperationGetNextInBlock(inner)) {
+        fusion->n_positions += POSITION_STEP;
+        fusion->failed |= !fiarPositionSet(fusion, inner, fusion->n_positions);
         collect_op(fusion, inner);
         collect(fusion, inner);
       }
@@ -258,10 +260,6 @@ static int completes(const FiarFusion* fusion, const FiarAnchor* anchor, const F
   return term->role == FIAR_ROLE_NORM ? 2 : 1;
 }
 
-static bool before(MlirValue a, MlirValue b) {
-  return mlirOperationIsBeforeInBlock(mlirOpResultGetOwner(a), mlirOpResultGetOwner(b));
-}
-
 // Sets anchor->facts from the member that completes most, the first of them in program order.
 static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
   int best = 0;
@@ -272,7 +270,9 @@ static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
     MlirValue value = anchor->members[i].value;
     int rank = completes(fusion, anchor, term);
     unrounded |= (term->role == FIAR_ROLE_NORM || term->role == FIAR_ROLE_NORMED) && !term->rounded;
-    if (rank > best || (rank == best && rank > 0 && before(value, best_value))) {
+    if (rank > best ||
+        (rank == best && rank > 0 &&
+         fiarIsBefore(fusion, mlirOpResultGetOwner(value), mlirOpResultGetOwner(best_value)))) {
       best = rank;
       best_value = value;
       anchor->facts = term->facts;

@@ -135,7 +135,9 @@ typedef struct FiarFusion {
   int depth;            // of the evaluation under way
   int64_t call_budget;  // ops that callees may still cost this all-reduce
   // rewrite.c
-  FiarMap kept;             // ops whose results are operands of fused ops, built or planned
+  FiarMap positions;  // ops in program order, regions after their op: MLIR's own order is lost with
+                      // every insertion
+  uint32_t n_positions;
   FiarMap dead;             // ops that end with the pass -> place in dead_ops
   MlirOperation* dead_ops;  // each after all its users
   size_t n_dead, dead_capacity;
@@ -230,6 +232,13 @@ static inline bool fiarIsValue(MlirValue value) {
 }
 
 // rewrite.c ---------------------------------------------------------------------------------------
+
+// The place of an op in program order, counted in steps that leave room for new ops.
+uint32_t fiarPosition(const FiarFusion* fusion, MlirOperation op);
+static inline bool fiarIsBefore(const FiarFusion* fusion, MlirOperation a, MlirOperation b) {
+  return fiarPosition(fusion, a) < fiarPosition(fusion, b);
+}
+bool fiarPositionSet(FiarFusion* fusion, MlirOperation op, uint32_t position);
 
 // Builds the fused op that the anchor's facts describe and replaces the sequence's values; what is
 // then dead is only marked, since later all-reduces still refer to it. False, with the anchor's

@@ -61,8 +61,13 @@ static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) 
   }
 }
 
-static bool precedes(MlirValue a, MlirValue b) {
-  return mlirOperationIsBeforeInBlock(mlirOpResultGetOwner(a), mlirOpResultGetOwner(b));
+uint32_t fiarPosition(const FiarFusion* fusion, MlirOperation op) {
+  const uint32_t* position = fiarMapFind(&fusion->positions, op.ptr, 0);
+  return position == NULL ? UINT32_MAX : *position;
+}
+
+bool fiarPositionSet(FiarFusion* fusion, MlirOperation op, uint32_t position) {
+  return fiarMapSet(&fusion->positions, op.ptr, 0, position);
 }
 
 // The first member of each result's kind is its root; members of the same type are the same value.
@@ -71,8 +76,9 @@ static void find_roots(plan_t* plan) {
   for (size_t i = 0; i < anchor->n_members; ++i) {
     MlirValue value = anchor->members[i].value;
     int result = result_of(plan, value, fiarTermAt(plan->fusion, anchor->members[i].term));
-    if (result >= 0 &&
-        (!fiarIsValue(plan->roots[result]) || precedes(value, plan->roots[result]))) {
+    if (result >= 0 && (!fiarIsValue(plan->roots[result]) ||
+                        fiarIsBefore(plan->fusion, mlirOpResultGetOwner(value),
+                                     mlirOpResultGetOwner(plan->roots[result])))) {
       plan->roots[result] = value;
     }
   }
@@ -218,7 +224,7 @@ static void check_use(plan_t* plan, int result, MlirOperation user, void* data) 
   (void)result;
   use_check_t* check = data;
   MlirOperation op = ancestor_in(user, mlirOperationGetBlock(plan->anchor->op));
-  if (!mlirOperationIsNull(op) && !mlirOperationIsBeforeInBlock(check->after, op)) {
+  if (!mlirOperationIsNull(op) && !fiarIsBefore(plan->fusion, check->after, op)) {
     check->too_early = user;
   }
 }
@@ -234,7 +240,7 @@ static bool place(plan_t* plan) {
     }
     MlirOperation op = mlirOpResultGetOwner(plan->operands[i]);
     if (mlirBlockEqual(mlirOperationGetBlock(op), block) &&
-        mlirOperationIsBeforeInBlock(plan->after, op)) {
+        fiarIsBefore(plan->fusion, plan->after, op)) {
       plan->after = op;
     }
   }
@@ -447,6 +453,7 @@ bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
   if (ok) {
     MlirOperation fused = build(&plan);
     mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(anchor->op), plan.after, fused);
+    fusion->failed |= !fiarPositionSet(fusion, fused, fiarPosition(fusion, plan.after) + 1);
     replace_values(&plan, fused);
     retire_anchor(&plan);
     anchor->wanted = 0;

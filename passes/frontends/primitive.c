@@ -190,6 +190,7 @@ static bool pure_at(FiarView* view, MlirOperation op, int depth) {
     case FIAR_PRIM_ALL_REDUCE:
     case FIAR_PRIM_REDUCE_SCATTER:
     case FIAR_PRIM_ALL_GATHER:
+    case FIAR_PRIM_COLLECTIVE:
       return false;
     case FIAR_PRIM_CALL:
       return !mlirOperationIsNull(primitive.callee) && body_pure(view, primitive.callee, depth + 1);

@@ -20,6 +20,7 @@
   X(ALL_REDUCE, "result i is the reduction of operand i over the ranks of each group")       \
   X(REDUCE_SCATTER, "in[0] summed over the group, this rank's part along dims[0]")           \
   X(ALL_GATHER, "the group's in[0] side by side along dims[0]")                              \
+  X(COLLECTIVE, "some exchange between the ranks, without other effect")                     \
   X(ADD, "in[0] + in[1]")                                                                    \
   X(SUB, "in[0] - in[1]")                                                                    \
   X(MUL, "in[0] * in[1]")                                                                    \

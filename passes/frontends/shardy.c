@@ -16,6 +16,10 @@ static const FiarOpRow rows[] = {
     {"sharding_constraint", FIAR_PRIM_IDENTITY, NULL},
     {"reshard", FIAR_PRIM_IDENTITY, NULL},
     {"propagation_barrier", FIAR_PRIM_IDENTITY, NULL},
+    {"mesh", FIAR_PRIM_PURE, NULL},
+    {"manual_computation", FIAR_PRIM_PURE, NULL},
+    {"named_computation", FIAR_PRIM_PURE, NULL},
+    {"return", FIAR_PRIM_PURE, NULL},
     {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 

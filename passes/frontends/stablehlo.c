@@ -210,6 +210,9 @@ static const FiarOpRow rows[] = {
     {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_all_reduce},
     {"reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, read_reduce_scatter},
     {"all_gather", FIAR_PRIM_ALL_GATHER, read_all_gather},
+    {"all_to_all", FIAR_PRIM_COLLECTIVE, NULL},
+    {"collective_broadcast", FIAR_PRIM_COLLECTIVE, NULL},
+    {"collective_permute", FIAR_PRIM_COLLECTIVE, NULL},
     {"add", FIAR_PRIM_ADD, NULL},
     {"subtract", FIAR_PRIM_SUB, NULL},
     {"multiply", FIAR_PRIM_MUL, NULL},
@@ -244,6 +247,14 @@ static const FiarOpRow rows[] = {
     {"custom_call", FIAR_PRIM_PURE, read_custom_call},
     {"composite", FIAR_PRIM_CALL, read_composite},
     {"optimization_barrier", FIAR_PRIM_IDENTITY, NULL},
+    // Ops with regions have the effects of what these hold.
+    {"return", FIAR_PRIM_PURE, NULL},
+    {"while", FIAR_PRIM_PURE, NULL},
+    {"if", FIAR_PRIM_PURE, NULL},
+    {"case", FIAR_PRIM_PURE, NULL},
+    {"map", FIAR_PRIM_PURE, NULL},
+    {"reduce_window", FIAR_PRIM_PURE, NULL},
+    {"select_and_scatter", FIAR_PRIM_PURE, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
     PURE("and") PURE("atan2") PURE("bitcast_convert") PURE("cbrt") PURE("ceil") PURE("complex")
         PURE("concatenate") PURE("convolution") PURE("cosine") PURE("count_leading_zeros") PURE(

@@ -209,11 +209,15 @@ static void read_shard_all_reduce(FiarView* view, FiarPrimitive* p) {
   p->groups = grid_groups(mlirOperationGetContext(p->op), sizes, rank, reduced);
 }
 
-static const char* const dialects[] = {"func", "arith", "math", "tensor", "linalg", "shard", NULL};
+static const char* const dialects[] = {"builtin", "func",   "arith", "math",
+                                       "tensor",  "linalg", "shard", NULL};
 
 static const FiarOpRow rows[] = {
     {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_shard_all_reduce},
     {"call", FIAR_PRIM_CALL, read_call},
+    {"module", FIAR_PRIM_PURE, NULL},
+    {"return", FIAR_PRIM_PURE, NULL},
+    {"yield", FIAR_PRIM_PURE, NULL},
     {"constant", FIAR_PRIM_CONSTANT, read_constant},
     // arith and math. maxnumf and minnumf drop NaN, so they are not the primitives.
     {"addf", FIAR_PRIM_ADD, NULL},

@@ -224,6 +224,7 @@ void fiarRewriteFinish(FiarFusion* fusion) {
 
 void fiarRewriteClear(FiarFusion* fusion) {
   fiarMapClear(&fusion->positions);
+  fiarMapClear(&fusion->kept);
   fiarMapClear(&fusion->dead);
   fiarMapClear(&fusion->replaced);
   free(fusion->dead_ops);

@@ -138,6 +138,7 @@ typedef struct FiarFusion {
   FiarMap positions;  // ops in program order, regions after their op: MLIR's own order is lost with
                       // every insertion
   uint32_t n_positions;
+  FiarMap kept;             // ops whose results are operands of fused ops, built or planned
   FiarMap dead;             // ops that end with the pass -> place in dead_ops
   MlirOperation* dead_ops;  // each after all its users
   size_t n_dead, dead_capacity;

@@ -200,9 +200,8 @@ static bool effects_between(plan_t* plan, MlirOperation from, MlirOperation to) 
        op = mlirOperationGetNextInBlock(op)) {
     FiarPrimitiveKind kind = fiarPrimitiveKind(&plan->fusion->view, op);
     bool collective = kind == FIAR_PRIM_ALL_REDUCE || kind == FIAR_PRIM_REDUCE_SCATTER ||
-                      kind == FIAR_PRIM_ALL_GATHER;
-    bool ours = fiarStringEqual(fiarOpName(op), "fiar.all_reduce_norm");
-    if (!collective && !ours && !fiarIsDead(plan->fusion, op) &&
+                      kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_COLLECTIVE;
+    if (!collective && !fiarIsDead(plan->fusion, op) &&
         !fiarPrimitivePure(&plan->fusion->view, op)) {
       give_up(plan, op,
               "an op that may have effects stands between the all-reduce and the norm's operands");

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// fiar's own ops: what an earlier fusion left is a collective and no more.
+#include "frontends/primitive.h"
+
+static const char* const dialects[] = {"fiar", NULL};
+
+static const FiarOpRow rows[] = {
+    {"all_reduce_norm", FIAR_PRIM_COLLECTIVE, NULL},
+    {"all_reduce", FIAR_PRIM_COLLECTIVE, NULL},
+    {"all_gather_rows", FIAR_PRIM_COLLECTIVE, NULL},
+    {NULL, FIAR_PRIM_UNKNOWN, NULL},
+};
+
+const FiarFrontend fiar_frontend_fiar = {dialects, rows};

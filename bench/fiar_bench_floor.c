@@ -172,7 +172,7 @@ fiar_status_t bench_floors_measure(bench_rank_t* rank, bench_floors_t* out_floor
       .rank = rank, .stream = rank->device->stream(rank->state), .calls = rank->options->calls};
   FIAR_TRY(bench_comm_create(rank, "auto", &floor.comm));
   fiar_status_t status = measure(&floor, out_floors);
-  fiar_peer_memory_destroy(floor.memory);
+  fiar_peer_memory_destroy(floor.memory, false);
   fiar_comm_destroy(floor.comm);
   return status;
 }

@@ -8,6 +8,9 @@
 #include "fiar_bench_rank.h"
 #include "host/reference.h"
 #include "kernels.h"
+#if FIAR_HAVE_CUDA
+#include "cuda/algorithm.h"
+#endif
 
 typedef struct fiar_state {
   fiar_comm_t* comm;
@@ -45,20 +48,18 @@ static void close_fiar(void* opaque) {
   free(state);
 }
 
-// The algorithm is forced through the environment, which a workspace reads when it is made. Threads
-// share one environment: rank 0 alone writes, while the others wait.
-static fiar_status_t force_algorithm(bench_rank_t* rank, const char* name) {
+// A workspace reads what is forced when it is made. Threads share it: rank 0 alone writes, while the
+// others wait.
+static fiar_status_t force_algorithm(bench_rank_t* rank, int64_t algorithm) {
   FIAR_TRY(fiar_comm_barrier(rank->team));
+#if FIAR_HAVE_CUDA
   if (rank->options->mode != BENCH_THREADS || rank->rank == 0) {
-    (void)setenv("FIAR_ALGORITHM", name, 1);
+    fiar_algorithm_force((int32_t)algorithm);
   }
+#else
+  (void)algorithm;
+#endif
   return fiar_comm_barrier(rank->team);
-}
-
-static const char* algorithm_name(int64_t algorithm) {
-  return algorithm == FIAR_ALGORITHM_ONESHOT   ? "oneshot"
-         : algorithm == FIAR_ALGORITHM_TWOSHOT ? "twoshot"
-                                               : "auto";
 }
 
 static bool pushes(const fiar_workspace_t* workspace) {
@@ -75,7 +76,7 @@ static fiar_status_t open_fiar(bench_rank_t* rank, const bench_impl_t* impl, voi
   fiar_status_t status = FIAR_OK;
   bool nccl = impl == bench_impls[BENCH_IMPL_NCCL];
   state->algorithm = impl->setting;
-  FIAR_TRY_DONE(force_algorithm(rank, algorithm_name(impl->setting)));
+  FIAR_TRY_DONE(force_algorithm(rank, impl->setting));
   FIAR_TRY_DONE(bench_comm_create(rank, nccl ? "nccl" : rank->options->backend, &state->comm));
   FIAR_TRY_DONE(open_workspace(rank, state));
   if (state->algorithm >= 0 && !pushes(state->workspace)) {

@@ -112,11 +112,6 @@ fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int64_t worl
 // ---- Calls
 // ---------------------------------------------------------------------------------------------------
 
-// Device code moves 16 bytes at a time, and must decide alike on every rank.
-static size_t alignment_of(const fiar_comm_t* comm) {
-  return comm->device >= 0 ? 16 : 0;
-}
-
 fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params,
                                       void* stream) {
   if (!params) {
@@ -124,13 +119,16 @@ fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_n
   }
   FIAR_TRY(resolve(comm, params->group, &comm));
   fiar_all_reduce_norm_params checked;
-  FIAR_TRY(fiar_params_check(params, comm->world, alignment_of(comm), &checked));
+  FIAR_TRY(fiar_params_check(params, comm->world, 0, &checked));
   if (checked.tokens == 0) {
     return FIAR_OK;
   }
   const fiar_problem_t problem = fiar_problem_of(&checked);
   const fiar_backend_t* backend;
   void* state;
+  if (comm->device >= 0) {
+    FIAR_TRY(fiar_comm_same_call_once(comm, &checked));
+  }
   FIAR_TRY(fiar_workspace_for_call(comm, &problem, stream, &backend, &state));
   return backend->run(state, &checked, stream);
 }
@@ -150,14 +148,13 @@ fiar_status_t fiar_rt_all_reduce(fiar_comm_t* comm, int32_t group, const void* i
 static fiar_status_t check_rows(const fiar_comm_t* comm, const void* rows, const void* out,
                                 int64_t tokens, int64_t hidden, uint8_t dtype) {
   const size_t element = fiar_dtype_bytes(dtype);
-  const size_t wanted = alignment_of(comm) > element ? alignment_of(comm) : element;
   if (!rows || !out) {
     return FIAR_FAIL(INVALID_ARGUMENT, "%s is NULL, with %lld tokens", rows ? "out" : "rows",
                      (long long)tokens);
   }
-  if ((uintptr_t)rows % wanted != 0 || (uintptr_t)out % wanted != 0) {
+  if ((uintptr_t)rows % element != 0 || (uintptr_t)out % element != 0) {
     return FIAR_FAIL(INVALID_ARGUMENT, "rows (%p) and out (%p) must be aligned to %zu bytes", rows,
-                     out, wanted);
+                     out, element);
   }
   const size_t row = (size_t)hidden * element;
   const size_t bytes = (size_t)tokens * row;

@@ -108,6 +108,13 @@ fiar_status_t fiar_comm_vote(fiar_comm_t* comm, fiar_status_t mine);
 // same.
 fiar_status_t fiar_comm_same(fiar_comm_t* comm, const char* what, int64_t value);
 
+// MISMATCH, naming the field and two differing values with their ranks, unless all ranks make the
+// same call. The second asks only about calls unlike those that it has asked about lately, which
+// are remembered.
+fiar_status_t fiar_comm_same_call(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params);
+fiar_status_t fiar_comm_same_call_once(fiar_comm_t* comm,
+                                       const fiar_all_reduce_norm_params* params);
+
 typedef struct fiar_peer {
   int64_t pid;
   int64_t host;      // equal: the same host

@@ -44,8 +44,8 @@ static fiar_status_t remembered_failure(const fiar_comm_t* comm, const fiar_back
   return FIAR_OK;
 }
 
-// Opens a larger state and then closes the former one, so that a failure leaves what there was. All
-// ranks agree on the outcome and remember a failure.
+// Opens a larger state beside the former one, which CUDA graphs may still use. All ranks agree on
+// the outcome and remember a failure.
 static fiar_status_t grow(fiar_comm_t* comm, struct fiar_workspace* workspace,
                           const fiar_backend_t* backend, size_t bytes) {
   void* state = NULL;
@@ -66,8 +66,14 @@ static fiar_status_t grow(fiar_comm_t* comm, struct fiar_workspace* workspace,
   workspace->backend = backend;
   workspace->state = state;
   workspace->bytes = bytes;
+  const bool keeps = former && workspace->outgrown_count < FIAR_MAX_OUTGROWN;
+  if (keeps) {
+    workspace->outgrown[workspace->outgrown_count++] = former;
+  }
   (void)pthread_mutex_unlock(&comm->lock);
-  backend->close(former);
+  if (!keeps) {
+    backend->close(former);
+  }
   FIAR_LOG(INFO, WORKSPACE, "rank %d: %s, %zu bytes", comm->rank, backend->name, bytes);
   return FIAR_OK;
 }
@@ -189,18 +195,29 @@ fiar_status_t fiar_workspace_get_quant(fiar_comm_t* comm, int64_t tokens, int64_
   return get(comm, "trtllm", &problem, out_workspace);
 }
 
+void fiar_workspace_close(fiar_workspace_t* workspace) {
+  fiar_comm_t* comm = workspace->comm;
+  if (!comm) {
+    return;  // never opened
+  }
+  (void)pthread_mutex_lock(&comm->lock);
+  struct fiar_workspace closing = *workspace;
+  workspace->state = NULL;
+  workspace->bytes = 0;
+  workspace->outgrown_count = 0;
+  (void)pthread_mutex_unlock(&comm->lock);
+  closing.backend->close(closing.state);
+  for (int32_t i = closing.outgrown_count; i-- > 0;) {
+    closing.backend->close(closing.outgrown[i]);
+  }
+}
+
 void fiar_workspace_destroy(fiar_workspace_t* workspace) {
   if (!workspace || workspace->holders == 0 || --workspace->holders > 0 ||
       workspace->serves_calls) {
     return;
   }
-  fiar_comm_t* comm = workspace->comm;
-  (void)pthread_mutex_lock(&comm->lock);
-  void* state = workspace->state;
-  workspace->state = NULL;
-  workspace->bytes = 0;
-  (void)pthread_mutex_unlock(&comm->lock);
-  workspace->backend->close(state);
+  fiar_workspace_close(workspace);
 }
 
 const char* fiar_workspace_backend(const fiar_workspace_t* workspace) {

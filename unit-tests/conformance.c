@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// conformance BACKEND processes|threads RANKS: the whole suite on a backend. Exit status 77: this
-// machine cannot run it, and why is printed.
+// conformance ROW processes|threads RANKS: the whole suite on a row of conformance.def. Exit status
+// 77: this machine cannot run it, and why is printed.
 #include "conformance.h"
 
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 enum { MOST_CASES = 8192 };
 
 static const conformance_backend_t backends[] = {
-#define X(name, memory, after, before, any_order) \
-  {#name, &conformance_memory_##memory, after, before, any_order},
+#define X(name, backend, memory, after, before, f32, any_order) \
+  {#name, #backend, &conformance_memory_##memory, after, before, f32, any_order},
 #include "conformance.def"
 #undef X
 };
@@ -37,6 +37,9 @@ static int suite(const ranks_self_t* self) {
   backend->memory->use(fiar_comm_device(comm));
   conformance_case_t* cases = calloc(MOST_CASES, sizeof *cases);
   RANKS_CHECK(cases, "no memory");
+  // Large enough for every case, so that none has to grow it while a graph is captured.
+  fiar_workspace_t* workspace = NULL;
+  RANKS_OK(fiar_workspace_create(comm, backend->backend, 1024, 4096, FIAR_DTYPE_F32, &workspace));
   const size_t count = conformance_cases(self->world, cases, MOST_CASES);
   RANKS_CHECK(count > 0 && count <= MOST_CASES, "%zu cases", count);
   int wrong = 0;
@@ -47,6 +50,7 @@ static int suite(const ranks_self_t* self) {
     refused += one_refused != 0;
   }
   free(cases);
+  fiar_workspace_destroy(workspace);
   if (!self->comm) {
     fiar_comm_destroy(comm);
   }
@@ -63,7 +67,7 @@ int main(int argc, char** argv) {
   ranks_main(bodies, 1);
   const conformance_backend_t* backend = argc == 4 || argc == 5 ? find_backend(argv[1]) : NULL;
   if (!backend) {
-    (void)fprintf(stderr, "usage: conformance BACKEND processes|threads RANKS [STEP]\n");
+    (void)fprintf(stderr, "usage: conformance ROW processes|threads RANKS [STEP]\n");
     return 2;
   }
   const int32_t world = atoi(argv[3]);
@@ -74,11 +78,11 @@ int main(int argc, char** argv) {
   }
   char forced[64], argument[64];
   (void)snprintf(argument, sizeof argument, "%s %s", backend->name, argc == 5 ? argv[4] : "1");
-  (void)snprintf(forced, sizeof forced, "FIAR_ALLREDUCE_BACKEND=%s", backend->name);
+  (void)snprintf(forced, sizeof forced, "FIAR_ALLREDUCE_BACKEND=%s", backend->backend);
   const char* const environment[] = {forced, NULL};
   fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
   options.device = backend->memory->device;
-  options.backend = backend->name;
+  options.backend = backend->backend;
   const ranks_run_t run = {.body = "suite",
                            .argument = argument,
                            .world = world,

@@ -14,6 +14,8 @@
 
 // Where a backend's arrays lie. Functions work on the calling rank's device, and exit with a
 // message where they cannot.
+typedef fiar_status_t (*conformance_call_fn)(void* context, void* stream);
+
 typedef struct conformance_memory {
   const char* name;
   const char* (*unavailable)(
@@ -24,15 +26,22 @@ typedef struct conformance_memory {
   void (*release)(void* at);
   void (*write)(void* at, const void* host, size_t bytes);
   void (*read)(void* host, const void* at, size_t bytes);
-  void (*finish)(void);  // until everything launched is done
+  // Makes the call on a stream of its choice, eagerly or through a graph, and waits for its
+  // outputs.
+  fiar_status_t (*issue)(conformance_call_fn call, void* context);
 } conformance_memory_t;
 
 extern const conformance_memory_t conformance_memory_host;
+extern const conformance_memory_t conformance_memory_cuda;        // CUDA builds only
+extern const conformance_memory_t conformance_memory_cuda_graph;  // likewise
 
 typedef struct conformance_backend {
-  const char* name;
+  const char* name;     // of the row
+  const char* backend;  // fiar's
   const conformance_memory_t* memory;
-  int32_t ulps_after_weight, ulps_before_weight;  // of the norm against the reference
+  // Of the norm against the reference; in f32 the free association of the row's sum shows by
+  // itself.
+  int32_t ulps_after_weight, ulps_before_weight, ulps_f32;
   bool any_order;  // sums in an order of its own: cases whose sums are not exact are left out
 } conformance_backend_t;
 

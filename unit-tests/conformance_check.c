@@ -256,7 +256,8 @@ static int64_t place_of(const void* array, uint8_t dtype, int64_t i) {
 static void expect_norm(bench_t* bench, const unsigned char* actual,
                         const unsigned char* expected) {
   const fiar_all_reduce_norm_params* p = &bench->params;
-  const int64_t limit = p->norm_rounding == FIAR_NORM_ROUNDING_AFTER_WEIGHT
+  const int64_t limit = p->dtype == FIAR_DTYPE_F32 ? bench->backend->ulps_f32
+                        : p->norm_rounding == FIAR_NORM_ROUNDING_AFTER_WEIGHT
                             ? bench->backend->ulps_after_weight
                             : bench->backend->ulps_before_weight;
   for (int64_t i = 0; i < p->tokens * p->hidden; ++i) {
@@ -276,6 +277,16 @@ static void expect_norm(bench_t* bench, const unsigned char* actual,
 // ---- The calls
 // -----------------------------------------------------------------------------------------------
 
+typedef struct enqueued {
+  bench_t* bench;
+  fiar_all_reduce_norm_params params;
+} enqueued_t;
+
+static fiar_status_t enqueue(void* context, void* stream) {
+  const enqueued_t* enqueued = context;
+  return fiar_rt_all_reduce_norm(enqueued->bench->comm, &enqueued->params, stream);
+}
+
 static fiar_status_t call(bench_t* bench, bool in_place) {
   const conformance_case_t* item = bench->item;
   fiar_all_reduce_norm_params p = item->params;  // strides as the case says, 0 included
@@ -294,9 +305,8 @@ static fiar_status_t call(bench_t* bench, bool in_place) {
   if (in_place && item->norm_in_place && p.norm_out) {
     p.norm_out = device_of(bench, INPUT);
   }
-  const fiar_status_t status = fiar_rt_all_reduce_norm(bench->comm, &p, NULL);
-  bench->backend->memory->finish();
-  return status;
+  enqueued_t enqueued = {bench, p};
+  return bench->backend->memory->issue(enqueue, &enqueued);
 }
 
 // The reference's outputs, over the poison in the arrays' host copies.

@@ -30,7 +30,9 @@ static void host_read(void* host, const void* at, size_t bytes) {
   memcpy(host, at, bytes);
 }
 
-static void host_finish(void) {}
+static fiar_status_t host_issue(conformance_call_fn call, void* context) {
+  return call(context, NULL);
+}
 
 const conformance_memory_t conformance_memory_host = {
     .name = "host",
@@ -41,5 +43,5 @@ const conformance_memory_t conformance_memory_host = {
     .release = free,
     .write = host_write,
     .read = host_read,
-    .finish = host_finish,
+    .issue = host_issue,
 };

@@ -58,41 +58,6 @@ static fiar_status_t host_open(fiar_comm_t* comm, size_t bytes, void** out_state
   return FIAR_OK;
 }
 
-// ---- Do all ranks make the same call?
-// ---------------------------------------------------------------------
-
-#define HOST_SAME_FIELDS(X)                                                                      \
-  X(tokens)                                                                                      \
-  X(hidden)                                                                                      \
-  X(dtype)                                                                                       \
-  X(weight_dtype) X(quant) X(scale_layout) X(scale_type) X(scale_is) X(group_size) X(norm_input) \
-      X(norm_rounding) X(residual_layout) X(eps) X(weight_bias) X(scale_min)
-
-static const char* const field_names[] = {
-#define X(field) #field,
-    HOST_SAME_FIELDS(X)
-#undef X
-};
-
-static fiar_status_t check_same_call(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params) {
-  const double mine[] = {
-#define X(field) (double)params->field,
-      HOST_SAME_FIELDS(X)
-#undef X
-  };
-  double all[MOST_RANKS][FIAR_ARRAY_LENGTH(mine)];
-  FIAR_TRY(fiar_comm_all_gather(comm, mine, all, sizeof mine));
-  for (int32_t rank = 1; rank < fiar_comm_world(comm); ++rank) {
-    for (size_t i = 0; i < FIAR_ARRAY_LENGTH(mine); ++i) {
-      if (all[rank][i] != all[0][i]) {
-        return FIAR_FAIL(MISMATCH, "%s is %.9g on rank 0, %.9g on rank %d", field_names[i],
-                         all[0][i], all[rank][i], rank);
-      }
-    }
-  }
-  return FIAR_OK;
-}
-
 // ---- The call
 // ---------------------------------------------------------------------------------------------
 
@@ -119,7 +84,7 @@ static fiar_status_t host_run(void* state, const fiar_all_reduce_norm_params* pa
   const size_t element = fiar_dtype_bytes(params->dtype);
   const size_t row = (size_t)params->hidden * element;
   const void *inputs[MOST_RANKS] = {NULL}, *residuals[MOST_RANKS] = {NULL};
-  FIAR_TRY(check_same_call(comm, params));
+  FIAR_TRY(fiar_comm_same_call(comm, params));
   FIAR_TRY(gather_rows(comm, params->input, params->tokens, row,
                        (size_t)params->input_stride * element, host->room, inputs));
   fiar_all_reduce_norm_params packed = *params;
@@ -148,7 +113,7 @@ static fiar_status_t host_all_gather_rows(void* state, const void* rows, void* o
   const size_t row = row_bytes(hidden, dtype);
   const fiar_all_reduce_norm_params shape = {.tokens = tokens, .hidden = hidden, .dtype = dtype};
   const void* shards[MOST_RANKS] = {NULL};
-  FIAR_TRY(check_same_call(comm, &shape));
+  FIAR_TRY(fiar_comm_same_call(comm, &shape));
   const int64_t own = shard_rows(tokens, world);
   FIAR_TRY(gather_rows(comm, rows, own, row, row, host->room, shards));
   for (int64_t t = 0; t < tokens; ++t) {

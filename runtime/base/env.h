@@ -9,7 +9,7 @@
 #include "base/base.h"
 
 // Words of FIAR_ALLREDUCE_BACKEND; those besides auto are the backends' names.
-#define FIAR_BACKEND_CHOICES "auto|mnnvl|trtllm|nccl|host"
+#define FIAR_BACKEND_CHOICES "auto|trtllm|mnnvl|nccl|host"
 
 typedef struct fiar_env {
 #define CHOICE(field, name, fallback, accepted, doc) char field[16];

@@ -214,8 +214,12 @@ fiar_status_t fiar_comm_async_error(fiar_comm_t* comm) {
   (void)pthread_mutex_lock(&comm->lock);  // no workspace is opened or closed meanwhile
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(comm->workspaces) && status == FIAR_OK; ++i) {
     const struct fiar_workspace* workspace = &comm->workspaces[i];
-    if (workspace->state && workspace->backend->async_error) {
-      status = workspace->backend->async_error(workspace->state);
+    if (!workspace->state || !workspace->backend->async_error) {
+      continue;
+    }
+    status = workspace->backend->async_error(workspace->state);
+    for (int32_t k = 0; k < workspace->outgrown_count && status == FIAR_OK; ++k) {
+      status = workspace->backend->async_error(workspace->outgrown[k]);
     }
   }
   (void)pthread_mutex_unlock(&comm->lock);
@@ -227,10 +231,7 @@ void fiar_comm_destroy(fiar_comm_t* comm) {
     return;
   }
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(comm->workspaces); ++i) {
-    struct fiar_workspace* workspace = &comm->workspaces[i];
-    if (workspace->state) {
-      workspace->backend->close(workspace->state);
-    }
+    fiar_workspace_close(&comm->workspaces[i]);
   }
   if (comm->transport) {
     comm->transport->close(comm->transport_state);

@@ -18,13 +18,17 @@ typedef struct fiar_transport {
   void (*close)(void* state);
 } fiar_transport_t;
 
-enum { FIAR_MAX_BACKENDS = 16 };
+enum { FIAR_MAX_BACKENDS = 16, FIAR_MAX_OUTGROWN = 48 };
 
 // One for each backend; several handles and the calls themselves hold on to it.
 struct fiar_workspace {
   fiar_comm_t* comm;
   const fiar_backend_t* backend;
-  void* state;          // NULL: not open
+  void* state;  // NULL: not open
+  // States that were too small. CUDA graphs captured on them may be replayed until the workspace
+  // goes.
+  void* outgrown[FIAR_MAX_OUTGROWN];
+  int32_t outgrown_count;
   size_t bytes;         // opened with
   size_t failed_bytes;  // 0, or the least size that could not be opened
   fiar_status_t failed_status;
@@ -46,8 +50,12 @@ struct fiar_comm {
   pthread_mutex_t lock;  // of what follows, which fiar_comm_async_error reads from any thread
   fiar_status_t broken;  // once a collective has failed
   char broken_text[512];
+  uint64_t agreed_calls[1024];  // digests of calls that all ranks were seen to make alike
   struct fiar_workspace workspaces[FIAR_MAX_BACKENDS];  // by index in the backend table
 };
+
+// Closes all of its states; it may be opened again. Nothing to do where it never was.
+void fiar_workspace_close(fiar_workspace_t* workspace);
 
 // Learns the peers and agrees on the capabilities; at once where that is done. Collective.
 fiar_status_t fiar_comm_ready(fiar_comm_t* comm);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
+
 // Without a measurement: a message of S bytes costs (N - 1) S / B one-shot and h + 2 (N - 1) / N S
 // / B two-shot, where B is what a GPU pushes out and h the second hop, so they meet at h B / ((N -
 // 1) (1 - 2 / N)). B = 350 GB/s and h = 2 us were measured on H200 over NVLink (docs/design.md,
@@ -99,7 +101,7 @@ static fiar_status_t line_parse(const char* line, const char* name, int number,
   long long hidden = 0, bytes = 0;
   char rest = 0;
   line += strspn(line, " \t");
-  if (*line == '\0' || *line == '#') {
+  if (*line == '\0') {
     return FIAR_OK;
   }
   int read = sscanf(line, "oneshot %d %lld %lld %c", &row.world, &hidden, &bytes, &rest);
@@ -122,7 +124,7 @@ fiar_status_t fiar_tuning_parse(const char* text, const char* name, fiar_tuning_
   char line[256];
   for (int number = 1; *text != '\0'; ++number) {
     size_t length = strcspn(text, "\n");
-    (void)snprintf(line, sizeof line, "%.*s", (int)length, text);
+    (void)snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "#\n"), text);
     FIAR_TRY(line_parse(line, name, number, tuning));
     text += length + (text[length] == '\n');
   }
@@ -146,17 +148,19 @@ static fiar_status_t file_parse(const char* name, fiar_tuning_t* tuning) {
   return fiar_tuning_parse(text, name, tuning);
 }
 
+static _Atomic int32_t forced_by_test = -1;
+
+void fiar_algorithm_force(int32_t algorithm) {
+  forced_by_test = algorithm;
+}
+
 fiar_status_t fiar_tuning_load(fiar_tuning_t* out_tuning) {
-  *out_tuning = (fiar_tuning_t){.forced = -1};
-  const char* algorithm = getenv("FIAR_ALGORITHM");
-  if (algorithm && strcmp(algorithm, "oneshot") == 0) {
-    out_tuning->forced = FIAR_ALGORITHM_ONESHOT;
-  } else if (algorithm && strcmp(algorithm, "twoshot") == 0) {
-    out_tuning->forced = FIAR_ALGORITHM_TWOSHOT;
-  } else if (algorithm && *algorithm && strcmp(algorithm, "auto") != 0) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "FIAR_ALGORITHM is \"%s\", must be auto, oneshot or twoshot",
-                     algorithm);
+  *out_tuning = (fiar_tuning_t){.forced = forced_by_test};
+  const fiar_env_t* env = NULL;
+  FIAR_TRY(fiar_env_get(&env));
+  if (out_tuning->forced < 0 && strcmp(env->algorithm, "auto") != 0) {
+    out_tuning->forced =
+        strcmp(env->algorithm, "oneshot") == 0 ? FIAR_ALGORITHM_ONESHOT : FIAR_ALGORITHM_TWOSHOT;
   }
-  const char* file = getenv("FIAR_TUNING_FILE");
-  return file && *file ? file_parse(file, out_tuning) : FIAR_OK;
+  return env->tuning_file[0] ? file_parse(env->tuning_file, out_tuning) : FIAR_OK;
 }

@@ -27,6 +27,10 @@ typedef struct fiar_tuning {
 // read.
 fiar_status_t fiar_tuning_load(fiar_tuning_t* out_tuning);
 
+// Benches' and tests' way to force an algorithm in the workspaces that are opened from now on; -1:
+// as the environment says. Same on all ranks.
+void fiar_algorithm_force(int32_t algorithm);
+
 // Reads the text of a tuning file into rows. name is for the sentence of a failure.
 fiar_status_t fiar_tuning_parse(const char* text, const char* name, fiar_tuning_t* tuning);
 

@@ -151,6 +151,6 @@ fiar_status_t fiar_peer_memory_create_ipc(fiar_comm_t* comm, size_t bytes, unsig
   *out_memory = memory;
   memory = NULL;
 done:
-  fiar_peer_memory_destroy(memory);
+  fiar_peer_memory_destroy(memory, false);
   return status;
 }

@@ -3,8 +3,9 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/env.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static fiar_nccl_t table;
@@ -18,10 +19,9 @@ static void symbol_get(void* library, const char* name, void* out_function) {
   memcpy(out_function, &address, sizeof address);
 }
 
-static void* library_open(const char** out_name) {
-  const char* named = getenv("FIAR_NCCL_LIBRARY");
-  *out_name = named && *named ? named : "libnccl.so.2";
-  if (!named || !*named) {
+static void* library_open(const char* named, const char** out_name) {
+  *out_name = *named ? named : "libnccl.so.2";
+  if (!*named) {
     // A caller's ncclComm_t belongs to the copy that the process already uses.
     void* present = dlopen(*out_name, RTLD_NOW | RTLD_NOLOAD);
     if (present) {
@@ -33,7 +33,9 @@ static void* library_open(const char** out_name) {
 
 static fiar_status_t table_fill(void) {
   const char* name = NULL;
-  void* library = library_open(&name);
+  const fiar_env_t* env = NULL;
+  FIAR_TRY(fiar_env_get(&env));
+  void* library = library_open(env->nccl_library, &name);
   if (!library) {
     return FIAR_FAIL(
         UNAVAILABLE,

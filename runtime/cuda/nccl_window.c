@@ -108,6 +108,6 @@ fiar_status_t fiar_peer_memory_create_window(fiar_comm_t* comm, const fiar_nccl_
   *out_memory = memory;
   memory = NULL;
 done:
-  fiar_peer_memory_destroy(memory);
+  fiar_peer_memory_destroy(memory, false);
   return status;
 }

@@ -44,17 +44,22 @@ fiar_status_t fiar_peer_memory_try_out(fiar_peer_memory_t* memory, unsigned char
   return fiar_comm_vote(memory->comm, status);
 }
 
-void fiar_peer_memory_destroy(fiar_peer_memory_t* memory) {
+void fiar_peer_memory_destroy(fiar_peer_memory_t* memory, bool quiet) {
   if (!memory) {
     return;
   }
-  // Freeing what a peer still maps is undefined, so unmapping and freeing are two steps. A vote
-  // that fails means that a peer is gone, and with it its mappings.
   if (memory->shared) {
+    // Freeing what another process still maps is undefined, so unmapping and freeing are two steps.
+    // A vote that fails means that a peer is gone, and with it its mappings.
+    bool wait = !(quiet && fiar_comm_caps(memory->comm)->one_process);
     (void)cudaDeviceSynchronize();
-    (void)fiar_comm_vote(memory->comm, FIAR_OK);
+    if (wait) {
+      (void)fiar_comm_vote(memory->comm, FIAR_OK);
+    }
     memory->unmap(memory);
-    (void)fiar_comm_vote(memory->comm, FIAR_OK);
+    if (wait) {
+      (void)fiar_comm_vote(memory->comm, FIAR_OK);
+    }
   }
   memory->release(memory);
   free(memory);

@@ -40,10 +40,13 @@ fiar_status_t fiar_peer_memory_create_window(fiar_comm_t* comm, const fiar_nccl_
                                              size_t bytes, unsigned char fill,
                                              fiar_peer_memory_t** out_memory);
 
-// Collective: waits, within the communicator's time bound, until no rank uses the memory, then
-// unmaps and frees all of it; where a peer does not come, this rank's side is freed anyway. NULL is
+// Unmaps and frees. `quiet` is the caller's promise that no peer stores into this rank's memory any
+// more; true after calls that all ended well, since such a call ends when everything sent to this
+// rank is there. Inside one process that is all it takes, so one thread may destroy all ranks' in
+// turn. Otherwise it is collective: it waits, within the communicator's time bound, until every
+// rank has come this far; where one does not come, this rank's side is freed anyway. NULL is
 // allowed.
-void fiar_peer_memory_destroy(fiar_peer_memory_t* memory);
+void fiar_peer_memory_destroy(fiar_peer_memory_t* memory, bool quiet);
 
 // For the providers.
 

@@ -2,7 +2,9 @@
 #include "cuda/push.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/env.h"
 #include "cuda/algorithm.h"
 #include "cuda/cuda_impl.h"
 #include "cuda/staging.h"
@@ -18,6 +20,7 @@ struct fiar_push {
   fiar_staging_t staging;
   int32_t device;
   uint32_t flags;  // FIAR_LAUNCH_*
+  bool opened;     // on all ranks
 };
 
 // ---- What can be served
@@ -68,8 +71,12 @@ size_t fiar_push_workspace_size(const fiar_problem_t* problem, const fiar_caps_t
 // ----------------------------------------------------------------------------------------
 
 static fiar_status_t control_open(fiar_push_t* push) {
+  const fiar_env_t* env = NULL;
+  FIAR_TRY(fiar_env_get(&env));
   FIAR_TRY(fiar_tuning_load(&push->tuning));
   FIAR_TRY(fiar_launch_caps(&push->caps));
+  // It came with compute capability 9.0.
+  push->flags = push->caps.sm >= 90 && strcmp(env->pdl, "on") == 0 ? FIAR_LAUNCH_PDL : 0;
   FIAR_CUDA_TRY(cudaMalloc((void**)&push->peers.control, FIAR_CONTROL_BYTES));
   FIAR_CUDA_TRY(cudaMemset(push->peers.control, 0, FIAR_CONTROL_BYTES));
   void* host_error = NULL;
@@ -89,7 +96,7 @@ fiar_status_t fiar_push_open(fiar_comm_t* comm, fiar_peer_memory_t* memory,
   if (!push) {
     status =
         fiar_comm_vote(comm, FIAR_FAIL(OUT_OF_MEMORY, "%zu bytes of host memory", sizeof *push));
-    fiar_peer_memory_destroy(memory);
+    fiar_peer_memory_destroy(memory, false);
     return status;
   }
   push->comm = comm;
@@ -103,10 +110,9 @@ fiar_status_t fiar_push_open(fiar_comm_t* comm, fiar_peer_memory_t* memory,
     push->peers.slots[rank] = memory->at[rank];
   }
   FIAR_TRY_DONE(fiar_comm_vote(comm, control_open(push)));
-  // Programmatic dependent launch came with compute capability 9.0.
-  push->flags = push->caps.sm >= 90 ? FIAR_LAUNCH_PDL : 0;
   FIAR_TRY_DONE(fiar_comm_same(comm, "the choice of algorithm (FIAR_ALGORITHM, FIAR_TUNING_FILE)",
                                fiar_tuning_digest(&push->tuning)));
+  push->opened = true;
   *out_push = push;
   push = NULL;
 done:
@@ -120,7 +126,8 @@ void fiar_push_close(fiar_push_t* push) {
   }
   int previous = push->device;
   (void)fiar_cuda_enter(push->device, &previous);
-  fiar_peer_memory_destroy(push->memory);  // first: it waits for the kernels, which use the rest
+  (void)cudaDeviceSynchronize();
+  fiar_peer_memory_destroy(push->memory, push->opened && fiar_push_async_error(push) == FIAR_OK);
   (void)cudaFree(push->peers.control);
   (void)cudaFreeHost(push->peers.host_error);
   fiar_staging_finish(&push->staging);
@@ -173,9 +180,10 @@ static fiar_status_t run_aligned(fiar_push_t* push, const fiar_all_reduce_norm_p
 static fiar_status_t run_staged(fiar_push_t* push, const fiar_all_reduce_norm_params* params,
                                 void* stream) {
   fiar_all_reduce_norm_params staged;
-  FIAR_TRY(fiar_staging_in(&push->staging, params, push->peers.world, stream, &staged));
+  FIAR_TRY(fiar_staging_in(&push->staging, params, push->peers.rank, push->peers.world, stream,
+                           &staged));
   FIAR_TRY(run_aligned(push, &staged, stream));
-  return fiar_staging_out(params, &staged, push->peers.world, stream);
+  return fiar_staging_out(params, &staged, push->peers.rank, push->peers.world, stream);
 }
 
 fiar_status_t fiar_push_run(void* state, const fiar_all_reduce_norm_params* params, void* stream) {
@@ -212,13 +220,14 @@ fiar_status_t fiar_push_all_gather_rows(void* state, const void* rows, void* out
   FIAR_TRY(fiar_cuda_enter(push->device, &previous));
   fiar_status_t status = FIAR_OK;
   if (fiar_staging_needed(&params)) {
-    status = fiar_staging_in(&push->staging, &params, push->peers.world, stream, &staged);
+    status = fiar_staging_in(&push->staging, &params, push->peers.rank, push->peers.world, stream,
+                             &staged);
   }
   if (status == FIAR_OK) {
     status = launch(push, FIAR_ALGORITHM_GATHER, &staged, stream);
   }
   if (status == FIAR_OK) {
-    status = fiar_staging_out(&params, &staged, push->peers.world, stream);
+    status = fiar_staging_out(&params, &staged, push->peers.rank, push->peers.world, stream);
   }
   fiar_cuda_leave(push->device, previous);
   return status;

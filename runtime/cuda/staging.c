@@ -16,8 +16,8 @@ typedef struct array {
 
 enum { ARRAYS = 8 };
 
-static fiar_status_t arrays_describe(const fiar_all_reduce_norm_params* params, int32_t world,
-                                     array_t arrays[ARRAYS]) {
+static fiar_status_t arrays_describe(const fiar_all_reduce_norm_params* params, int32_t rank,
+                                     int32_t world, array_t arrays[ARRAYS]) {
   size_t codes = 0, scales = 0;
   if (params->quant_out) {
     FIAR_TRY(fiar_codes_bytes(params, &codes));
@@ -29,7 +29,7 @@ static fiar_status_t arrays_describe(const fiar_all_reduce_norm_params* params, 
   size_t weight_element = params->weight_dtype == FIAR_DTYPE_F32 ? 4 : 2;
   size_t tokens = (size_t)params->tokens, row = (size_t)params->hidden * element;
   size_t held = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD
-                    ? (tokens + (size_t)world - 1) / (size_t)world
+                    ? (tokens + (size_t)world - 1 - (size_t)rank) / (size_t)world
                     : tokens;
 #define AT(name) offsetof(fiar_all_reduce_norm_params, name)
   const array_t all[ARRAYS] = {
@@ -93,11 +93,11 @@ static fiar_status_t staging_grow(fiar_staging_t* staging, size_t bytes, void* s
 }
 
 fiar_status_t fiar_staging_in(fiar_staging_t* staging, const fiar_all_reduce_norm_params* params,
-                              int32_t world, void* stream,
+                              int32_t rank, int32_t world, void* stream,
                               fiar_all_reduce_norm_params* out_staged) {
   array_t arrays[ARRAYS];
   size_t bytes = 0;
-  FIAR_TRY(arrays_describe(params, world, arrays));
+  FIAR_TRY(arrays_describe(params, rank, world, arrays));
   for (int i = 0; i < ARRAYS; ++i) {
     bytes += misaligned(pointer_in(params, &arrays[i])) ? room_of(&arrays[i]) : 0;
   }
@@ -129,10 +129,10 @@ fiar_status_t fiar_staging_in(fiar_staging_t* staging, const fiar_all_reduce_nor
 }
 
 fiar_status_t fiar_staging_out(const fiar_all_reduce_norm_params* params,
-                               const fiar_all_reduce_norm_params* staged, int32_t world,
-                               void* stream) {
+                               const fiar_all_reduce_norm_params* staged, int32_t rank,
+                               int32_t world, void* stream) {
   array_t arrays[ARRAYS];
-  FIAR_TRY(arrays_describe(params, world, arrays));
+  FIAR_TRY(arrays_describe(params, rank, world, arrays));
   for (int i = 0; i < ARRAYS; ++i) {
     const array_t* array = &arrays[i];
     void* theirs = pointer_in(params, array);

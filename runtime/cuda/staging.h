@@ -22,12 +22,13 @@ bool fiar_staging_needed(const fiar_all_reduce_norm_params* params);
 // Gives the call with aligned arrays in the place of those that are not, and enqueues the copies of
 // the inputs. Grows the staging memory if need be (UNSUPPORTED while the stream is captured).
 fiar_status_t fiar_staging_in(fiar_staging_t* staging, const fiar_all_reduce_norm_params* params,
-                              int32_t world, void* stream, fiar_all_reduce_norm_params* out_staged);
+                              int32_t rank, int32_t world, void* stream,
+                              fiar_all_reduce_norm_params* out_staged);
 
 // Enqueues the copies of the outputs, after the kernel.
 fiar_status_t fiar_staging_out(const fiar_all_reduce_norm_params* params,
-                               const fiar_all_reduce_norm_params* staged, int32_t world,
-                               void* stream);
+                               const fiar_all_reduce_norm_params* staged, int32_t rank,
+                               int32_t world, void* stream);
 
 void fiar_staging_finish(fiar_staging_t* staging);
 

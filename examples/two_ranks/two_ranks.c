@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Two ranks, a thread each: codes = fp8(rms_norm(x0 + x1 + residual) * weight / scale), in one call.
+// On the CPU as it stands; built with -DWITH_CUDA, on two GPUs.
+#include <fiar/fiar.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifdef WITH_CUDA
+#include <cuda_runtime_api.h>
+#endif
+
+enum { WORLD = 2, TOKENS = 4, HIDDEN = 64, COUNT = TOKENS * HIDDEN };
+
+typedef struct arrays {  // of one rank, where it computes
+  float input[COUNT], residual[COUNT], weight[HIDDEN], scale[4];
+  unsigned char codes[COUNT];
+} arrays_t;
+
+static void check(fiar_status_t status) {
+  if (status != FIAR_OK) {
+    fprintf(stderr, "%s: %s\n", fiar_status_name(status), fiar_last_error());
+    exit(1);
+  }
+}
+
+static void* rank_main(void* context) {
+  fiar_comm_t* comm = context;
+  const int rank = fiar_comm_rank(comm);
+  arrays_t* a = NULL;
+#ifdef WITH_CUDA
+  cudaSetDevice(fiar_comm_device(comm));
+  cudaMallocManaged((void**)&a, sizeof *a, cudaMemAttachGlobal);
+#else
+  a = malloc(sizeof *a);
+#endif
+  for (int i = 0; i < COUNT; ++i) {
+    a->input[i] = (float)(i % 7 + rank);
+    a->residual[i] = 1.0f;
+    a->weight[i % HIDDEN] = 1.0f;
+  }
+  a->scale[0] = 0.5f;
+  const fiar_all_reduce_norm_params params = {.struct_size = sizeof params,
+                                              .input = a->input,
+                                              .residual = a->residual,
+                                              .weight = a->weight,
+                                              .scale = a->scale,
+                                              .residual_out = a->residual,
+                                              .quant_out = a->codes,
+                                              .tokens = TOKENS,
+                                              .hidden = HIDDEN,
+                                              .eps = 1e-6f,
+                                              .dtype = FIAR_DTYPE_F32,
+                                              .weight_dtype = FIAR_DTYPE_F32,
+                                              .quant = FIAR_QUANT_FP8_STATIC};
+  check(fiar_rt_all_reduce_norm(comm, &params, NULL));
+#ifdef WITH_CUDA
+  cudaDeviceSynchronize();
+#endif
+  printf("rank %d on %s: residual %g %g %g, codes %02x %02x %02x\n", rank, fiar_comm_backend(comm),
+         a->residual[0], a->residual[1], a->residual[2], a->codes[0], a->codes[1], a->codes[2]);
+  return NULL;
+}
+
+int main(void) {
+  fiar_comm_t* comms[WORLD];
+  pthread_t threads[WORLD];
+  check(fiar_comm_create_threads(WORLD, NULL, NULL, comms));
+  for (int rank = 0; rank < WORLD; ++rank) {
+    pthread_create(&threads[rank], NULL, rank_main, comms[rank]);
+  }
+  for (int rank = 0; rank < WORLD; ++rank) {
+    pthread_join(threads[rank], NULL);
+    fiar_comm_destroy(comms[rank]);
+  }
+  return 0;
+}

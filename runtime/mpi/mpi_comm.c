@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "fiar/mpi.h"
+
+// The callback's context is MPI's number of the communicator and the time bound, so there is
+// nothing to free.
+static void* context_of(MPI_Comm mpi_comm, int32_t timeout_ms) {
+  return (void*)(((uintptr_t)(uint32_t)timeout_ms << 32) | (uint32_t)MPI_Comm_c2f(mpi_comm));
+}
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int all_gather(void* context, const void* mine, void* all, size_t bytes) {
+  MPI_Comm mpi_comm = MPI_Comm_f2c((MPI_Fint)(uint32_t)(uintptr_t)context);
+  const int64_t deadline = now_ms() + (int32_t)((uintptr_t)context >> 32);
+  MPI_Request request;
+  if (bytes > INT_MAX || MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE,
+                                        mpi_comm, &request) != MPI_SUCCESS) {
+    return -1;
+  }
+  for (;;) {
+    int done = 0;
+    if (MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) {
+      return -1;
+    }
+    if (done) {
+      return 0;
+    }
+    if (now_ms() > deadline) {
+      return -1;
+    }
+  }
+}
+
+fiar_status_t fiar_comm_create_from_mpi(MPI_Comm mpi_comm, const fiar_comm_options_t* options,
+                                        fiar_comm_t** out_comm) {
+  enum { DEFAULT_TIMEOUT_MS = 30000 };
+  *out_comm = NULL;
+  int initialised = 0, rank = 0, world = 0;
+  if (MPI_Initialized(&initialised) != MPI_SUCCESS || !initialised) {
+    return FIAR_UNAVAILABLE;
+  }
+  if (mpi_comm == MPI_COMM_NULL || MPI_Comm_rank(mpi_comm, &rank) != MPI_SUCCESS ||
+      MPI_Comm_size(mpi_comm, &world) != MPI_SUCCESS) {
+    return FIAR_INVALID_ARGUMENT;
+  }
+  const char* text = getenv("FIAR_TIMEOUT_MS");
+  long timeout_ms = text && *text ? strtol(text, NULL, 10) : DEFAULT_TIMEOUT_MS;
+  if (options && options->timeout_ms > 0) {
+    timeout_ms = options->timeout_ms;
+  }
+  return fiar_comm_create_from_all_gather(
+      rank, world, all_gather, context_of(mpi_comm, (int32_t)timeout_ms), options, out_comm);
+}

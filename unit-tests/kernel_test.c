@@ -166,8 +166,7 @@ static int back_to_back_calls_of_any_kind_do_not_disturb_each_other(const option
 static void capture(const flight_t* flight, int first, int count, cudaGraphExec_t* out_graphs) {
   for (int r = 0; r < flight->ranks.world; ++r) {
     CUDA_OR_DIE(cudaSetDevice(flight->ranks.rank[r].device));
-    CUDA_OR_DIE(
-        cudaStreamBeginCapture(flight->ranks.rank[r].stream, cudaStreamCaptureModeRelaxed));
+    CUDA_OR_DIE(cudaStreamBeginCapture(flight->ranks.rank[r].stream, cudaStreamCaptureModeRelaxed));
   }
   for (int i = first; i < first + count; ++i) {
     launch_one(&flight->sequence, i, &flight->ranks);

@@ -311,6 +311,9 @@ fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32
                         &out_params->residual_stride));
   FIAR_TRY(check_finite("eps", out_params->eps, false));
   FIAR_TRY(check_finite("weight_bias", out_params->weight_bias, true));
+  if (out_params->weight_bias == 0) {
+    out_params->weight_bias = -0.0F;  // the zero that a weight of -0 survives
+  }
   FIAR_TRY(check_finite("scale_min", out_params->scale_min, false));
   FIAR_TRY(check_quant(out_params));
   if (!out_params->weight) {

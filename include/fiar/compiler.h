@@ -64,6 +64,25 @@ typedef struct FiarFuseCounts {
 FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
                                     FiarFuseCounts* out_counts);
 
+// Options of fiarCheck. Zero-initialise, then set at least struct_size, rewrite and seeds.
+typedef struct FiarCheckOptions {
+  uint32_t struct_size;  // sizeof(FiarCheckOptions), as the caller was built
+  // The rewrite under test, called on a clone of the module.
+  MlirLogicalResult (*rewrite)(MlirOperation clone, void* rewrite_data);
+  void* rewrite_data;
+  int64_t seeds, first_seed;    // how many random data sets, and the first one's number
+  FiarMessageCallback message;  // or NULL; differences then go to the context's diagnostics
+  void* message_data;
+} FiarCheckOptions;
+
+// The pass fiar-check (docs/passes/fiar-check.md): does the rewrite keep what the module computes?
+// Runs the module and its rewritten clone on as many simulated ranks as the collectives name, over
+// integer, random and edge-case data, and compares everything that reaches an op outside the
+// rewritten regions, bit for bit where docs/numerics.md says so. The module is left as it was.
+// Failure: a difference, the first of which is reported at the op that sees it, or a module that
+// cannot be run.
+FIAR_API MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* options);
+
 // The pass fiar-lower-to-runtime (docs/passes/fiar-lower-to-runtime.md): fiar ops become calls of
 // the runtime's functions (fiar/abi.h), and every public function gets an entry that C can call.
 // The ops of `module` (a builtin.module) work on tensors; bufferisation comes after. The context

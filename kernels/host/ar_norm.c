@@ -77,7 +77,8 @@ static void norm_row(const fiar_all_reduce_norm_params* params, float* h) {
   for (int64_t i = 0; i < params->hidden; ++i) {
     float value = h[i] * root;
     if (params->weight) {
-      float weight = params->weight_bias + fiar_load(params->weight, params->weight_dtype, i);
+      float weight = fiar_load(params->weight, params->weight_dtype, i);
+      weight = params->weight_bias == 0 ? weight : params->weight_bias + weight;  // -0 stays
       if (before) {
         value = rounded(value, params->dtype);
         weight = params->weight_dtype == params->dtype ? rounded(weight, params->dtype) : weight;

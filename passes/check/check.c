@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The pass fiar-check: rewrites a clone and compares what both versions compute on simulated ranks.
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check/evaluate.h"
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/BuiltinTypes.h"
+#include "mlir-c/Diagnostics.h"
+
+// The largest group of ranks that is simulated.
+#define MAX_RANKS 64
+
+typedef struct Check {
+  const FiarCheckOptions* options;
+  FiarView view;  // of the module as it was
+  int64_t differences;
+} Check;
+
+static MlirWalkResult set_id(MlirOperation op, void* next) {
+  MlirType type = mlirIntegerTypeGet(mlirOperationGetContext(op), 64);
+  mlirOperationSetDiscardableAttributeByName(op, mlirStringRefCreateFromCString(FIAR_CHECK_ID),
+                                             mlirIntegerAttrGet(type, ++*(int64_t*)next));
+  return MlirWalkResultAdvance;
+}
+
+static MlirWalkResult clear_id(MlirOperation op, void* unused) {
+  (void)unused;
+  mlirOperationRemoveDiscardableAttributeByName(op, mlirStringRefCreateFromCString(FIAR_CHECK_ID));
+  return MlirWalkResultAdvance;
+}
+
+static void complain(Check* check, MlirLocation location, const char* text) {
+  ++check->differences;
+  if (check->options->message != NULL) {
+    check->options->message(FIAR_MESSAGE_ERROR, location, mlirStringRefCreateFromCString(text),
+                            check->options->message_data);
+  } else {
+    mlirEmitError(location, text);
+  }
+}
+
+static bool same_number(double a, double b) {
+  return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b));
+}
+
+// Distance in units of the last place of the element type, at the larger of the two.
+static double ulps(FiarElement elem, double a, double b) {
+  int digits = elem == FIAR_ELEM_BF16 ? 8 : elem == FIAR_ELEM_F16 ? 11 : 24;
+  int exponent;
+  (void)frexp(fmax(fabs(a), fabs(b)), &exponent);
+  return fabs(a - b) / ldexp(1, exponent - digits);
+}
+
+// What docs/numerics.md lets differ: nothing where roots are coarse, nor for what no norm went
+// into; two ulps in a norm; anything in what is computed from one (the coarse run has compared it).
+static bool close_enough(bool coarse, const FiarTensor* tensor, double before, double after) {
+  if (same_number(before, after)) {
+    return true;
+  }
+  if (coarse || tensor->taint == FIAR_TAINT_EXACT) {
+    return false;
+  }
+  double bound = tensor->shape.elem == FIAR_ELEM_F32 ? 8 : 2;
+  return tensor->taint == FIAR_TAINT_DERIVED || ulps(tensor->shape.elem, before, after) <= bound;
+}
+
+static const char* const data_names[] = {
+#define X(name, text, meaning) text,
+    FIAR_CHECK_DATA_TABLE(X)
+#undef X
+};
+
+static void compare_tensors(Check* check, const FiarEvalOptions* run, const FiarObservation* before,
+                            const FiarObservation* after) {
+  char text[320];
+  const FiarTensor *a = &before->tensor, *b = &after->tensor;
+  if (a->count != b->count || a->shape.elem != b->shape.elem) {
+    complain(check, mlirOperationGetLocation(before->op), "an operand changed its type");
+    return;
+  }
+  for (int64_t i = 0; i < run->ranks * a->count; ++i) {
+    if (!close_enough(run->coarse, b, a->at[i], b->at[i])) {
+      MlirStringRef name = fiarOpName(before->op);
+      (void)snprintf(text, sizeof text,
+                     "operand %d of %.*s differs after the rewrite: rank %d, element %" PRId64
+                     ": %.9g became %.9g (%s data, %s roots, seed %" PRIu64 ")",
+                     before->operand, (int)name.length, name.data, (int)(i / a->count),
+                     i % a->count, a->at[i], b->at[i], data_names[run->data],
+                     run->coarse ? "coarse" : "true", run->seed);
+      complain(check, mlirOperationGetLocation(before->op), text);
+      return;
+    }
+  }
+}
+
+// Where an observation stands among those of its op and operand: a function's ops see one a call.
+typedef struct Places {
+  FiarMap met;  // (id, operand) -> how often so far
+  FiarMap at;   // (id, operand and occurrence) -> index
+} Places;
+
+// The key of the next observation of this op and operand; 0 without memory.
+static uint32_t next_place(FiarMap* met, const FiarObservation* seen) {
+  const void* id = (const void*)(uintptr_t)(seen->id + 2);
+  const uint32_t* found = fiarMapFind(met, id, (uint32_t)seen->operand);
+  uint32_t occurrence = found == NULL ? 1 : *found + 1;
+  return fiarMapSet(met, id, (uint32_t)seen->operand, occurrence)
+             ? occurrence << 8 | (uint32_t)(seen->operand & 255)
+             : 0;
+}
+
+static bool index_observations(const FiarEvaluation* after, Places* places) {
+  for (size_t i = 0; i < after->count; ++i) {
+    const FiarObservation* seen = &after->list[i];
+    uint32_t place = next_place(&places->met, seen);
+    if (place == 0 ||
+        !fiarMapSet(&places->at, (const void*)(uintptr_t)(seen->id + 2), place, (uint32_t)i)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Whatever was seen before must be seen after, save by ops that could be left out.
+static bool compare(Check* check, const FiarEvalOptions* run, const FiarEvaluation* before,
+                    const FiarEvaluation* after) {
+  Places places = {{0}, {0}};
+  FiarMap met = {0};
+  bool done = index_observations(after, &places);
+  for (size_t i = 0; done && i < before->count; ++i) {
+    const FiarObservation* seen = &before->list[i];
+    uint32_t place = next_place(&met, seen);
+    const uint32_t* at = fiarMapFind(&places.at, (const void*)(uintptr_t)(seen->id + 2), place);
+    done = place != 0;
+    if (at != NULL) {
+      compare_tensors(check, run, seen, &after->list[*at]);
+    } else if (!fiarPrimitivePure(&check->view, seen->op)) {
+      complain(check, mlirOperationGetLocation(seen->op), "the rewrite lost this op");
+    }
+  }
+  fiarMapClear(&met);
+  fiarMapClear(&places.met);
+  fiarMapClear(&places.at);
+  return done;
+}
+
+static bool run_once(Check* check, MlirOperation before, MlirOperation after,
+                     const FiarEvalOptions* run) {
+  FiarEvaluation old = {0}, new = {0};
+  bool done = fiarEvaluate(before, run, &old) && fiarEvaluate(after, run, &new);
+  if (!done) {
+    char text[320];
+    (void)snprintf(text, sizeof text, "fiar-check cannot run the module: %s",
+                   old.error[0] != '\0' ? old.error : new.error);
+    complain(check, mlirOperationGetLocation(before), text);
+  } else {
+    done = compare(check, run, &old, &new);
+  }
+  fiarEvaluationFree(&old);
+  fiarEvaluationFree(&new);
+  return done;
+}
+
+static void run_all(Check* check, MlirOperation before, MlirOperation after, int ranks) {
+  for (int64_t seed = 0; seed < check->options->seeds && check->differences == 0; ++seed) {
+    for (FiarCheckData data = 0; data < sizeof data_names / sizeof *data_names; ++data) {
+      for (int coarse = 1; coarse >= 0; --coarse) {
+        FiarEvalOptions run = {.ranks = ranks,
+                               .data = data,
+                               .coarse = coarse == 1,
+                               .seed = (uint64_t)(check->options->first_seed + seed)};
+        if (check->differences == 0 && !run_once(check, before, after, &run)) {
+          return;
+        }
+      }
+    }
+  }
+}
+
+MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* options) {
+  Check check = {.options = options};
+  int ranks = fiarEvaluationRanks(module);
+  if (ranks < 1 || ranks > MAX_RANKS) {
+    return mlirLogicalResultSuccess();  // no collective with known ranks: nothing to rewrite
+  }
+  int64_t id = 0;
+  mlirOperationWalk(module, set_id, &id, MlirWalkPreOrder);
+  MlirOperation after = mlirOperationClone(module);
+  if (!fiarViewInit(&check.view, module)) {
+    complain(&check, mlirOperationGetLocation(module), "out of memory");
+  } else if (mlirLogicalResultIsFailure(options->rewrite(after, options->rewrite_data))) {
+    complain(&check, mlirOperationGetLocation(module), "the rewrite failed");
+  } else {
+    run_all(&check, module, after, ranks);
+  }
+  fiarViewClear(&check.view);
+  mlirOperationDestroy(after);
+  mlirOperationWalk(module, clear_id, NULL, MlirWalkPreOrder);
+  return check.differences == 0 ? mlirLogicalResultSuccess() : mlirLogicalResultFailure();
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What each primitive computes.
+#include <math.h>
+#include <string.h>
+
+#include "check/eval_impl.h"
+
+double fiarEvalCoarse(const FiarEval* eval, double root) {
+  if (!eval->options->coarse || !isfinite(root) || root <= 0) {
+    return root;
+  }
+  int exponent;
+  double mantissa = frexp(root, &exponent);  // 1/2 <= mantissa < 1
+  return ldexp(1, mantissa * mantissa < 0.5 ? exponent - 1 : exponent);
+}
+
+static double add(double a, double b) {
+  return a + b;
+}
+static double sub(double a, double b) {
+  return a - b;
+}
+static double mul(double a, double b) {
+  return a * b;
+}
+static double divide(double a, double b) {
+  return a / b;
+}
+static double max_nan(double a, double b) {
+  return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+}
+static double min_nan(double a, double b) {
+  return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+}
+static double equal(double a, double b) {
+  return a == b;
+}
+
+static const struct {
+  FiarPrimitiveKind kind;
+  double (*of)(double, double);
+} binaries[] = {
+    {FIAR_PRIM_ADD, add},     {FIAR_PRIM_SUB, sub},     {FIAR_PRIM_MUL, mul},
+    {FIAR_PRIM_DIV, divide},  {FIAR_PRIM_MAX, max_nan}, {FIAR_PRIM_MIN, min_nan},
+    {FIAR_PRIM_EQUAL, equal}, {FIAR_PRIM_POWER, pow},
+};
+
+static double square(double a) {
+  return a * a;
+}
+static double reciprocal_root(double a) {
+  return 1 / sqrt(a);
+}
+static double reciprocal(double a) {
+  return 1 / a;
+}
+static double same(double a) {
+  return a;
+}
+
+static const struct {
+  FiarPrimitiveKind kind;
+  double (*of)(double);
+} unaries[] = {
+    {FIAR_PRIM_SQUARE, square},         {FIAR_PRIM_SQRT, sqrt}, {FIAR_PRIM_RSQRT, reciprocal_root},
+    {FIAR_PRIM_RECIPROCAL, reciprocal}, {FIAR_PRIM_ABS, fabs},  {FIAR_PRIM_CONVERT, same},
+};
+
+static bool is_root(const FiarPrimitive* p, double exponent) {
+  return p->kind == FIAR_PRIM_RSQRT || p->kind == FIAR_PRIM_SQRT ||
+         (p->kind == FIAR_PRIM_POWER && exponent == -0.5);
+}
+
+// An operand of one element stands for a whole tensor of it.
+static double element(const FiarTensor* tensor, int rank, int64_t i) {
+  return tensor->at[rank * tensor->count + (tensor->count == 1 ? 0 : i)];
+}
+
+static void compute_elements(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
+                             FiarTensor* out, double (*one)(double),
+                             double (*two)(double, double)) {
+  for (int rank = 0; rank < eval->options->ranks; ++rank) {
+    for (int64_t i = 0; i < out->count; ++i) {
+      double a = element(in[0], rank, i);
+      double b = two == NULL ? 0 : p->n_in == 1 ? p->number : element(in[1], rank, i);
+      double result = two == NULL ? one(a) : two(a, b);
+      if (is_root(p, b)) {
+        result = fiarEvalCoarse(eval, result);
+      }
+      out->at[rank * out->count + i] = fiarElementRound(out->shape.elem, result);
+    }
+  }
+}
+
+static void compute_three(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
+                          FiarTensor* out) {
+  for (int rank = 0; rank < eval->options->ranks; ++rank) {
+    for (int64_t i = 0; i < out->count; ++i) {
+      double a = element(in[0], rank, i), b = element(in[1], rank, i), c = element(in[2], rank, i);
+      out->at[rank * out->count + i] =
+          p->kind == FIAR_PRIM_SELECT ? (a != 0 ? b : c) : min_nan(max_nan(a, b), c);
+    }
+  }
+}
+
+// out[index] = in[where(index)], where the operand's dimension d follows the result's map[d] (a
+// size of 1 does not move).
+static void compute_moved(FiarEval* eval, const FiarTensor* in, const int64_t* map,
+                          FiarTensor* out) {
+  int64_t from[FIAR_MAX_RANK], to[FIAR_MAX_RANK];
+  fiarShapeStrides(&in->shape, from);
+  fiarShapeStrides(&out->shape, to);
+  for (int64_t i = 0; i < out->count; ++i) {
+    int64_t at = 0;
+    for (int d = 0; d < in->shape.rank; ++d) {
+      int64_t position = i / to[map[d]] % out->shape.size[map[d]];
+      at += in->shape.size[d] == 1 ? 0 : position * from[d];
+    }
+    for (int rank = 0; rank < eval->options->ranks; ++rank) {
+      out->at[rank * out->count + i] = in->at[rank * in->count + at];
+    }
+  }
+}
+
+static bool moves_fit(const FiarPrimitive* p, const FiarTensor* in, const FiarTensor* out,
+                      int64_t* out_map) {
+  if (p->n_dims != in->shape.rank) {
+    return false;
+  }
+  for (int d = 0; d < in->shape.rank; ++d) {
+    // A transpose names the operand's dimension of each result dimension, a broadcast the reverse.
+    int64_t mine = p->kind == FIAR_PRIM_TRANSPOSE ? p->dims[d] : d;
+    int64_t target = p->kind == FIAR_PRIM_TRANSPOSE ? d : p->dims[d];
+    if (mine < 0 || mine >= in->shape.rank || target < 0 || target >= out->shape.rank ||
+        (in->shape.size[mine] != 1 && in->shape.size[mine] != out->shape.size[target])) {
+      return false;
+    }
+    out_map[mine] = target;
+  }
+  return true;
+}
+
+static bool compute_reduce(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
+                           FiarTensor* out) {
+  const FiarShape* shape = &in[0]->shape;
+  bool reduced[FIAR_MAX_RANK] = {false};
+  int64_t items = 1, strides[FIAR_MAX_RANK];
+  for (int i = 0; i < p->n_dims; ++i) {
+    if (p->dims[i] < 0 || p->dims[i] >= shape->rank || reduced[p->dims[i]]) {
+      return false;
+    }
+    reduced[p->dims[i]] = true;
+    items *= shape->size[p->dims[i]];
+  }
+  int64_t stride = 1;
+  for (int d = shape->rank - 1; d >= 0; --d) {
+    strides[d] = reduced[d] ? 0 : stride;
+    stride *= reduced[d] ? 1 : shape->size[d];
+  }
+  if (stride != out->count || (p->n_in > 1 && in[1]->count != 1)) {
+    return false;
+  }
+  int64_t own[FIAR_MAX_RANK];
+  fiarShapeStrides(shape, own);
+  bool is_max = p->kind == FIAR_PRIM_REDUCE_MAX;
+  for (int rank = 0; rank < eval->options->ranks; ++rank) {
+    double* to = out->at + rank * out->count;
+    for (int64_t i = 0; i < out->count; ++i) {
+      to[i] = p->n_in > 1 ? in[1]->at[rank] : is_max ? -INFINITY : 0;
+    }
+    for (int64_t i = 0; i < in[0]->count; ++i) {
+      int64_t at = 0;
+      for (int d = 0; d < shape->rank; ++d) {
+        at += i / own[d] % shape->size[d] * strides[d];
+      }
+      double item = in[0]->at[rank * in[0]->count + i];
+      to[at] = is_max ? max_nan(to[at], item) : fiarElementRound(out->shape.elem, to[at] + item);
+    }
+    for (int64_t i = 0; i < out->count && p->kind == FIAR_PRIM_REDUCE_MEAN; ++i) {
+      to[i] = fiarElementRound(out->shape.elem, to[i] / (double)items);
+    }
+  }
+  return true;
+}
+
+// result[b, i, j] = a[b, i] * b[b, j] for one batching dimension each.
+static bool compute_outer(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
+                          FiarTensor* out) {
+  if (p->n_dims != 1 || out->shape.rank != in[0]->shape.rank + in[1]->shape.rank - 1) {
+    return false;
+  }
+  int64_t to[FIAR_MAX_RANK], from[2][FIAR_MAX_RANK];
+  fiarShapeStrides(&out->shape, to);
+  for (int64_t i = 0; i < out->count; ++i) {
+    int64_t at[2] = {0, 0};
+    for (int side = 0, dim = 1; side < 2; ++side) {
+      fiarShapeStrides(&in[side]->shape, from[side]);
+      int64_t batch = side == 0 ? p->dims[0] : p->dims2[0];
+      for (int d = 0; d < in[side]->shape.rank; ++d) {
+        int result_dim = d == batch ? 0 : dim++;
+        at[side] += i / to[result_dim] % out->shape.size[result_dim] * from[side][d];
+      }
+    }
+    for (int rank = 0; rank < eval->options->ranks; ++rank) {
+      out->at[rank * out->count + i] =
+          fiarElementRound(out->shape.elem, in[0]->at[rank * in[0]->count + at[0]] *
+                                                in[1]->at[rank * in[1]->count + at[1]]);
+    }
+  }
+  return true;
+}
+
+// The named op: statistics in f32, the weight product in f32, rounded once.
+static bool compute_rms_norm(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
+                             FiarTensor* out) {
+  int64_t hidden = in[0]->shape.rank > 0 ? in[0]->shape.size[in[0]->shape.rank - 1] : 0;
+  if (hidden == 0 || out->count != in[0]->count || (p->n_in > 1 && in[1]->count != hidden)) {
+    return false;
+  }
+  for (int64_t row = 0; row < eval->options->ranks * in[0]->count / hidden; ++row) {
+    const double* x = in[0]->at + row * hidden;
+    const double* weight = p->n_in > 1 ? in[1]->at + row / (in[0]->count / hidden) * hidden : NULL;
+    double sum = 0;
+    for (int64_t i = 0; i < hidden; ++i) {
+      sum += x[i] * x[i];
+    }
+    double root =
+        fiarEvalCoarse(eval, (float)(1 / sqrt((float)(sum / (double)hidden) + (float)p->number)));
+    for (int64_t i = 0; i < hidden; ++i) {
+      double normal = (float)(x[i] * root);
+      out->at[row * hidden + i] =
+          fiarElementRound(out->shape.elem, weight == NULL ? normal : (float)(normal * weight[i]));
+    }
+  }
+  return true;
+}
+
+static bool compute_constant(FiarEval* eval, const FiarPrimitive* p, FiarTensor* out) {
+  for (int64_t i = 0; p->has_number && i < eval->options->ranks * out->count; ++i) {
+    out->at[i] = p->number;
+  }
+  return p->has_number;
+}
+
+static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
+                         FiarTensor* out) {
+  for (size_t i = 0; i < sizeof unaries / sizeof *unaries; ++i) {
+    if (unaries[i].kind == p->kind && p->n_in == 1) {
+      compute_elements(eval, p, in, out, unaries[i].of, NULL);
+      return true;
+    }
+  }
+  for (size_t i = 0; i < sizeof binaries / sizeof *binaries; ++i) {
+    if (binaries[i].kind == p->kind && (p->n_in == 2 || p->has_number)) {
+      compute_elements(eval, p, in, out, NULL, binaries[i].of);
+      return true;
+    }
+  }
+  int64_t map[FIAR_MAX_RANK];
+  switch (p->kind) {
+    case FIAR_PRIM_CONSTANT:
+      return compute_constant(eval, p, out);
+    case FIAR_PRIM_SELECT:
+    case FIAR_PRIM_CLAMP:
+      if (p->n_in == 3) {
+        compute_three(eval, p, in, out);
+      }
+      return p->n_in == 3;
+    case FIAR_PRIM_REDUCE_ADD:
+    case FIAR_PRIM_REDUCE_MAX:
+    case FIAR_PRIM_REDUCE_MEAN:
+      return compute_reduce(eval, p, in, out);
+    case FIAR_PRIM_RESHAPE:
+      if (in[0]->count == out->count) {
+        memcpy(out->at, in[0]->at, (size_t)(eval->options->ranks * out->count) * sizeof *out->at);
+      }
+      return in[0]->count == out->count;
+    case FIAR_PRIM_BROADCAST:
+    case FIAR_PRIM_TRANSPOSE:
+      if (!moves_fit(p, in[0], out, map)) {
+        return false;
+      }
+      compute_moved(eval, in[0], map, out);
+      return true;
+    case FIAR_PRIM_BATCH_MUL:
+      return compute_outer(eval, p, in, out);
+    case FIAR_PRIM_RMS_NORM:
+      return compute_rms_norm(eval, p, in, out);
+    default:
+      return false;
+  }
+}
+
+// Moving and widening keep a norm a norm; anything else that is computed from one is derived.
+static FiarTaint taint_of(const FiarPrimitive* p, const FiarTensor* const* in) {
+  FiarTaint taint = FIAR_TAINT_EXACT;
+  for (int i = 0; i < p->n_in; ++i) {
+    taint = in[i]->taint > taint ? in[i]->taint : taint;
+  }
+  bool moves = p->kind == FIAR_PRIM_RESHAPE || p->kind == FIAR_PRIM_BROADCAST ||
+               p->kind == FIAR_PRIM_TRANSPOSE;
+  return taint == FIAR_TAINT_NORM && !moves ? FIAR_TAINT_DERIVED : taint;
+}
+
+bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
+  *out_done = false;
+  FiarTensor held[FIAR_MAX_INPUTS];
+  const FiarTensor* in[FIAR_MAX_INPUTS];
+  for (int i = 0; i < p->n_in; ++i) {
+    const FiarTensor* found = fiarEvalFind(eval, p->in[i]);
+    if (found == NULL) {
+      return true;
+    }
+    held[i] = *found;
+    in[i] = &held[i];
+  }
+  FiarTensor out = {0};
+  if (mlirOperationGetNumResults(p->op) != 1 ||
+      !fiarEvalShape(mlirOperationGetResult(p->op, 0), p->n_in > 0 ? in[0] : NULL, &out.shape)) {
+    return true;
+  }
+  out.count = fiarShapeElements(&out.shape);
+  // Elementwise ops take tensors of one size, or of one element.
+  bool elementwise =
+      (p->kind >= FIAR_PRIM_ADD && p->kind <= FIAR_PRIM_CLAMP) || p->kind == FIAR_PRIM_CONVERT;
+  for (int i = 0; i < p->n_in; ++i) {
+    if (elementwise && in[i]->count != out.count && in[i]->count != 1) {
+      return true;
+    }
+  }
+  out.at = fiarEvalRoom(eval, out.count);
+  if (out.at == NULL) {
+    return false;
+  }
+  *out_done = compute_into(eval, p, in, &out);
+  out.taint = taint_of(p, in);
+  return !*out_done || fiarEvalBind(eval, mlirOperationGetResult(p->op, 0), &out);
+}

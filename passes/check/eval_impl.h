@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What the evaluator's files share. Internal to passes/check.
+#ifndef FIAR_PASSES_CHECK_EVAL_IMPL_H
+#define FIAR_PASSES_CHECK_EVAL_IMPL_H
+
+#include "check/evaluate.h"
+
+typedef struct FiarEval {
+  FiarView view;
+  const FiarEvalOptions* options;
+  FiarEvaluation* out;
+  FiarMap index;  // a value's pointer -> index in tensors
+  FiarTensor* tensors;
+  size_t n_tensors, capacity;
+} FiarEval;
+
+// Records the first reason why the evaluation cannot go on; always false.
+bool fiarEvalFail(FiarEval* eval, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+// The value's tensor, or NULL where it has none (a token, an unknown element type). Valid until the
+// next fiarEvalBind.
+const FiarTensor* fiarEvalFind(FiarEval* eval, MlirValue value);
+
+// Gives the value a tensor. False: out of memory.
+bool fiarEvalBind(FiarEval* eval, MlirValue value, const FiarTensor* tensor);
+
+// Room for count elements a rank, owned by the evaluation; NULL (and a failure) without memory.
+double* fiarEvalRoom(FiarEval* eval, int64_t count);
+
+// A result's shape with its unknown sizes taken from `like` (or NULL) where that has as many
+// dimensions, else FIAR_CHECK_DYNAMIC_SIZE. False: not a tensor that can be held.
+#define FIAR_CHECK_DYNAMIC_SIZE 3
+bool fiarEvalShape(MlirValue result, const FiarTensor* like, FiarShape* out_shape);
+
+// Computes an op that the view knows. *out_done is false where it is not one that can be computed
+// (then the caller treats it as uninterpreted). False: failure.
+bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* primitive, bool* out_done);
+
+// Computes a collective over the expanded groups.
+bool fiarEvalCollective(FiarEval* eval, const FiarPrimitive* primitive);
+
+// Computes an op of the fiar dialect, as docs/numerics.md has it.
+bool fiarEvalFused(FiarEval* eval, MlirOperation op);
+
+// The group that a rank belongs to, as the members' ids in order; NULL where no group has it.
+const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* out_position);
+
+// 1 / sqrt(x) in f32, or the nearest power of two where options->coarse.
+double fiarEvalCoarse(const FiarEval* eval, double root);
+
+#endif  // FIAR_PASSES_CHECK_EVAL_IMPL_H

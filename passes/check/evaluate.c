@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "check/evaluate.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/eval_impl.h"
+#include "mlir-c/BuiltinAttributes.h"
+
+bool fiarEvalFail(FiarEval* eval, const char* format, ...) {
+  if (eval->out->error[0] == '\0') {
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(eval->out->error, sizeof eval->out->error, format, args);
+    va_end(args);
+  }
+  return false;
+}
+
+// Doubles an array's capacity when it is full.
+static bool grow(void** list, size_t count, size_t* capacity, size_t item) {
+  if (count < *capacity) {
+    return true;
+  }
+  size_t wanted = *capacity == 0 ? 64 : 2 * *capacity;
+  void* larger = realloc(*list, wanted * item);
+  if (larger != NULL) {
+    *list = larger;
+    *capacity = wanted;
+  }
+  return larger != NULL;
+}
+
+double* fiarEvalRoom(FiarEval* eval, int64_t count) {
+  FiarEvaluation* out = eval->out;
+  double* room = calloc((size_t)(eval->options->ranks * count) + 1, sizeof *room);
+  if (room == NULL ||
+      !grow((void**)&out->owned, out->n_owned, &out->owned_capacity, sizeof *out->owned)) {
+    free(room);
+    (void)fiarEvalFail(eval, "out of memory");
+    return NULL;
+  }
+  out->owned[out->n_owned++] = room;
+  return room;
+}
+
+const FiarTensor* fiarEvalFind(FiarEval* eval, MlirValue value) {
+  const uint32_t* found = fiarMapFind(&eval->index, value.ptr, 0);
+  return found == NULL || *found == UINT32_MAX ? NULL : &eval->tensors[*found];
+}
+
+bool fiarEvalBind(FiarEval* eval, MlirValue value, const FiarTensor* tensor) {
+  uint32_t at = UINT32_MAX;  // bound to nothing
+  if (tensor != NULL) {
+    if (!grow((void**)&eval->tensors, eval->n_tensors, &eval->capacity, sizeof *eval->tensors)) {
+      return fiarEvalFail(eval, "out of memory");
+    }
+    eval->tensors[eval->n_tensors] = *tensor;
+    at = (uint32_t)eval->n_tensors++;
+  }
+  return fiarMapSet(&eval->index, value.ptr, 0, at) || fiarEvalFail(eval, "out of memory");
+}
+
+bool fiarEvalShape(MlirValue result, const FiarTensor* like, FiarShape* out_shape) {
+  MlirType type = mlirValueGetType(result);
+  if (!fiarShapeRead(type, out_shape)) {
+    out_shape->rank = 0;
+    out_shape->elem = fiarElementOf(type);
+  }
+  for (int i = 0; i < out_shape->rank; ++i) {
+    if (out_shape->size[i] < 0) {
+      bool known = like != NULL && like->shape.rank == out_shape->rank;
+      out_shape->size[i] = known ? like->shape.size[i] : FIAR_CHECK_DYNAMIC_SIZE;
+    }
+  }
+  return fiarElementKnown(out_shape->elem);
+}
+
+// splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+static uint64_t mix(uint64_t x) {
+  x += 0x9E3779B97F4A7C15u;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+static double edge_number(FiarElement elem, uint64_t bits, double plain) {
+  double tiny = elem == FIAR_ELEM_F16 ? ldexp(1, -23) : ldexp(1, -130);
+  double huge = elem == FIAR_ELEM_F16 ? 60000 : ldexp(1, 126);
+  switch (bits % 32) {
+    case 0:
+      return 0.0;
+    case 1:
+      return -0.0;
+    case 2:
+      return tiny * plain;
+    case 3:
+      return bits & 32 ? huge : plain;
+    case 4:
+      return (bits & 0xFFF00) == 0 ? INFINITY : plain;
+    default:
+      return plain;
+  }
+}
+
+static double number_for(const FiarEvalOptions* options, const FiarShape* shape, uint64_t bits) {
+  if (shape->elem == FIAR_ELEM_INTEGER) {
+    return (double)(bits % 2);
+  }
+  if (shape->elem == FIAR_ELEM_F8E8M0FNU) {
+    return ldexp(1, (int)(bits % 7) - 3);
+  }
+  // Scalars are scales and the like: positive, of moderate size.
+  double unit = (double)(bits >> 40) / (double)(1 << 24);
+  if (shape->rank == 0) {
+    return fiarElementRound(shape->elem, 0.01 + unit);
+  }
+  double plain = options->data == FIAR_CHECK_INTEGER ? (double)(bits >> 20 & 15) - 7 : 8 * unit - 4;
+  plain = fiarElementRound(shape->elem, plain);
+  return options->data == FIAR_CHECK_EDGE
+             ? fiarElementRound(shape->elem, edge_number(shape->elem, bits, plain))
+             : plain;
+}
+
+// Gives a value data made from who it belongs to. `replicated`: the same on every rank.
+static bool invent(FiarEval* eval, MlirValue value, int64_t id, int64_t part, bool replicated) {
+  FiarTensor tensor = {0};
+  if (!fiarEvalShape(value, NULL, &tensor.shape)) {
+    return fiarEvalBind(eval, value, NULL);
+  }
+  tensor.count = fiarShapeElements(&tensor.shape);
+  tensor.at = fiarEvalRoom(eval, tensor.count);
+  for (int rank = 0; tensor.at != NULL && rank < eval->options->ranks; ++rank) {
+    uint64_t key = mix(eval->options->seed ^ mix((uint64_t)id * 64 + (uint64_t)part)) +
+                   (replicated ? 0 : (uint64_t)rank << 40);
+    for (int64_t i = 0; i < tensor.count; ++i) {
+      tensor.at[rank * tensor.count + i] =
+          number_for(eval->options, &tensor.shape, mix(key + (uint64_t)i));
+    }
+  }
+  return tensor.at != NULL && fiarEvalBind(eval, value, &tensor);
+}
+
+static int64_t id_of(MlirOperation op) {
+  MlirAttribute id = fiarOpAttribute(op, FIAR_CHECK_ID);
+  return mlirAttributeIsNull(id) ? -1 : mlirIntegerAttrGetValueInt(id);
+}
+
+static bool observe(FiarEval* eval, MlirOperation op) {
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
+    const FiarTensor* seen = fiarEvalFind(eval, mlirOperationGetOperand(op, i));
+    if (seen == NULL) {
+      continue;
+    }
+    FiarEvaluation* out = eval->out;
+    if (!grow((void**)&out->list, out->count, &out->capacity, sizeof *out->list)) {
+      return fiarEvalFail(eval, "out of memory");
+    }
+    out->list[out->count++] = (FiarObservation){id_of(op), (int)i, op, *seen};
+  }
+  return true;
+}
+
+static bool evaluate_op(FiarEval* eval, MlirOperation op);
+
+// Evaluates a block up to `stop` (null: to its end).
+static bool evaluate_block(FiarEval* eval, MlirBlock block, MlirOperation stop) {
+  for (MlirOperation op = mlirBlockGetFirstOperation(block);
+       !mlirOperationIsNull(op) && !mlirOperationEqual(op, stop);
+       op = mlirOperationGetNextInBlock(op)) {
+    if (!evaluate_op(eval, op)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static MlirOperation last_op(MlirBlock block) {
+  MlirOperation last = {NULL};
+  for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op);
+       op = mlirOperationGetNextInBlock(op)) {
+    last = op;
+  }
+  return last;
+}
+
+// The callee's body on the operands; its last op's operands are the results.
+static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
+  *out_done = false;
+  if (mlirOperationIsNull(p->callee) || mlirOperationGetNumRegions(p->callee) == 0) {
+    return true;
+  }
+  MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(p->callee, 0));
+  if (mlirBlockIsNull(body) || !mlirBlockIsNull(mlirBlockGetNextInRegion(body)) ||
+      mlirBlockGetNumArguments(body) != mlirOperationGetNumOperands(p->op)) {
+    return true;
+  }
+  MlirOperation last = last_op(body);
+  if (mlirOperationIsNull(last) ||
+      mlirOperationGetNumOperands(last) != mlirOperationGetNumResults(p->op)) {
+    return true;
+  }
+  *out_done = true;
+  for (intptr_t i = 0; i < mlirBlockGetNumArguments(body); ++i) {
+    const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(p->op, i));
+    FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
+    if (!fiarEvalBind(eval, mlirBlockGetArgument(body, i), found == NULL ? NULL : &held)) {
+      return false;
+    }
+  }
+  if (!evaluate_block(eval, body, last)) {
+    return false;
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(p->op); ++i) {
+    const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(last, i));
+    FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
+    if (!fiarEvalBind(eval, mlirOperationGetResult(p->op, i), found == NULL ? NULL : &held)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool evaluate_identity(FiarEval* eval, const FiarPrimitive* p) {
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(p->op); ++i) {
+    const FiarTensor* found = i < mlirOperationGetNumOperands(p->op)
+                                  ? fiarEvalFind(eval, mlirOperationGetOperand(p->op, i))
+                                  : NULL;
+    FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
+    if (!fiarEvalBind(eval, mlirOperationGetResult(p->op, i), found == NULL ? NULL : &held)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Observes the operands, invents the results, and runs what the op's regions hold on invented
+// arguments.
+static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
+  int64_t id = id_of(op);
+  int64_t part = 0;
+  if (!observe(eval, op)) {
+    return false;
+  }
+  for (intptr_t r = 0; r < mlirOperationGetNumRegions(op); ++r) {
+    for (MlirBlock block = mlirRegionGetFirstBlock(mlirOperationGetRegion(op, r));
+         !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
+      for (intptr_t i = 0; i < mlirBlockGetNumArguments(block); ++i) {
+        if (!invent(eval, mlirBlockGetArgument(block, i), id, 1000 + part++, true)) {
+          return false;
+        }
+      }
+      if (!evaluate_block(eval, block, (MlirOperation){NULL})) {
+        return false;
+      }
+    }
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+    if (!invent(eval, mlirOperationGetResult(op, i), id, i, false)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool evaluate_op(FiarEval* eval, MlirOperation op) {
+  MlirStringRef name = fiarOpName(op);
+  if (name.length > 5 && memcmp(name.data, "fiar.", 5) == 0) {
+    return fiarEvalFused(eval, op);
+  }
+  FiarPrimitive p = fiarPrimitiveRead(&eval->view, op);
+  bool done = false;
+  switch (p.kind) {
+    case FIAR_PRIM_UNKNOWN:
+    case FIAR_PRIM_PURE:
+      break;
+    case FIAR_PRIM_IDENTITY:
+      return evaluate_identity(eval, &p);
+    case FIAR_PRIM_ALL_REDUCE:
+      if (p.reduction != NULL && strcmp(p.reduction, "sum") == 0) {
+        return fiarEvalCollective(eval, &p);
+      }
+      break;
+    case FIAR_PRIM_REDUCE_SCATTER:
+    case FIAR_PRIM_ALL_GATHER:
+      return fiarEvalCollective(eval, &p);
+    case FIAR_PRIM_CALL:
+      if (!evaluate_call(eval, &p, &done)) {
+        return false;
+      }
+      break;
+    default:
+      if (!fiarEvalCompute(eval, &p, &done)) {
+        return false;
+      }
+  }
+  return done || evaluate_unknown(eval, op);
+}
+
+// A function that others call is evaluated with them.
+static bool is_private(MlirOperation op) {
+  return fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "sym_visibility")), "private");
+}
+
+bool fiarEvaluate(MlirOperation module, const FiarEvalOptions* options, FiarEvaluation* out) {
+  FiarEval eval = {.options = options, .out = out};
+  memset(out, 0, sizeof *out);
+  bool done = fiarViewInit(&eval.view, module) || fiarEvalFail(&eval, "out of memory");
+  MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(module, 0));
+  for (MlirOperation op = mlirBlockGetFirstOperation(body); done && !mlirOperationIsNull(op);
+       op = mlirOperationGetNextInBlock(op)) {
+    done = is_private(op) || evaluate_unknown(&eval, op);
+  }
+  fiarViewClear(&eval.view);
+  fiarMapClear(&eval.index);
+  free(eval.tensors);
+  return done;
+}
+
+void fiarEvaluationFree(FiarEvaluation* evaluation) {
+  for (size_t i = 0; i < evaluation->n_owned; ++i) {
+    free(evaluation->owned[i]);
+  }
+  free(evaluation->owned);
+  free(evaluation->list);
+  memset(evaluation, 0, sizeof *evaluation);
+}
+
+typedef struct Ranks {
+  FiarView* view;
+  int64_t largest;
+} Ranks;
+
+static MlirWalkResult largest_id(MlirOperation op, void* data) {
+  Ranks* ranks = data;
+  FiarPrimitiveKind kind = fiarPrimitiveKind(ranks->view, op);
+  if (kind != FIAR_PRIM_ALL_REDUCE && kind != FIAR_PRIM_REDUCE_SCATTER &&
+      kind != FIAR_PRIM_ALL_GATHER) {
+    return MlirWalkResultAdvance;
+  }
+  FiarPrimitive p = fiarPrimitiveRead(ranks->view, op);
+  FiarGroups groups;
+  char text[160];
+  if (!mlirAttributeIsNull(p.groups) &&
+      fiarGroupsExpand(ranks->view->module, p.groups, &groups, text, sizeof text)) {
+    for (int64_t i = 0; i < groups.count * groups.size; ++i) {
+      ranks->largest = groups.ids[i] > ranks->largest ? groups.ids[i] : ranks->largest;
+    }
+    fiarGroupsFree(&groups);
+  }
+  return MlirWalkResultAdvance;
+}
+
+int fiarEvaluationRanks(MlirOperation module) {
+  FiarView view;
+  Ranks ranks = {&view, -1};
+  if (fiarViewInit(&view, module)) {
+    mlirOperationWalk(module, largest_id, &ranks, MlirWalkPreOrder);
+  }
+  fiarViewClear(&view);
+  return (int)ranks.largest + 1;
+}

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Collectives, and the ops of the fiar dialect as docs/numerics.md has them.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/eval_impl.h"
+#include "host/reference.h"
+#include "mlir-c/BuiltinAttributes.h"
+
+const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* out_position) {
+  for (int64_t i = 0; i < groups->count * groups->size; ++i) {
+    if (groups->ids[i] == rank) {
+      *out_position = i % groups->size;
+      return groups->ids + (i - *out_position);
+    }
+  }
+  return NULL;
+}
+
+// The sum over the group, in f32 in the group's order, rounded once.
+static double sum_over(const FiarTensor* in, const int64_t* members, int64_t n, int64_t i) {
+  float sum = (float)in->at[members[0] * in->count + i];
+  for (int64_t r = 1; r < n; ++r) {
+    sum += (float)in->at[members[r] * in->count + i];
+  }
+  return fiarElementRound(in->shape.elem, sum);
+}
+
+// Offset in the whole tensor of element i of part `part`, the whole being n parts along `dim`.
+static int64_t part_offset(const FiarShape* part_shape, int dim, int64_t n, int64_t part,
+                           int64_t i) {
+  int64_t inner = 1;
+  for (int d = part_shape->rank - 1; d > dim; --d) {
+    inner *= part_shape->size[d];
+  }
+  int64_t run = inner * part_shape->size[dim];
+  return i / run * run * n + part * run + i % run;
+}
+
+static void collective_rank(const FiarPrimitive* p, const FiarTensor* in, const int64_t* members,
+                            int64_t n, int64_t position, FiarTensor* out, double* at) {
+  for (int64_t i = 0; i < out->count; ++i) {
+    if (p->kind == FIAR_PRIM_ALL_REDUCE) {
+      at[i] = sum_over(in, members, n, i);
+    } else if (p->kind == FIAR_PRIM_REDUCE_SCATTER) {
+      at[i] = sum_over(in, members, n, part_offset(&out->shape, (int)p->dims[0], n, position, i));
+    }
+  }
+  for (int64_t r = 0; r < n && p->kind == FIAR_PRIM_ALL_GATHER; ++r) {
+    for (int64_t i = 0; i < in->count; ++i) {
+      at[part_offset(&in->shape, (int)p->dims[0], n, r, i)] = in->at[members[r] * in->count + i];
+    }
+  }
+}
+
+static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const FiarGroups* groups,
+                              intptr_t index) {
+  const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(p->op, index));
+  MlirValue result = mlirOperationGetResult(p->op, index);
+  FiarTensor out = {0};
+  if (found == NULL || !fiarEvalShape(result, found, &out.shape)) {
+    return fiarEvalFail(eval, "a collective of something else than known tensors");
+  }
+  FiarTensor in = *found;
+  out.count = fiarShapeElements(&out.shape);
+  out.taint = in.taint;
+  int64_t parts = p->kind == FIAR_PRIM_ALL_REDUCE ? 1 : groups->size;
+  bool scatter = p->kind == FIAR_PRIM_REDUCE_SCATTER;
+  if ((scatter ? out.count : in.count) * parts != (scatter ? in.count : out.count)) {
+    return fiarEvalFail(eval, "a collective's result does not have its operand's size");
+  }
+  out.at = fiarEvalRoom(eval, out.count);
+  for (int rank = 0; out.at != NULL && rank < eval->options->ranks; ++rank) {
+    int64_t position;
+    const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
+    if (members == NULL) {
+      return fiarEvalFail(eval, "rank %d is in no group of a collective", rank);
+    }
+    collective_rank(p, &in, members, groups->size, position, &out, out.at + rank * out.count);
+  }
+  return out.at != NULL && fiarEvalBind(eval, result, &out);
+}
+
+bool fiarEvalCollective(FiarEval* eval, const FiarPrimitive* p) {
+  FiarGroups groups;
+  char text[160];
+  if (!fiarGroupsExpand(eval->view.module, p->groups, &groups, text, sizeof text)) {
+    return fiarEvalFail(eval, "%s", text);
+  }
+  bool done = true;
+  for (intptr_t i = 0; done && i < mlirOperationGetNumResults(p->op); ++i) {
+    done = collective_result(eval, p, &groups, i);
+  }
+  fiarGroupsFree(&groups);
+  return done;
+}
+
+// One fiar.all_reduce_norm, read.
+typedef struct FusedCall {
+  FiarTensor x, residual, weight, scale;  // at NULL: not there
+  MlirValue results[5];                   // in the dialect's order; null: not there
+  FiarElement elem;
+  int64_t hidden, tokens;
+  double eps, weight_bias;
+  bool before_weight, unrounded, sharded;
+  fiar_all_reduce_norm_params params;  // of the quantiser
+} FusedCall;
+
+// Where a string attribute's text stands in a table of names; 0 for none of them.
+static uint8_t index_of(MlirOperation op, const char* attribute, const char* const* names,
+                        size_t count) {
+  MlirStringRef text = fiarAttributeText(fiarOpAttribute(op, attribute));
+  for (size_t i = 0; i < count; ++i) {
+    if (fiarStringEqual(text, names[i])) {
+      return (uint8_t)i;
+    }
+  }
+  return 0;
+}
+#define INDEX_OF(op, attribute, names) \
+  index_of(op, attribute, names, sizeof(names) / sizeof *(names))
+
+#define X(name, value, text, ...) [value] = text,
+static const char* const quants[] = {
+#include "fiar/quant_formats.def"
+};
+static const char* const layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
+static const char* const scale_types[] = {FIAR_SCALE_TYPE_TABLE(X)};
+static const char* const scale_ises[] = {FIAR_SCALE_IS_TABLE(X)};
+static const char* const norm_inputs[] = {FIAR_NORM_INPUT_TABLE(X)};
+static const char* const norm_roundings[] = {FIAR_NORM_ROUNDING_TABLE(X)};
+static const char* const residual_layouts[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
+#undef X
+
+static double number_of(MlirOperation op, const char* attribute) {
+  double number = 0;
+  (void)fiarReadNumber(fiarOpAttribute(op, attribute), &number);
+  return number;
+}
+
+static bool read_operands(FiarEval* eval, MlirOperation op, FusedCall* call) {
+  int64_t segments[4] = {0}, kept[5] = {0};
+  if (fiarReadInts(fiarOpAttribute(op, "operandSegmentSizes"), segments, 4) != 4 ||
+      fiarReadInts(fiarOpAttribute(op, "resultSegmentSizes"), kept, 5) != 5) {
+    return fiarEvalFail(eval, "fiar.all_reduce_norm without segment sizes");
+  }
+  FiarTensor* const places[4] = {&call->x, &call->residual, &call->weight, &call->scale};
+  for (int i = 0, operand = 0; i < 4; ++i) {
+    if (segments[i] == 0) {
+      continue;
+    }
+    const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(op, operand++));
+    if (found == NULL) {
+      return fiarEvalFail(eval, "operand %d of fiar.all_reduce_norm is no known tensor", i);
+    }
+    *places[i] = *found;
+  }
+  for (int i = 0, result = 0; i < 5; ++i) {
+    if (kept[i] != 0) {
+      call->results[i] = mlirOperationGetResult(op, result++);
+    }
+  }
+  return true;
+}
+
+static bool read_call(FiarEval* eval, MlirOperation op, FusedCall* call) {
+  memset(call, 0, sizeof *call);
+  if (!read_operands(eval, op, call)) {
+    return false;
+  }
+  call->elem = call->x.shape.elem;
+  call->hidden = call->x.shape.size[call->x.shape.rank - 1];
+  call->tokens = call->x.count / call->hidden;
+  call->eps = number_of(op, "eps");
+  call->weight_bias = number_of(op, "weight_bias");
+  call->unrounded = INDEX_OF(op, "norm_input", norm_inputs) == FIAR_NORM_INPUT_F32;
+  call->before_weight =
+      INDEX_OF(op, "norm_rounding", norm_roundings) == FIAR_NORM_ROUNDING_BEFORE_WEIGHT;
+  call->sharded =
+      INDEX_OF(op, "residual_layout", residual_layouts) == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  fiar_all_reduce_norm_params* q = &call->params;
+  q->struct_size = sizeof *q;
+  q->tokens = call->tokens;
+  q->hidden = call->hidden;
+  q->dtype = call->elem == FIAR_ELEM_F16    ? FIAR_DTYPE_F16
+             : call->elem == FIAR_ELEM_BF16 ? FIAR_DTYPE_BF16
+                                            : FIAR_DTYPE_F32;
+  q->quant = INDEX_OF(op, "quant", quants);
+  q->scale_layout = INDEX_OF(op, "scale_layout", layouts);
+  q->scale_type = INDEX_OF(op, "scale_type", scale_types);
+  q->scale_is = INDEX_OF(op, "scale_is", scale_ises);
+  q->scale_min = (float)number_of(op, "scale_min");
+  q->group_size = (int32_t)number_of(op, "group_size");
+  return true;
+}
+
+// One row of sum, residual and norm, at[0..2] in the tensors' rows.
+static void fused_row(const FiarEval* eval, const FusedCall* call, const double* sum,
+                      const double* residual, const double* weight, double* residual_out,
+                      double* norm) {
+  double total = 0;
+  for (int64_t i = 0; i < call->hidden; ++i) {
+    double h = residual == NULL ? sum[i] : (float)(sum[i] + residual[i]);
+    residual_out[i] = fiarElementRound(call->elem, h);
+    norm[i] = call->unrounded ? h : residual_out[i];
+    total += norm[i] * norm[i];
+  }
+  float mean = (float)(total / (double)call->hidden) + (float)call->eps;
+  double root = fiarEvalCoarse(eval, (float)(1 / sqrt(mean)));
+  for (int64_t i = 0; i < call->hidden; ++i) {
+    double normal = (float)(norm[i] * root);
+    if (weight != NULL) {
+      double v = call->weight_bias == 0 ? weight[i] : (float)(call->weight_bias + weight[i]);
+      if (call->before_weight) {
+        bool same = call->weight.shape.elem == call->elem;
+        v = same ? fiarElementRound(call->elem, v) : v;
+        normal = fiarElementRound(call->elem, normal);
+      }
+      normal = (float)(normal * v);
+    }
+    norm[i] = fiarElementRound(call->elem, normal);
+  }
+}
+
+static void unpack(const FiarTensor* to, const uint8_t* bytes, int64_t i, double* at) {
+  switch (to->shape.elem) {
+    case FIAR_ELEM_F4E2M1FN:
+      *at = fiar_e2m1_to_f32((uint8_t)(bytes[i / 2] >> (i % 2 * 4)));
+      break;
+    case FIAR_ELEM_F8E4M3FN:
+      *at = fiar_e4m3_to_f32(bytes[i]);
+      break;
+    case FIAR_ELEM_F8E8M0FNU:
+      *at = fiar_ue8m0_to_f32(bytes[i]);
+      break;
+    case FIAR_ELEM_F32:
+      *at = fiar_load(bytes, FIAR_DTYPE_F32, i);
+      break;
+    default:
+      *at = bytes[i];
+  }
+}
+
+// Codes and scales of one rank's norm, by the reference's quantisers.
+static bool fused_quantise(FiarEval* eval, FusedCall* call, int rank, const double* norm,
+                           FiarTensor* codes, FiarTensor* scales) {
+  fiar_all_reduce_norm_params* q = &call->params;
+  size_t room = fiar_dtype_bytes(q->dtype) * (size_t)(call->tokens * call->hidden);
+  uint8_t* rounded = calloc(1, room);
+  q->quant_out = calloc(1, fiar_reference_codes_bytes(q) + 16);
+  q->scales_out = calloc(1, fiar_reference_scales_bytes(q) + 16);
+  float scale = call->scale.at == NULL ? 1 : (float)call->scale.at[rank];
+  q->scale = &scale;
+  bool done = rounded != NULL && q->quant_out != NULL && q->scales_out != NULL;
+  for (int64_t i = 0; done && i < call->tokens * call->hidden; ++i) {
+    fiar_store(rounded, q->dtype, i, (float)norm[i]);
+  }
+  done = done && fiar_reference_quantise(rounded, q) == FIAR_OK;
+  FiarTensor* const outs[2] = {codes, scales};
+  for (int k = 0; done && k < 2; ++k) {
+    for (int64_t i = 0; outs[k]->at != NULL && i < outs[k]->count; ++i) {
+      unpack(outs[k], k == 0 ? q->quant_out : q->scales_out, i,
+             outs[k]->at + rank * outs[k]->count + i);
+    }
+  }
+  free(rounded);
+  free(q->quant_out);
+  free(q->scales_out);
+  return done || fiarEvalFail(eval, "no memory for the quantiser");
+}
+
+// The rows of this rank's residual result: all, or its own every world-th.
+static void store_residual(const FusedCall* call, int64_t position, int64_t world,
+                           const double* rows, double* to) {
+  int64_t row_of = 0;
+  for (int64_t t = call->sharded ? position : 0; t < call->tokens; t += call->sharded ? world : 1) {
+    memcpy(to + row_of++ * call->hidden, rows + t * call->hidden,
+           (size_t)call->hidden * sizeof *to);
+  }
+}
+
+static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups, int rank,
+                       FiarTensor* outs, double* scratch) {
+  int64_t position, all = call->tokens * call->hidden;
+  const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
+  if (members == NULL) {
+    return fiarEvalFail(eval, "rank %d is in no group of fiar.all_reduce_norm", rank);
+  }
+  double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
+  for (int64_t i = 0; i < all; ++i) {
+    sum[i] = sum_over(&call->x, members, groups->size, i);
+  }
+  for (int64_t t = 0; t < call->tokens; ++t) {
+    int64_t owner = call->sharded ? members[t % groups->size] : rank;
+    int64_t row = call->sharded ? t / groups->size : t;
+    const double* residual =
+        call->residual.at == NULL
+            ? NULL
+            : call->residual.at + owner * call->residual.count + row * call->hidden;
+    const double* weight =
+        call->weight.at == NULL ? NULL : call->weight.at + rank * call->weight.count;
+    fused_row(eval, call, sum + t * call->hidden, residual, weight, residual_out + t * call->hidden,
+              norm + t * call->hidden);
+  }
+  const double* const from[3] = {sum, residual_out, norm};
+  for (int k = 0; k < 3; ++k) {
+    if (outs[k].at != NULL && k != 1) {
+      memcpy(outs[k].at + rank * outs[k].count, from[k], (size_t)all * sizeof **from);
+    }
+  }
+  if (outs[1].at != NULL) {
+    store_residual(call, position, groups->size, residual_out, outs[1].at + rank * outs[1].count);
+  }
+  return (outs[3].at == NULL && outs[4].at == NULL) ||
+         fused_quantise(eval, call, rank, norm, &outs[3], &outs[4]);
+}
+
+static bool fused_norm(FiarEval* eval, MlirOperation op, const FiarGroups* groups) {
+  static const FiarTaint taints[5] = {FIAR_TAINT_EXACT, FIAR_TAINT_EXACT, FIAR_TAINT_NORM,
+                                      FIAR_TAINT_DERIVED, FIAR_TAINT_DERIVED};
+  FusedCall call;
+  if (!read_call(eval, op, &call)) {
+    return false;
+  }
+  FiarTensor outs[5];
+  memset(outs, 0, sizeof outs);
+  for (int k = 0; k < 5; ++k) {
+    if (mlirValueIsNull(call.results[k])) {
+      continue;
+    }
+    if (!fiarEvalShape(call.results[k], &call.x, &outs[k].shape)) {
+      return fiarEvalFail(eval, "result %d of fiar.all_reduce_norm is no known tensor", k);
+    }
+    outs[k].count = fiarShapeElements(&outs[k].shape);
+    outs[k].taint = taints[k] > call.x.taint ? taints[k] : call.x.taint;
+    outs[k].at = fiarEvalRoom(eval, outs[k].count);
+    if (outs[k].at == NULL) {
+      return false;
+    }
+  }
+  double* scratch = malloc((size_t)(3 * call.tokens * call.hidden) * sizeof *scratch + 1);
+  bool done = scratch != NULL || fiarEvalFail(eval, "out of memory");
+  for (int rank = 0; done && rank < eval->options->ranks; ++rank) {
+    done = fused_rank(eval, &call, groups, rank, outs, scratch);
+  }
+  free(scratch);
+  for (int k = 0; done && k < 5; ++k) {
+    done = outs[k].at == NULL || fiarEvalBind(eval, call.results[k], &outs[k]);
+  }
+  return done;
+}
+
+// Puts rank r's rows r, r + world, ... back in order.
+static bool gather_rows(FiarEval* eval, MlirOperation op, const FiarGroups* groups) {
+  const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(op, 0));
+  FiarTensor out = {0};
+  if (found == NULL || !fiarEvalShape(mlirOperationGetResult(op, 0), NULL, &out.shape)) {
+    return fiarEvalFail(eval, "fiar.all_gather_rows of something else than known tensors");
+  }
+  FiarTensor rows = *found;
+  out.count = fiarShapeElements(&out.shape);
+  out.taint = rows.taint;
+  out.at = fiarEvalRoom(eval, out.count);
+  int64_t hidden = out.shape.size[out.shape.rank - 1];
+  for (int rank = 0; out.at != NULL && rank < eval->options->ranks; ++rank) {
+    int64_t position;
+    const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
+    if (members == NULL || rows.count * groups->size < out.count) {
+      return fiarEvalFail(eval, "fiar.all_gather_rows does not hold rank %d's rows", rank);
+    }
+    for (int64_t t = 0; t < out.count / hidden; ++t) {
+      memcpy(out.at + rank * out.count + t * hidden,
+             rows.at + members[t % groups->size] * rows.count + t / groups->size * hidden,
+             (size_t)hidden * sizeof *out.at);
+    }
+  }
+  return out.at != NULL && fiarEvalBind(eval, mlirOperationGetResult(op, 0), &out);
+}
+
+static bool plain_sum(FiarEval* eval, MlirOperation op, const FiarGroups* groups) {
+  (void)groups;
+  FiarPrimitive p = {
+      .kind = FIAR_PRIM_ALL_REDUCE, .op = op, .groups = fiarOpAttribute(op, "groups")};
+  return fiarEvalCollective(eval, &p);
+}
+
+bool fiarEvalFused(FiarEval* eval, MlirOperation op) {
+  static const struct {
+    const char* name;
+    bool (*of)(FiarEval*, MlirOperation, const FiarGroups*);
+  } rows[] = {{"fiar.all_reduce", plain_sum},
+              {"fiar.all_reduce_norm", fused_norm},
+              {"fiar.all_gather_rows", gather_rows}};
+  FiarGroups groups;
+  char text[160];
+  if (!fiarGroupsExpand(eval->view.module, fiarOpAttribute(op, "groups"), &groups, text,
+                        sizeof text)) {
+    return fiarEvalFail(eval, "%s", text);
+  }
+  bool done = false;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
+    if (fiarStringEqual(fiarOpName(op), rows[i].name)) {
+      done = rows[i].of(eval, op, &groups);
+    }
+  }
+  fiarGroupsFree(&groups);
+  return done;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "check/tensor.h"
+
+#include <math.h>
+
+#include "host/reference.h"
+
+bool fiarElementKnown(FiarElement elem) {
+  return elem != FIAR_ELEM_OTHER && elem != FIAR_ELEM_F8OTHER;
+}
+
+// The nearest power of two; a tie goes to the even code, as in every other format.
+static double round_to_e8m0(double number) {
+  if (!(number > 0) || isinf(number)) {
+    return number == 0 ? ldexp(1, -127) : NAN;
+  }
+  int exponent;
+  double mantissa = frexp(number, &exponent) * 2;  // 1 <= mantissa < 2
+  exponent -= 1;
+  bool up = mantissa > 1.5 || (mantissa == 1.5 && ((exponent + 127) & 1));
+  exponent += up;
+  return ldexp(1, exponent < -127 ? -127 : exponent > 127 ? 127 : exponent);
+}
+
+static double overflow(double number, double largest) {
+  return fabs(number) > largest ? copysign(INFINITY, number) : number;
+}
+
+double fiarElementRound(FiarElement elem, double number) {
+  switch (elem) {
+    case FIAR_ELEM_F16:
+      return overflow(fiarRoundTo(elem, number), 65504);
+    case FIAR_ELEM_BF16:
+      return overflow(fiarRoundTo(elem, number), 0x1.FEp127);
+    case FIAR_ELEM_F8E4M3FN:
+      return fabs(number) > 464 ? NAN : fiar_e4m3_to_f32(fiar_f32_to_e4m3((float)number));
+    case FIAR_ELEM_F4E2M1FN:
+      return fiar_e2m1_to_f32(fiar_f32_to_e2m1((float)number));
+    case FIAR_ELEM_F8E8M0FNU:
+      return round_to_e8m0(number);
+    case FIAR_ELEM_INTEGER:
+      return trunc(number);
+    default:
+      return fiarRoundTo(elem, number);
+  }
+}
+
+void fiarShapeStrides(const FiarShape* shape, int64_t* out_strides) {
+  int64_t stride = 1;
+  for (int i = shape->rank - 1; i >= 0; --i) {
+    out_strides[i] = stride;
+    stride *= shape->size[i];
+  }
+}

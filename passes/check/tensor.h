@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Values of the evaluator: one tensor a simulated rank, every element a double that its element
+// type can hold. Internal.
+#ifndef FIAR_PASSES_CHECK_TENSOR_H
+#define FIAR_PASSES_CHECK_TENSOR_H
+
+#include "ir/match.h"
+
+// How a value came to be in the module under test, in rising order of what may differ.
+typedef enum FiarTaint {
+  FIAR_TAINT_EXACT,   // from nothing that a fused op normalised
+  FIAR_TAINT_NORM,    // a fused op's norm, moved or widened
+  FIAR_TAINT_DERIVED  // computed from such a norm, or its codes or scales
+} FiarTaint;
+
+typedef struct FiarTensor {
+  FiarShape shape;  // every size known
+  int64_t count;    // elements a rank
+  FiarTaint taint;
+  double* at;  // at[rank * count + i], row-major
+} FiarTensor;
+
+// Rounds a result that is exact, or correct to double precision, to the element type as the IR's
+// own operations do: nearest even; e4m3 overflows to NaN, e2m1 saturates; integers truncate.
+// Rounding through double is innocuous for f32, f16 and bf16 (53 bits are at least twice their
+// precision plus two).
+double fiarElementRound(FiarElement elem, double number);
+
+// Can values of this element type be held?
+bool fiarElementKnown(FiarElement elem);
+
+// Row-major strides of a shape.
+void fiarShapeStrides(const FiarShape* shape, int64_t* out_strides);
+
+#endif  // FIAR_PASSES_CHECK_TENSOR_H

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The pass of passes/check, for fiar-opt and the plugin.
+#include "mlir/Pass/PassRegistry.h"
+#include "module_pass.h"
+#include "register.h"
+
+namespace fiar {
+namespace {
+
+MlirLogicalResult fuse(MlirOperation clone, void*) {
+  FiarFuseOptions options = {};
+  options.struct_size = sizeof options;
+  // What is fused or missed is the business of fiar-fuse itself.
+  options.message = [](FiarMessageKind, MlirLocation, MlirStringRef, void*) {};
+  return fiarFuse(clone, &options, nullptr);
+}
+
+class Check : public ModulePass<Check> {
+ public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(Check)
+  static constexpr char argument[] = "fiar-check";
+  static constexpr char description[] =
+      "Check on simulated ranks that fiar-fuse keeps what the module computes";
+
+  Check() = default;
+  Check(const Check& other) : ModulePass(other) {}
+
+  void getDependentDialects(mlir::DialectRegistry& registry) const override {
+    registerFiarDialect(registry);
+  }
+
+  MlirLogicalResult run(MlirOperation module) {
+    FiarCheckOptions options = {};
+    options.struct_size = sizeof options;
+    options.rewrite = fuse;
+    options.seeds = seeds;
+    options.first_seed = first_seed;
+    options.message = messageToDiagnostics;
+    options.message_data = const_cast<char*>(argument);
+    return fiarCheck(module, &options);
+  }
+
+ private:
+  Option<int64_t> seeds{*this, "seeds", llvm::cl::desc("How many data sets of each kind"),
+                        llvm::cl::init(1)};
+  Option<int64_t> first_seed{*this, "first-seed", llvm::cl::desc("The first data set's number"),
+                             llvm::cl::init(0)};
+};
+
+}  // namespace
+
+void registerCheckPasses() {
+  mlir::PassRegistration<Check>();
+}
+
+}  // namespace fiar

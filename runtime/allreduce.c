@@ -94,8 +94,7 @@ const char* fiar_allreduce_disabled_reason(const fiar_allreduce_t* allreduce) {
   return allreduce->disabled ? allreduce->disabled_reason : NULL;
 }
 
-// ---- The gate
-// ------------------------------------------------------------------------------------------------
+// ---- The gate ----
 
 // Leaves the sentence in fiar_last_error.
 static fiar_status_t check_tensor(const fiar_allreduce_t* allreduce, const fiar_tensor_t* tensor) {
@@ -196,6 +195,7 @@ fiar_status_t fiar_allreduce_run(fiar_allreduce_t* allreduce, const void* in, vo
   if (tokens == 0) {
     return FIAR_OK;
   }
+  FIAR_TRY(fiar_comm_same_call(allreduce->comm, &checked));
   struct fiar_workspace* workspace = allreduce->workspace;
   allreduce->comm->latest_backend = workspace->backend->name;
   return workspace->backend->run(workspace->state, &checked, stream);

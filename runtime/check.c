@@ -30,8 +30,7 @@ static const char* const scale_types[] = {FIAR_SCALE_TYPE_TABLE(X)};
 static const char* const scale_layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
 #undef X
 
-// ---- Fields
-// ----------------------------------------------------------------------------------------------
+// ---- Fields ----
 
 static bool all_zero(const unsigned char* bytes, size_t count) {
   for (size_t i = 0; i < count; ++i) {
@@ -128,8 +127,7 @@ fiar_status_t fiar_shape_check(int64_t tokens, int64_t hidden, uint8_t dtype) {
   return check_stride("hidden", tokens, hidden, &stride);
 }
 
-// ---- Quantisation
-// ------------------------------------------------------------------------------------------
+// ---- Quantisation ----
 
 static fiar_status_t check_layout(const fiar_all_reduce_norm_params* params) {
   const bool one_byte = params->scale_type != FIAR_SCALE_TYPE_F32;
@@ -188,8 +186,7 @@ static fiar_status_t check_quant(const fiar_all_reduce_norm_params* params) {
   return check_blocks(params);
 }
 
-// ---- Memory
-// ------------------------------------------------------------------------------------------------
+// ---- Memory ----
 
 typedef struct extent {
   const char* name;
@@ -296,8 +293,7 @@ static fiar_status_t check_memory(const fiar_all_reduce_norm_params* params, int
   return FIAR_OK;
 }
 
-// ---- The whole
-// ----------------------------------------------------------------------------------------------
+// ---- The whole ----
 
 fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32_t world,
                                 size_t alignment, fiar_all_reduce_norm_params* out_params) {
@@ -358,8 +354,7 @@ fiar_problem_t fiar_problem_of_shape(int64_t tokens, int64_t hidden, uint8_t dty
   };
 }
 
-// ---- Sizes for callers
-// ----------------------------------------------------------------------------------------
+// ---- Sizes for callers ----
 
 static fiar_status_t check_for_size(const fiar_all_reduce_norm_params* params,
                                     fiar_all_reduce_norm_params* out_sizes, size_t* out_bytes) {

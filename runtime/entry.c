@@ -7,8 +7,7 @@
 #include "comm/comm.h"
 #include "host/reference.h"
 
-// ---- The model's communicators
-// ------------------------------------------------------------------------------
+// ---- The model's communicators ----
 
 enum { MAX_GROUPS = 64 };
 
@@ -109,8 +108,7 @@ fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int64_t worl
                          (long long)world, group, comm->world);
 }
 
-// ---- Calls
-// ---------------------------------------------------------------------------------------------------
+// ---- Calls ----
 
 fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params,
                                       void* stream) {
@@ -124,11 +122,9 @@ fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_n
     return FIAR_OK;
   }
   const fiar_problem_t problem = fiar_problem_of(&checked);
+  FIAR_TRY(fiar_comm_same_call(comm, &checked));
   const fiar_backend_t* backend;
   void* state;
-  if (comm->device >= 0) {
-    FIAR_TRY(fiar_comm_same_call_once(comm, &checked));
-  }
   FIAR_TRY(fiar_workspace_for_call(comm, &problem, stream, &backend, &state));
   return backend->run(state, &checked, stream);
 }
@@ -176,6 +172,8 @@ fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group, const vo
   FIAR_TRY(check_rows(comm, rows, out, tokens, hidden, dtype));
   fiar_problem_t problem = fiar_problem_of_shape(tokens, hidden, dtype, false);
   problem.op = FIAR_OP_ALL_GATHER_ROWS;
+  const fiar_all_reduce_norm_params shape = {.tokens = tokens, .hidden = hidden, .dtype = dtype};
+  FIAR_TRY(fiar_comm_same_call(comm, &shape));
   const fiar_backend_t* backend;
   void* state;
   FIAR_TRY(fiar_workspace_for_call(comm, &problem, stream, &backend, &state));

@@ -109,11 +109,8 @@ fiar_status_t fiar_comm_vote(fiar_comm_t* comm, fiar_status_t mine);
 fiar_status_t fiar_comm_same(fiar_comm_t* comm, const char* what, int64_t value);
 
 // MISMATCH, naming the field and two differing values with their ranks, unless all ranks make the
-// same call. The second asks only about calls unlike those that it has asked about lately, which
-// are remembered.
+// same call. On devices only calls unlike those asked about before are asked about.
 fiar_status_t fiar_comm_same_call(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params);
-fiar_status_t fiar_comm_same_call_once(fiar_comm_t* comm,
-                                       const fiar_all_reduce_norm_params* params);
 
 typedef struct fiar_peer {
   int64_t pid;
@@ -145,8 +142,7 @@ fiar_status_t fiar_workspace_for_call(fiar_comm_t* comm, const fiar_problem_t* p
                                       void* stream, const fiar_backend_t** out_backend,
                                       void** out_state);
 
-// ---- Validation
-// ---------------------------------------------------------------------------------------
+// ---- Validation ----
 
 // Checks the caller's params against the ABI and the numerics, and fills in the complete copy that
 // backends get. alignment: bytes that every array must be aligned to (0: its element).

@@ -1,69 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Do all ranks make the same call? On devices this is asked once for each kind of call, since
-// asking takes longer than the call itself.
+// Do all ranks make the same call? Ranks on the host ask before every call. On devices asking takes
+// longer than the call itself, so there it is done once for each kind of call.
+#include <string.h>
+
 #include "comm/comm.h"
 
-#define SAME_FIELDS(X)                                                                           \
-  X(tokens)                                                                                      \
-  X(hidden)                                                                                      \
-  X(dtype)                                                                                       \
-  X(weight_dtype) X(quant) X(scale_layout) X(scale_type) X(scale_is) X(group_size) X(norm_input) \
-      X(norm_rounding) X(residual_layout) X(eps) X(weight_bias) X(scale_min)
+// X("name", value). Where the residual is sharded, the sum takes the ranks a round of its own.
+#define SAME_TABLE(X)                                               \
+  X("tokens", params->tokens)                                       \
+  X("hidden", params->hidden)                                       \
+  X("dtype", params->dtype)                                         \
+  X("weight_dtype", params->weight_dtype)                           \
+  X("quant", params->quant)                                         \
+  X("scale_layout", params->scale_layout)                           \
+  X("scale_type", params->scale_type)                               \
+  X("scale_is", params->scale_is)                                   \
+  X("group_size", params->group_size)                               \
+  X("norm_input", params->norm_input)                               \
+  X("norm_rounding", params->norm_rounding)                         \
+  X("residual_layout", params->residual_layout)                     \
+  X("eps", params->eps)                                             \
+  X("weight_bias", params->weight_bias)                             \
+  X("scale_min", params->scale_min)                                 \
+  X("residual (given: 1)", params->residual != NULL)                \
+  X("weight (given: 1)", params->weight != NULL)                    \
+  X("input (given: 1, a gather of rows: 0)", params->input != NULL) \
+  X("sum_out (wanted: 1)",                                          \
+    params->residual_layout != FIAR_RESIDUAL_LAYOUT_FULL && params->sum_out != NULL)
 
-static const char* const field_names[] = {
-#define X(field) #field,
-    SAME_FIELDS(X)
+#define X(name, value) name,
+static const char* const names[] = {SAME_TABLE(X)};
 #undef X
-        "sum_out (wanted: 1)"};
-enum { FIELDS = FIAR_ARRAY_LENGTH(field_names) };
+enum { FIELDS = FIAR_ARRAY_LENGTH(names) };
 
-static void fields_of(const fiar_all_reduce_norm_params* params, double fields[FIELDS]) {
-  int count = 0;
-#define X(field) fields[count++] = (double)params->field;
-  SAME_FIELDS(X)
-#undef X
-  // Where the residual is sharded the sum takes the ranks a round of its own.
-  fields[count] = params->residual_layout != FIAR_RESIDUAL_LAYOUT_FULL && params->sum_out;
-}
-
-fiar_status_t fiar_comm_same_call(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params) {
-  double mine[FIELDS], all[FIAR_MAX_WORLD][FIELDS];
-  fields_of(params, mine);
-  FIAR_TRY(fiar_comm_all_gather(comm, mine, all, sizeof mine));
+static fiar_status_t ask(fiar_comm_t* comm, const double mine[FIELDS]) {
+  double all[FIAR_MAX_WORLD][FIELDS];
+  FIAR_TRY(fiar_comm_all_gather(comm, mine, all, sizeof all[0]));
   for (int32_t rank = 1; rank < comm->world; ++rank) {
     for (int i = 0; i < FIELDS; ++i) {
       if (all[rank][i] != all[0][i]) {
-        return FIAR_FAIL(MISMATCH, "%s is %.9g on rank 0, %.9g on rank %d", field_names[i],
-                         all[0][i], all[rank][i], rank);
+        return FIAR_FAIL(MISMATCH, "%s is %.9g on rank 0, %.9g on rank %d", names[i], all[0][i],
+                         all[rank][i], rank);
       }
     }
   }
   return FIAR_OK;
 }
 
-static uint64_t mix(uint64_t digest, uint64_t value) {
-  return (digest ^ value) * UINT64_C(0x9E3779B97F4A7C15);
+static uint64_t digest_of(const double fields[FIELDS]) {
+  uint64_t digest = 1;
+  for (int i = 0; i < FIELDS; ++i) {
+    uint64_t bits;
+    memcpy(&bits, &fields[i], sizeof bits);
+    digest = (digest ^ bits) * UINT64_C(0x9E3779B97F4A7C15);
+    digest ^= digest >> 29;
+  }
+  return digest | 1;  // 0 is an empty place
 }
 
-static uint64_t digest_of(const fiar_all_reduce_norm_params* params) {
-  uint64_t digest = mix(mix(1, (uint64_t)params->tokens), (uint64_t)params->hidden);
-#define X(field) digest = mix(digest, (uint64_t)params->field);
-  X(dtype)
-  X(weight_dtype) X(quant) X(scale_layout) X(scale_type) X(scale_is) X(group_size) X(norm_input)
-      X(norm_rounding) X(residual_layout)
+fiar_status_t fiar_comm_same_call(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params) {
+#define X(name, value) (double)(value),
+  const double mine[FIELDS] = {SAME_TABLE(X)};
 #undef X
-          digest = mix(digest, params->sum_out != NULL);
-  return digest ^ digest >> 32;
-}
-
-fiar_status_t fiar_comm_same_call_once(fiar_comm_t* comm,
-                                       const fiar_all_reduce_norm_params* params) {
-  const uint64_t digest = digest_of(params) | 1;  // 0 is an empty place
+  if (comm->device < 0) {
+    return ask(comm, mine);
+  }
+  const uint64_t digest = digest_of(mine);
   uint64_t* place = &comm->agreed_calls[(digest >> 8) % FIAR_ARRAY_LENGTH(comm->agreed_calls)];
   if (*place == digest || comm->world == 1) {
     return FIAR_OK;
   }
-  FIAR_TRY(fiar_comm_same_call(comm, params));
+  FIAR_TRY(ask(comm, mine));
   *place = digest;
   return FIAR_OK;
 }

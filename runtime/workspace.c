@@ -137,8 +137,7 @@ fiar_status_t fiar_workspace_for_call(fiar_comm_t* comm, const fiar_problem_t* p
   return FIAR_OK;
 }
 
-// ---- Handles
-// ---------------------------------------------------------------------------------------------
+// ---- Handles ----
 
 static fiar_status_t check_shape(const fiar_comm_t* comm, int64_t tokens, int64_t hidden,
                                  uint8_t dtype) {

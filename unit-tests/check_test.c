@@ -261,6 +261,25 @@ static void sizes_include_the_padding(void** state) {
   }
 }
 
+// Whatever the bytes are: a verdict, and under the sanitizers no overflow on the way to it.
+static void any_bytes_are_judged(void** state) {
+  (void)state;
+  uint32_t seed = 1;
+  for (int i = 0; i < 200000; ++i) {
+    fiar_all_reduce_norm_params p = good(), checked;
+    unsigned char* bytes = (unsigned char*)&p;
+    for (int j = 0; j < 3; ++j) {
+      seed = seed * 1664525u + 1013904223u;
+      const size_t at = sizeof p.struct_size + seed / 7 % (sizeof p - sizeof p.struct_size);
+      bytes[at] = (unsigned char)(seed >> 24);
+    }
+    size_t size;
+    (void)fiar_params_check(&p, WORLD, i % 2 ? 16 : 0, &checked);
+    (void)fiar_codes_bytes(&p, &size);
+    (void)fiar_scales_bytes(&p, &size);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_good_call_passes_and_is_completed),
@@ -273,6 +292,7 @@ int main(void) {
       cmocka_unit_test(zero_tokens_need_no_memory),
       cmocka_unit_test(an_older_struct_is_refused_a_longer_one_must_end_in_zeros),
       cmocka_unit_test(sizes_include_the_padding),
+      cmocka_unit_test(any_bytes_are_judged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

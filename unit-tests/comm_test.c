@@ -28,8 +28,7 @@ static int finish(const ranks_self_t* self, fiar_comm_t* comm) {
   return 0;
 }
 
-// ---- What works
-// ----------------------------------------------------------------------------------------------
+// ---- What works ----
 
 static int exchanges(const ranks_self_t* self) {
   fiar_comm_t* comm;
@@ -126,8 +125,7 @@ static int from_a_bad_callback(const ranks_self_t* self) {
   return 0;
 }
 
-// ---- What goes wrong
-// -----------------------------------------------------------------------------------------
+// ---- What goes wrong ----
 
 static int one_is_killed(const ranks_self_t* self) {
   fiar_comm_t* comm;
@@ -250,6 +248,15 @@ static int ranks_make_different_calls(const ranks_self_t* self) {
       fiar_rt_all_reduce(comm, 0, in, out, 1, 64, odd ? FIAR_DTYPE_BF16 : FIAR_DTYPE_F32, NULL);
   RANKS_CHECK(status == FIAR_MISMATCH, "%d: %s", status, fiar_last_error());
   RANKS_SAYS("dtype is 3 on rank 0, 2 on rank 1");
+  // One that needs a larger workspace on one rank only is found out, too, before it is made.
+  float *large_in = calloc(1 << 20, sizeof *large_in),
+        *large_out = calloc(1 << 20, sizeof *large_out);
+  status =
+      fiar_rt_all_reduce(comm, 0, large_in, large_out, odd ? 1 << 14 : 1, 64, FIAR_DTYPE_F32, NULL);
+  free(large_in);
+  free(large_out);
+  RANKS_CHECK(status == FIAR_MISMATCH, "%d: %s", status, fiar_last_error());
+  RANKS_SAYS("tokens is 1 on rank 0, 16384 on rank 1");
   // The ranks still agree on where they are, so a good call goes through.
   RANKS_OK(fiar_rt_all_reduce(comm, 0, in, out, 1, 64, FIAR_DTYPE_F32, NULL));
   return finish(self, comm);
@@ -303,8 +310,7 @@ static int rows_are_gathered_in_order(const ranks_self_t* self) {
   return finish(self, comm);
 }
 
-// ---- Tests
-// ---------------------------------------------------------------------------------------------------
+// ---- Tests ----
 
 #define PROCESSES(name, ranks, ...)                                                            \
   static void test_##name(void** state) {                                                      \
@@ -416,17 +422,18 @@ static void bad_options_are_refused(void** state) {
   fiar_comm_destroy(NULL);
 }
 
-#define BODIES(X)                                                                                 \
-  X(exchanges)                                                                                    \
-  X(votes)                                                                                        \
-  X(two_communicators)                                                                            \
-  X(from_a_callback)                                                                              \
-  X(from_a_bad_callback)                                                                          \
-  X(ranks_disagree_on_the_world)                                                                  \
-  X(ranks_force_different_backends) X(ranks_make_different_calls) X(models_are_checked)           \
-      X(groups_are_set_and_taken_back) X(rows_are_gathered_in_order) X(two_say_they_are_rank_one) \
-          X(one_leaves) X(one_is_killed) X(one_is_killed_at_work) X(one_is_stopped)               \
-              X(one_never_starts) X(the_environment_attempt_is_not_repeated)
+#define BODIES(X)                                                                          \
+  X(exchanges)                                                                             \
+  X(votes)                                                                                 \
+  X(two_communicators)                                                                     \
+  X(from_a_callback)                                                                       \
+  X(from_a_bad_callback)                                                                   \
+  X(ranks_disagree_on_the_world)                                                           \
+  X(ranks_force_different_backends)                                                        \
+  X(ranks_make_different_calls)                                                            \
+  X(models_are_checked) X(groups_are_set_and_taken_back) X(rows_are_gathered_in_order)     \
+      X(two_say_they_are_rank_one) X(one_leaves) X(one_is_killed) X(one_is_killed_at_work) \
+          X(one_is_stopped) X(one_never_starts) X(the_environment_attempt_is_not_repeated)
 
 int main(void) {
 #define X(name) RANKS_BODY(name),

@@ -50,12 +50,13 @@ static int suite(const ranks_self_t* self) {
     refused += one_refused != 0;
   }
   free(cases);
+  wrong += conformance_check_plain(backend, comm);
   fiar_workspace_destroy(workspace);
   if (!self->comm) {
     fiar_comm_destroy(comm);
   }
   if (self->rank == 0) {
-    (void)printf("%s: %zu cases on %d ranks, %zu refused\n", backend->name, count, self->world,
+    (void)printf("%s: %zu cases on %d ranks, %zu refused\n", backend->name, ran, self->world,
                  refused);
   }
   RANKS_CHECK(refused < ran, "every case was refused: %s", fiar_last_error());

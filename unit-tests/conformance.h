@@ -72,6 +72,9 @@ size_t conformance_cases(int32_t world, conformance_case_t* cases, size_t room);
 int conformance_check(const conformance_backend_t* backend, fiar_comm_t* comm,
                       const conformance_case_t* item, size_t number, int* out_refused);
 
+// The two other calls: the all-reduce in place and out of place, and the gathering of rows.
+int conformance_check_plain(const conformance_backend_t* backend, fiar_comm_t* comm);
+
 void conformance_describe(const conformance_case_t* item, char* text, size_t room);
 
 #endif  // FIAR_UNIT_TESTS_CONFORMANCE_H

@@ -12,8 +12,7 @@
 enum { GUARD_BYTE = 0xA5, POISON = 0xCD };
 static const size_t guard_bytes = 256;  // bytes before and after each array
 
-// ---- Data
-// ----------------------------------------------------------------------------------------------------
+// ---- Data ----
 
 static uint32_t hash(uint32_t a, uint32_t b, uint32_t c) {
   uint32_t h = a * 0x9E3779B1u ^ b * 0x85EBCA77u ^ c * 0xC2B2AE3Du;
@@ -65,8 +64,7 @@ static void fill(void* array, uint8_t dtype, int64_t rows, int64_t columns, int6
   }
 }
 
-// ---- Arrays
-// --------------------------------------------------------------------------------------------------
+// ---- Arrays ----
 
 typedef struct array {
   const char* name;
@@ -220,8 +218,7 @@ static void release(bench_t* bench, int from) {
   }
 }
 
-// ---- Comparison
-// ----------------------------------------------------------------------------------------------
+// ---- Comparison ----
 
 static void expect_bytes(bench_t* bench, int index, const unsigned char* expected) {
   const array_t* array = &bench->arrays[index];
@@ -274,8 +271,7 @@ static void expect_norm(bench_t* bench, const unsigned char* actual,
   }
 }
 
-// ---- The calls
-// -----------------------------------------------------------------------------------------------
+// ---- The calls ----
 
 typedef struct enqueued {
   bench_t* bench;

@@ -40,6 +40,11 @@ fiar_run() {
   expect 0 "$run" -n 4 "$program"
   for rank in 0 1 2 3; do has out "[$rank] sum 16"; done
 
+  # A log file for each process, silent otherwise.
+  expect 0 env FIAR_DEBUG=info FIAR_DEBUG_FILE="$room/log.%h.%p" "$run" -n 2 "$program"
+  [ "$(cat "$room"/log.* | grep -c 'info comm: rank . of 2, on the host')" = 2 ] || wrong "no logs"
+  [ -s "$room/err" ] && wrong "the log went to stderr, too"
+
   # The rank's death is told, the others report it, and the status is the rank's.
   expect 137 "$run" -n 4 "$program" 2
   has err "fiar-run: rank 2"

@@ -54,8 +54,7 @@ static int64_t now_ms(void) {
   return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-// ---- Processes
-// -----------------------------------------------------------------------------------------------
+// ---- Processes ----
 
 static void set_number(const char* name, long value) {
   char text[32];
@@ -126,8 +125,7 @@ static void run_processes(const ranks_run_t* run, int64_t deadline, int* results
   }
 }
 
-// ---- Threads
-// -------------------------------------------------------------------------------------------------
+// ---- Threads ----
 
 typedef struct thread {
   pthread_t handle;

@@ -20,8 +20,7 @@ static const fiar_backend_t* const table[] = {&fake_picky, &fake_trtllm, &fake_n
   RANKS_CHECK(strstr(fiar_last_error(), words), "\"%s\" does not say \"%s\"", fiar_last_error(), \
               words)
 
-// ---- Bodies
-// --------------------------------------------------------------------------------------------------
+// ---- Bodies ----
 
 static int shares_one_way(const ranks_self_t* self) {
   fiar_workspace_t *plain, *quant;
@@ -138,8 +137,7 @@ static int a_captured_stream_opens_nothing(const ranks_self_t* self) {
   return 0;
 }
 
-// ---- The gate
-// ------------------------------------------------------------------------------------------------
+// ---- The gate ----
 
 static int the_gate_says_why_not(const ranks_self_t* self) {
   fiar_allreduce_t* allreduce;
@@ -203,8 +201,7 @@ static int a_lone_rank_is_disabled(const ranks_self_t* self) {
   return 0;
 }
 
-// ---- Tests
-// ---------------------------------------------------------------------------------------------------
+// ---- Tests ----
 
 static const ranks_body_t bodies[] = {
     RANKS_BODY(shares_one_way),

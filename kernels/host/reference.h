@@ -10,8 +10,7 @@
 
 #include "fiar/abi.h"
 
-// ---- Conversions. Round to nearest even; a NaN becomes the canonical one of the target
-// ---------------
+// ---- Conversions. Round to nearest even; a NaN becomes the canonical one of the target ----
 float fiar_f16_to_f32(uint16_t bits);
 float fiar_bf16_to_f32(uint16_t bits);
 float fiar_e4m3_to_f32(uint8_t bits);

@@ -58,8 +58,7 @@ static fiar_status_t host_open(fiar_comm_t* comm, size_t bytes, void** out_state
   return FIAR_OK;
 }
 
-// ---- The call
-// ---------------------------------------------------------------------------------------------
+// ---- The call ----
 
 // Gathers [rows, hidden] of every rank into room, contiguous; ranks[r] becomes rank r's.
 static fiar_status_t gather_rows(fiar_comm_t* comm, const void* array, int64_t rows, size_t row,
@@ -84,7 +83,6 @@ static fiar_status_t host_run(void* state, const fiar_all_reduce_norm_params* pa
   const size_t element = fiar_dtype_bytes(params->dtype);
   const size_t row = (size_t)params->hidden * element;
   const void *inputs[MOST_RANKS] = {NULL}, *residuals[MOST_RANKS] = {NULL};
-  FIAR_TRY(fiar_comm_same_call(comm, params));
   FIAR_TRY(gather_rows(comm, params->input, params->tokens, row,
                        (size_t)params->input_stride * element, host->room, inputs));
   fiar_all_reduce_norm_params packed = *params;
@@ -111,9 +109,7 @@ static fiar_status_t host_all_gather_rows(void* state, const void* rows, void* o
   fiar_comm_t* comm = host->comm;
   const int32_t world = fiar_comm_world(comm);
   const size_t row = row_bytes(hidden, dtype);
-  const fiar_all_reduce_norm_params shape = {.tokens = tokens, .hidden = hidden, .dtype = dtype};
   const void* shards[MOST_RANKS] = {NULL};
-  FIAR_TRY(fiar_comm_same_call(comm, &shape));
   const int64_t own = shard_rows(tokens, world);
   FIAR_TRY(gather_rows(comm, rows, own, row, row, host->room, shards));
   for (int64_t t = 0; t < tokens; ++t) {

@@ -88,8 +88,7 @@ fiar_status_t fiar_comm_same(fiar_comm_t* comm, const char* what, int64_t value)
   return FIAR_OK;
 }
 
-// ---- Peers and capabilities
-// ------------------------------------------------------------------------------
+// ---- Peers and capabilities ----
 
 static fiar_status_t learn_peers(fiar_comm_t* comm) {
   typedef struct introduction {
@@ -166,8 +165,7 @@ fiar_status_t fiar_comm_ready(fiar_comm_t* comm) {
   return FIAR_OK;
 }
 
-// ---- What the headers promise
-// -------------------------------------------------------------------------
+// ---- What the headers promise ----
 
 int32_t fiar_comm_rank(const fiar_comm_t* comm) {
   return comm->rank;

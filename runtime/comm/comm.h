@@ -63,8 +63,7 @@ fiar_status_t fiar_comm_ready(fiar_comm_t* comm);
 int64_t fiar_now_ns(void);   // monotonic
 int64_t fiar_host_id(void);  // equal for processes that can reach one another's abstract sockets
 
-// ---- The board: ranks of one host over shared memory, processes or threads
-// -----------------------------
+// ---- The board: ranks of one host over shared memory, processes or threads ----
 extern const fiar_transport_t fiar_board_transport;
 
 // All ranks' states at once, for threads of one process.

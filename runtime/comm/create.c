@@ -10,8 +10,7 @@
 #include "base/log.h"
 #include "comm/comm.h"
 
-// ---- Options
-// -------------------------------------------------------------------------------------------
+// ---- Options ----
 
 // A caller built against an older header has a shorter struct; its missing fields keep the
 // defaults.
@@ -107,8 +106,7 @@ static fiar_status_t join_board(fiar_comm_t* comm, const char* name) {
   return FIAR_OK;
 }
 
-// ---- From the environment
-// --------------------------------------------------------------------------------
+// ---- From the environment ----
 
 static const char* lookup_process(const char* name) {
   return getenv(name);
@@ -137,8 +135,7 @@ done:
   return status;
 }
 
-// ---- From a caller's all-gather
-// ----------------------------------------------------------------------------
+// ---- From a caller's all-gather ----
 
 typedef struct callback {
   fiar_all_gather_fn all_gather;
@@ -226,8 +223,7 @@ done:
   return status;
 }
 
-// ---- Threads
-// ---------------------------------------------------------------------------------------------
+// ---- Threads ----
 
 fiar_status_t fiar_comm_create_threads(int32_t world, const int32_t* devices,
                                        const fiar_comm_options_t* options,

@@ -145,8 +145,7 @@ static fiar_status_t status_of(const message_t* message) {
                                                 (int)sizeof message->text, message->text);
 }
 
-// ---- Rank 0
-// ------------------------------------------------------------------------------------------
+// ---- Rank 0 ----
 
 static fiar_status_t fail_absent(const int* sockets, int32_t world) {
   char absent[256] = "";
@@ -272,8 +271,7 @@ static fiar_status_t meet_as_first(const char* name, int32_t world, int64_t dead
   return status;
 }
 
-// ---- The others
-// ----------------------------------------------------------------------------------------
+// ---- The others ----
 
 static fiar_status_t connect_to(const char* name, int64_t deadline_ns, int* out_socket) {
   struct sockaddr_un address;

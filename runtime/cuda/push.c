@@ -23,8 +23,7 @@ struct fiar_push {
   bool opened;     // on all ranks
 };
 
-// ---- What can be served
-// --------------------------------------------------------------------------
+// ---- What can be served ----
 
 // A call as the kernels' own rules see it, with every pointer aligned.
 static fiar_all_reduce_norm_params params_of(const fiar_problem_t* problem) {
@@ -67,8 +66,7 @@ size_t fiar_push_workspace_size(const fiar_problem_t* problem, const fiar_caps_t
   return 2 * (size_t)fiar_slot_bytes_for(problem, caps->world);
 }
 
-// ---- Life
-// ----------------------------------------------------------------------------------------
+// ---- Life ----
 
 static fiar_status_t control_open(fiar_push_t* push) {
   const fiar_env_t* env = NULL;
@@ -135,8 +133,7 @@ void fiar_push_close(fiar_push_t* push) {
   free(push);
 }
 
-// ---- Calls
-// ---------------------------------------------------------------------------------------
+// ---- Calls ----
 
 fiar_status_t fiar_push_async_error(void* state) {
   const fiar_push_t* push = state;

@@ -70,8 +70,7 @@ static int64_t now_ms(void) {
   return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-// ---- Starting
-// ------------------------------------------------------------------------------------------------
+// ---- Starting ----
 
 static int start_watcher(launcher_t* launcher) {
   int ends[2];
@@ -163,8 +162,7 @@ static void name_job(void) {
   (void)setenv("FIAR_JOB_ID", job, 1);
 }
 
-// ---- Output
-// --------------------------------------------------------------------------------------------------
+// ---- Output ----
 
 static void print_line(const launcher_t* launcher, int32_t number, int stream, const char* line,
                        size_t length) {
@@ -209,8 +207,7 @@ static void read_output(const launcher_t* launcher, int32_t number, int stream) 
   }
 }
 
-// ---- Running
-// -------------------------------------------------------------------------------------------------
+// ---- Running ----
 
 static void set_deadline(launcher_t* launcher) {
   if (launcher->deadline == 0) {
@@ -341,8 +338,7 @@ static int run(launcher_t* launcher) {
   return launcher->exit_status;
 }
 
-// ---- Command line
-// --------------------------------------------------------------------------------------------
+// ---- Command line ----
 
 static void usage(FILE* out) {
   (void)fputs(

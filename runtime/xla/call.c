@@ -5,8 +5,7 @@
 
 #include "fiar/runtime.h"
 
-// ---- Attributes
-// ----------------------------------------------------------------------------------
+// ---- Attributes ----
 
 #define X(name, value, text) [value] = text,
 static const char* const scale_layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
@@ -130,8 +129,7 @@ static fiar_status_t read_attributes(const XLA_FFI_Attrs* attrs, fiar_xla_call_t
   return FIAR_OK;
 }
 
-// ---- Buffers
-// -------------------------------------------------------------------------------------
+// ---- Buffers ----
 
 static uint8_t element_of(XLA_FFI_DataType type) {
   switch (type) {
@@ -333,8 +331,7 @@ static fiar_status_t read_plain_buffers(const XLA_FFI_CallFrame* frame, fiar_xla
   return read_sum(out, call);
 }
 
-// ---- The call
-// ------------------------------------------------------------------------------------
+// ---- The call ----
 
 static fiar_status_t check_groups(const fiar_xla_call_t* call) {
   if (call->world < 1 || call->world > FIAR_MAX_WORLD) {

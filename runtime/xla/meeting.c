@@ -45,8 +45,7 @@ static struct {
   bool watched;      // the watchdog runs
 } room = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-// ---- The call itself
-// -----------------------------------------------------------------------------
+// ---- The call itself ----
 
 static fiar_status_t gather_rows(const call_key_t* key, int32_t rank, const void* const* inputs,
                                  const fiar_all_reduce_norm_params* params) {
@@ -79,8 +78,7 @@ static fiar_status_t compute_rank(const meeting_t* meeting, int32_t rank) {
   return status;
 }
 
-// ---- Ends
-// ----------------------------------------------------------------------------------------
+// ---- Ends ----
 
 // Completes the seat's future; the error, if any, becomes XLA's.
 static void complete(const seat_t* seat, XLA_FFI_Error* error) {
@@ -185,8 +183,7 @@ static fiar_status_t start_watch(void) {
   return FIAR_OK;
 }
 
-// ---- Arriving
-// ------------------------------------------------------------------------------------
+// ---- Arriving ----
 
 static fiar_status_t open_meeting(const call_key_t* key, meeting_t** out_meeting) {
   const fiar_env_t* env = NULL;

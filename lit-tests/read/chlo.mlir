@@ -1,5 +1,6 @@
 // RUN: fiar-opt %s | FileCheck %s
 // RUN: fiar-opt %s | fiar-opt | FileCheck %s
+// RUN: fiar-opt %s --emit-bytecode | fiar-opt | FileCheck %s
 
 // CHECK-LABEL: func.func @unary(
 func.func @unary(%x: tensor<4xf32>, %z: tensor<4xcomplex<f32>>) {

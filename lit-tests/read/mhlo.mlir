@@ -1,5 +1,6 @@
 // RUN: fiar-opt %s | FileCheck %s
 // RUN: fiar-opt %s | fiar-opt | FileCheck %s
+// RUN: fiar-opt %s --emit-bytecode | fiar-opt | FileCheck %s
 
 // CHECK-LABEL: func.func @as_stablehlo(
 func.func @as_stablehlo(%x: tensor<4x8xf32>, %c: tensor<f32>, %p: tensor<4x8xi1>) {

@@ -1,5 +1,6 @@
 // RUN: fiar-opt %s | FileCheck %s
 // RUN: fiar-opt %s | fiar-opt | FileCheck %s
+// RUN: fiar-opt %s --emit-bytecode | fiar-opt | FileCheck %s
 
 // CHECK: "sdy.mesh"() <{mesh = #sdy.mesh<["x"=2, "y"=4]>, sym_name = "mesh"}> {stablehlo.mesh = {axes = []}} : () -> ()
 sdy.mesh @mesh = <["x"=2, "y"=4]> {stablehlo.mesh = {axes = []}}

@@ -1,5 +1,6 @@
 // RUN: fiar-opt %s | FileCheck %s
 // RUN: fiar-opt %s | fiar-opt | FileCheck %s
+// RUN: fiar-opt %s --emit-bytecode | fiar-opt | FileCheck %s
 
 // Creation, shapes and indices.
 

@@ -1,5 +1,6 @@
 // RUN: fiar-opt %s | FileCheck %s
 // RUN: fiar-opt %s | fiar-opt | FileCheck %s
+// RUN: fiar-opt %s --emit-bytecode | fiar-opt | FileCheck %s
 
 // torch-mlir's ops: operands, a dictionary, and types before and behind an arrow.
 

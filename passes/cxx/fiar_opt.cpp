@@ -4,6 +4,7 @@
 // Beside mlir-opt it allows unregistered dialects without being asked, names what an input is that
 // is no MLIR at all, and leaves an output file as it was unless it could write all of it.
 #include "fiar/version.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
@@ -32,6 +33,25 @@ static std::string foreign_format(llvm::StringRef input) {
   size_t nul = input.find('\0');
   if (nul != llvm::StringRef::npos) {
     return "is neither MLIR text nor MLIR bytecode: byte " + std::to_string(nul) + " is zero";
+  }
+  return "";
+}
+
+// The dialect of the first op in pretty form that no registered dialect reads; empty where there is
+// none. It explains a failed parse: MLIR's own message lists what is registered, not what to do.
+static llvm::StringRef unread_dialect(llvm::StringRef text, const mlir::DialectRegistry& registry) {
+  while (!text.empty()) {
+    auto [line, rest] = text.split('\n');
+    text = rest;
+    line = line.ltrim();
+    if (line.starts_with("%")) {
+      line = line.substr(line.find(" = ")).drop_front(3).ltrim();
+    }
+    llvm::StringRef name = line.take_while([](char c) { return llvm::isAlnum(c) || c == '_'; });
+    if (!name.empty() && line.drop_front(name.size()).starts_with(".") &&
+        !registry.getDialectAllocator(name)) {
+      return name;
+    }
   }
   return "";
 }
@@ -119,7 +139,16 @@ int main(int argc, char** argv) {
     complain() << "'" << input_path << "' " << text << "\n";
     return EXIT_FAILURE;
   }
+  llvm::StringRef module = input->getBuffer();
+  std::unique_ptr<llvm::MemoryBuffer> view =
+      llvm::MemoryBuffer::getMemBuffer(module, input->getBufferIdentifier());
   return with_output(output_path, [&](llvm::raw_ostream& os) {
-    return mlir::succeeded(mlir::MlirOptMain(os, std::move(input), registry, config));
+    bool done = mlir::succeeded(mlir::MlirOptMain(os, std::move(view), registry, config));
+    llvm::StringRef dialect = done ? "" : unread_dialect(module, registry);
+    if (!dialect.empty()) {
+      llvm::errs() << "fiar-opt: note: fiar reads the generic form of every op; print '" << dialect
+                   << "' ops with their project's own tool: <tool> --mlir-print-op-generic FILE\n";
+    }
+    return done;
   });
 }

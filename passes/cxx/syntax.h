@@ -72,6 +72,10 @@ struct OpReader {
   mlir::ParseResult resolve(mlir::TypeRange operand_types, mlir::TypeRange result_types);
 };
 
+// Consumes the next token of an attribute's text, if it is one that such texts are made of.
+// out_change is 1 for an opening bracket, -1 for a closing one, else 0.
+bool skip_token(mlir::AsmParser& parser, int* out_change);
+
 // The parser of @name. NULL where there is none.
 using PartParser = mlir::ParseResult (*)(OpReader& reader);
 PartParser find_part(llvm::StringRef name);

@@ -42,6 +42,58 @@ class ForeignBytecode : public BytecodeDialectInterface {
   const DialectSyntax& syntax;
 };
 
+// Is there an #alias or !alias in the text? (#dialect.name and #dialect<name> are none.)
+static bool has_alias(StringRef text) {
+  for (size_t at = text.find_first_of("#!"); at != StringRef::npos;
+       at = text.find_first_of("#!", at + 1)) {
+    StringRef behind = text.drop_front(at + 1).drop_while(
+        [](char c) { return llvm::isAlnum(c) || c == '_' || c == '$' || c == '-'; });
+    if (!behind.starts_with(".") && !behind.starts_with("<")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Prints the attribute or type that comes next.
+static ParseResult read_and_print(DialectAsmParser& parser, char first, llvm::raw_ostream& os) {
+  Attribute attribute;
+  Type type;
+  if (first == '#' ? parser.parseAttribute(attribute) : parser.parseType(type)) {
+    return failure();
+  }
+  first == '#' ? os << attribute : os << type;
+  return success();
+}
+
+// The text of an attribute or type, with what its aliases stand for in their place: MLIR does not
+// print an alias that only an opaque text uses. Text that does not lex as MLIR stays as it is.
+static FailureOr<std::string> full_text(DialectAsmParser& parser) {
+  StringRef text = parser.getFullSymbolSpec();
+  if (!has_alias(text)) {
+    return text.str();
+  }
+  std::string expanded;
+  llvm::raw_string_ostream os(expanded);
+  for (const char* done = text.begin();;) {  // the text before `done` has been printed
+    const char* at = std::min(parser.getCurrentLocation().getPointer(), text.end());
+    if (at == text.end()) {
+      os << StringRef(done, static_cast<size_t>(at - done));
+      return expanded;
+    }
+    if (*at == '#' || *at == '!') {
+      os << StringRef(done, static_cast<size_t>(at - done));
+      if (read_and_print(parser, *at, os)) {
+        return failure();
+      }
+      const char* next = std::min(parser.getCurrentLocation().getPointer(), text.end());
+      done = StringRef(at, static_cast<size_t>(next - at)).rtrim().end();
+    } else if (int change; !skip_token(parser, &change)) {
+      return text.str();
+    }
+  }
+}
+
 class SyntaxDialect : public Dialect {
  public:
   SyntaxDialect(const DialectSyntax& of, MLIRContext* context, TypeID id)
@@ -60,13 +112,16 @@ class SyntaxDialect : public Dialect {
 
   Attribute parseAttribute(DialectAsmParser& parser, Type type) const override {
     MLIRContext* context = getContext();
-    return OpaqueAttr::get(StringAttr::get(context, getNamespace()), parser.getFullSymbolSpec(),
-                           type ? type : NoneType::get(context));
+    FailureOr<std::string> text = full_text(parser);
+    return failed(text) ? Attribute()
+                        : OpaqueAttr::get(StringAttr::get(context, getNamespace()), *text,
+                                          type ? type : NoneType::get(context));
   }
 
   Type parseType(DialectAsmParser& parser) const override {
-    return OpaqueType::get(StringAttr::get(getContext(), getNamespace()),
-                           parser.getFullSymbolSpec());
+    FailureOr<std::string> text = full_text(parser);
+    return failed(text) ? Type()
+                        : OpaqueType::get(StringAttr::get(getContext(), getNamespace()), *text);
   }
 
   std::optional<ParseOpHook> getParseOperationHook(StringRef name) const override {

@@ -162,8 +162,7 @@ Attribute OpReader::opaque(const Twine& text) {
                          NoneType::get(context));
 }
 
-// Consumes the next token of an attribute's text; sets out_depth's change where it is a bracket.
-static bool skip_token(AsmParser& parser, int* out_change) {
+bool skip_token(AsmParser& parser, int* out_change) {
   static const Token opening[] = {&AsmParser::parseOptionalLess, &AsmParser::parseOptionalLSquare,
                                   &AsmParser::parseOptionalLBrace, &AsmParser::parseOptionalLParen};
   static const Token closing[] = {&AsmParser::parseOptionalGreater,

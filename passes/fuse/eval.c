@@ -1,77 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "fuse/fuse.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mlir-c/BuiltinTypes.h"
 
 enum {
-  TERMS_A_CHUNK = 256,
   MAX_DEPTH = 96,  // of values looked through backwards
   MAX_CALL_DEPTH = 6,
 };
 
-// ---- storage
-// -------------------------------------------------------------------------------------
-
-const FiarTerm* fiarTermAt(const FiarFusion* fusion, uint32_t index) {
-  return &fusion->term_chunks[index / TERMS_A_CHUNK][index % TERMS_A_CHUNK];
-}
-
-// Gives UINT32_MAX, and fails the fusion, when out of memory.
-static uint32_t term_add(FiarFusion* fusion, const FiarTerm* term) {
-  if (fusion->n_terms == fusion->n_chunks * TERMS_A_CHUNK) {
-    FiarTerm** chunks = realloc(fusion->term_chunks, (fusion->n_chunks + 1) * sizeof *chunks);
-    FiarTerm* chunk = chunks == NULL ? NULL : malloc(TERMS_A_CHUNK * sizeof *chunk);
-    fusion->term_chunks = chunks == NULL ? fusion->term_chunks : chunks;
-    if (chunk == NULL) {
-      fusion->failed = true;
-      return UINT32_MAX;
-    }
-    fusion->term_chunks[fusion->n_chunks++] = chunk;
-  }
-  fusion->term_chunks[fusion->n_terms / TERMS_A_CHUNK][fusion->n_terms % TERMS_A_CHUNK] = *term;
-  return (uint32_t)fusion->n_terms++;
-}
-
-uint32_t fiarTermDefine(FiarFusion* fusion, MlirValue value, const FiarTerm* term) {
-  uint32_t index = term_add(fusion, term);
-  if (index != UINT32_MAX && !fiarMapSet(&fusion->terms, value.ptr, 0, index)) {
-    fusion->failed = true;
-  }
-  return index;
-}
-
-void fiarEvalClear(FiarFusion* fusion) {
-  for (size_t i = 0; i < fusion->n_chunks; ++i) {
-    free(fusion->term_chunks[i]);
-  }
-  free(fusion->term_chunks);
-  free(fusion->frames);
-  fiarMapClear(&fusion->terms);
-}
-
-// ---- terms from outside
-// --------------------------------------------------------------------------
-
 static const MlirValue no_value = {NULL};
-
-FiarTerm fiarTermOutside(MlirValue value, uint32_t frame) {
-  FiarTerm term = {.role = FIAR_ROLE_OUTSIDE, .facts = {.anchor = -1}};
-  FiarShape shape;
-  if (!fiarShapeRead(mlirValueGetType(value), &shape)) {
-    return term;
-  }
-  term.layout = fiarLayoutOfBase(&shape);
-  if (frame == 0) {
-    term.value = term.narrow = term.base = term.vec = value;
-  }
-  term.base_elem = term.vec_elem = shape.elem;
-  return term;
-}
 
 // A term of another all-reduce's sequence is a plain value to this one.
 static FiarTerm foreign(const FiarTerm* term) {
@@ -87,60 +27,6 @@ static FiarTerm foreign(const FiarTerm* term) {
   return outside;
 }
 
-// ---- reasons
-// -------------------------------------------------------------------------------------
-
-static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, bool precise,
-                   const char* text, va_list arguments) {
-  if (!fiarIsChain(term) || term->facts.anchor < 0) {
-    return;
-  }
-  FiarAnchor* anchor = &fusion->anchors[term->facts.anchor];
-  bool of_quant = term->role >= FIAR_ROLE_NORMED;
-  FiarReason* reason = of_quant ? &anchor->quant_reason : &anchor->reason;
-  int rank = (int)term->role * 4 + (fiarIsValue(term->facts.residual) ? 2 : 0) + (precise ? 1 : 0);
-  if (rank <= reason->rank) {
-    return;
-  }
-  reason->rank = rank;
-  reason->location = mlirOperationGetLocation(op);
-  vsnprintf(reason->text, sizeof reason->text, text, arguments);
-}
-
-void fiarRefuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* text, ...) {
-  va_list arguments;
-  va_start(arguments, text);
-  refuse(fusion, term, op, true, text, arguments);
-  va_end(arguments);
-}
-
-static const char* role_text(FiarRole role) {
-  static const char* const texts[] = {
-#define X(name, text) text,
-      FIAR_ROLE_TABLE(X)
-#undef X
-  };
-  return texts[role];
-}
-
-static void refuse_vaguely(FiarFusion* fusion, const FiarTerm* term, MlirOperation op,
-                           const char* text, ...) {
-  va_list arguments;
-  va_start(arguments, text);
-  refuse(fusion, term, op, false, text, arguments);
-  va_end(arguments);
-}
-
-void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place) {
-  if (term->role >= FIAR_ROLE_NORMED) {
-    return;
-  }
-  bool with_residual = fiarIsValue(term->facts.residual) && term->role == FIAR_ROLE_HIDDEN;
-  MlirStringRef name = place == NULL ? fiarOpName(op) : mlirStringRefCreateFromCString(place);
-  refuse_vaguely(fusion, term, op, "no RMSNorm follows: %s%s goes into %.*s", role_text(term->role),
-                 with_residual ? " (with the residual)" : "", (int)name.length, name.data);
-}
-
 // ---- rules
 // ---------------------------------------------------------------------------------------
 
@@ -149,9 +35,9 @@ static bool commutes(FiarPrimitiveKind kind) {
          kind == FIAR_PRIM_MIN || kind == FIAR_PRIM_EQUAL;
 }
 
-// The copy that a rule starts from: the operand whose facts know more.
-static FiarTerm start_from(const FiarTerm* a, const FiarTerm* b) {
-  return b != NULL && fiarIsChain(b) && (!fiarIsChain(a) || b->role > a->role) ? *b : *a;
+// The operand that is further along the sequence.
+static const FiarTerm* further(const FiarTerm* a, const FiarTerm* b) {
+  return b != NULL && b->role > a->role ? b : a;
 }
 
 static bool apply_rule(FiarRuleContext* context, const FiarRule* rule, const FiarTerm* a,
@@ -159,14 +45,13 @@ static bool apply_rule(FiarRuleContext* context, const FiarRule* rule, const Fia
   if (rule->a != a->role || rule->b != (b == NULL ? FIAR_ROLE_OUTSIDE : b->role)) {
     return false;
   }
-  *out = start_from(a, b);
+  *out = *further(a, b);  // its facts know more
   out->role = rule->to;
   out->layout = context->layout;
   out->layout.shape.elem = context->elem;
   if (rule->refusal != NULL) {
     if (rule->apply == NULL || rule->apply(context, a, b, out)) {
-      const FiarTerm* chain = fiarIsChain(a) ? a : b;
-      fiarRefuse(context->fusion, chain, context->primitive->op, "%s", rule->refusal);
+      fiarRefuse(context->fusion, further(a, b), context->primitive->op, "%s", rule->refusal);
     }
     return false;
   }
@@ -300,16 +185,24 @@ static FiarTerm eval_convert(const eval_t* eval, const FiarTerm* in) {
   return out;
 }
 
-// A constant added to a vector from outside: (1 + w).
-static FiarTerm add_bias(const eval_t* eval, const FiarTerm* a, const FiarTerm* b,
-                         const FiarLayout* layout) {
+// Values from outside: a constant added to a vector, (1 + w), is remembered; else only what varies.
+static FiarTerm combine_outside(const eval_t* eval, const FiarTerm* a, const FiarTerm* b,
+                                const FiarLayout* layout) {
   const FiarTerm* constant = a->role == FIAR_ROLE_CONST ? a : b;
   const FiarTerm* vector = constant == a ? b : a;
+  FiarTerm out = outside(eval);
+  if (fiarLayoutIsScalar(&a->layout) && fiarLayoutIsScalar(&b->layout) &&
+      !fiarLayoutIsScalar(&out.layout)) {
+    // Still one number, but no scalar value holds it.
+    out.layout = *layout;
+    out.base = out.vec = no_value;
+    return out;
+  }
   if (eval->primitive->kind != FIAR_PRIM_ADD || constant->role != FIAR_ROLE_CONST ||
       vector->role != FIAR_ROLE_OUTSIDE || vector->bias != 0 || constant->number == 0) {
-    return outside(eval);
+    return out;
   }
-  FiarTerm out = *vector;
+  out = *vector;
   out.layout = *layout;
   out.bias = constant->number;
   out.bias_elem = eval->shape.elem;
@@ -333,7 +226,7 @@ static FiarTerm finish_rule(const eval_t* eval, FiarRuleContext* context, const 
                             const FiarTerm* b) {
   FiarTerm out;
   if (!apply_rules(context, a, b, &out)) {
-    return leave(eval, fiarIsChain(a) ? a : b);
+    return leave(eval, further(a, b));
   }
   set_value(eval, &out);
   name_scales(&out);
@@ -376,11 +269,11 @@ static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTer
       a->layout.shape.elem == b->layout.shape.elem &&
       (a->layout.shape.elem == eval->shape.elem || eval->primitive->kind == FIAR_PRIM_EQUAL);
   if (!same_type || !merge(a, b, &context.layout)) {
-    return chain ? leave(eval, fiarIsChain(a) ? a : b) : outside(eval);
+    return chain ? leave(eval, further(a, b)) : outside(eval);
   }
   context.elem = eval->shape.elem;
   context.layout.shape.elem = eval->shape.elem;
-  return chain ? finish_rule(eval, &context, a, b) : add_bias(eval, a, b, &context.layout);
+  return chain ? finish_rule(eval, &context, a, b) : combine_outside(eval, a, b, &context.layout);
 }
 
 static FiarTerm eval_unary(const eval_t* eval, const FiarTerm* a) {
@@ -642,7 +535,7 @@ static uint32_t eval_value(FiarFusion* fusion, MlirValue value, uint32_t frame) 
       }
     }
     FiarTerm term = fiarTermOutside(value, frame);
-    return term_add(fusion, &term);
+    return fiarTermAdd(fusion, &term);
   }
   MlirOperation op = mlirOpResultGetOwner(value);
   FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
@@ -657,7 +550,7 @@ static uint32_t eval_value(FiarFusion* fusion, MlirValue value, uint32_t frame) 
   FiarTerm term = fiarShapeRead(mlirValueGetType(value), &eval.shape)
                       ? eval_op(&eval)
                       : fiarTermOutside(value, frame);
-  return term_add(fusion, &term);
+  return fiarTermAdd(fusion, &term);
 }
 
 uint32_t fiarTermIndexOf(FiarFusion* fusion, MlirValue value, uint32_t frame) {
@@ -667,7 +560,7 @@ uint32_t fiarTermIndexOf(FiarFusion* fusion, MlirValue value, uint32_t frame) {
   }
   if (fusion->depth == MAX_DEPTH || fusion->failed) {
     FiarTerm term = fiarTermOutside(value, frame);
-    return term_add(fusion, &term);
+    return fiarTermAdd(fusion, &term);
   }
   ++fusion->depth;
   uint32_t index = eval_value(fusion, value, frame);

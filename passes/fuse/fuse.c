@@ -20,7 +20,7 @@ enum { CALL_BUDGET = 20000, POSITION_STEP = 64 };
 // ---- finding the all-reduces
 // ---------------------------------------------------------------------
 
-static FiarAnchor* anchor_add(FiarFusion* fusion) {
+static FiarAnchor* anchor_add(FiarFusion* fusion, MlirOperation op) {
   if (fusion->n_anchors == fusion->anchor_capacity) {
     size_t capacity = fusion->anchor_capacity == 0 ? 16 : fusion->anchor_capacity * 2;
     FiarAnchor* anchors = realloc(fusion->anchors, capacity * sizeof *anchors);
@@ -32,7 +32,8 @@ static FiarAnchor* anchor_add(FiarFusion* fusion) {
     fusion->anchor_capacity = capacity;
   }
   FiarAnchor* anchor = &fusion->anchors[fusion->n_anchors++];
-  *anchor = (FiarAnchor){0};
+  *anchor = (FiarAnchor){.op = op, .location = mlirOperationGetLocation(op)};
+  anchor->reason.location = anchor->quant_reason.location = anchor->location;
   return anchor;
 }
 
@@ -61,23 +62,19 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
   if (kind == FIAR_PRIM_ALL_REDUCE) {
     FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
     for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
-      FiarAnchor* anchor = anchor_add(fusion);
+      FiarAnchor* anchor = anchor_add(fusion, op);
       if (anchor == NULL) {
         return;
       }
-      anchor->op = op;
       anchor->result = (int)i;
       anchor->primitive = primitive;
       anchor->input = mlirOperationGetOperand(op, i);
-      anchor->location = mlirOperationGetLocation(op);
     }
   } else if (kind == FIAR_PRIM_ALL_GATHER && is_split_all_reduce(fusion, op, &scatter)) {
-    FiarAnchor* anchor = anchor_add(fusion);
+    FiarAnchor* anchor = anchor_add(fusion, op);
     if (anchor != NULL) {
-      anchor->op = op;
       anchor->primitive = scatter;
       anchor->input = scatter.in[0];
-      anchor->location = mlirOperationGetLocation(op);
     }
   }
 }

@@ -7,11 +7,11 @@
 // norm.c's and quant.c's; everything else (reshapes, broadcasts, converts, calls) is the same for
 // all roles and is in eval.c.
 //   fuse.c    the pass: finds the all-reduces, follows them, picks what to fuse
-//   eval.c    the term of a value
+//   eval.c    the term of a value; term.c stores terms, layout.c has their dimensions
 //   norm.c    the rules of the residual add and the norm
 //   quant.c   the rules of the quantisers
-//   rewrite.c builds the fused op, checks that it may stand there, removes what is dead
-//   report.c  the table, JSON and messages
+//   rewrite.c builds the fused op where it may stand; liveness.c and functions.c remove what is
+//   dead report.c  the table, JSON and messages
 #ifndef FIAR_PASSES_FUSE_FUSE_H
 #define FIAR_PASSES_FUSE_FUSE_H
 
@@ -24,6 +24,7 @@
   X(OUTSIDE, "a value from outside")                      \
   X(CONST, "a constant")                                  \
   X(HIDDEN, "the all-reduced sum")                        \
+  X(HIDDEN_WEIGHT, "the sum times the weight")            \
   X(ROW_SUM, "the sum of a row")                          \
   X(ROW_MEAN, "the mean of a row")                        \
   X(SQUARE, "the squares")                                \
@@ -33,7 +34,6 @@
   X(ROOT, "the root mean square")                         \
   X(RROOT, "the reciprocal root")                         \
   X(RROOT_WEIGHT, "the reciprocal root times the weight") \
-  X(HIDDEN_WEIGHT, "the sum times the weight")            \
   X(NORMED, "the normalised value without weight")        \
   X(NORM, "the norm")                                     \
   X(ABS, "the norm's magnitudes")                         \
@@ -163,6 +163,8 @@ typedef struct FiarFrame {
 const FiarTerm* fiarTermOf(FiarFusion* fusion, MlirValue value, uint32_t frame);
 uint32_t fiarTermIndexOf(FiarFusion* fusion, MlirValue value, uint32_t frame);
 const FiarTerm* fiarTermAt(const FiarFusion* fusion, uint32_t index);
+// Stores a copy; UINT32_MAX, the fusion having failed, when out of memory.
+uint32_t fiarTermAdd(FiarFusion* fusion, const FiarTerm* term);
 // Gives a value of frame 0 a term of its own, as the all-reduces get one.
 uint32_t fiarTermDefine(FiarFusion* fusion, MlirValue value, const FiarTerm* term);
 FiarTerm fiarTermOutside(MlirValue value, uint32_t frame);

@@ -427,7 +427,8 @@ static void retire_anchor(plan_t* plan) {
   }
 }
 
-bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
+// The anchor's facts as they are now, quantiser included or not.
+static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
   plan_t plan = {.fusion = fusion, .anchor = anchor};
   size_t dead = fusion->n_dead;
   plan.operands[OPERAND_X] = current(fusion, anchor->input);
@@ -464,4 +465,20 @@ bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
   }
   fiarMapClear(&plan.replaced);
   return ok;
+}
+
+bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
+  if (rewrite(fusion, anchor)) {
+    return true;
+  }
+  if (anchor->facts.quant == FIAR_QUANT_NONE || fusion->failed) {
+    return false;
+  }
+  // What the quantiser reads may be computed too late, from the norm itself for example.
+  if (anchor->quant_reason.rank == 0) {
+    anchor->quant_reason = anchor->reason;
+    anchor->quant_reason.rank = 1;
+  }
+  anchor->facts.quant = FIAR_QUANT_NONE;
+  return rewrite(fusion, anchor);
 }

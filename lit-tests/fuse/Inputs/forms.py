@@ -1,0 +1,168 @@
+"""The forms of residual add, RMSNorm and quantiser that models use, with their alternatives as parameters."""
+
+
+def rows_of(shape):
+    return list(range(len(shape) - 1))
+
+
+def square(b, h, way):
+    if way == "multiply":
+        return b.ew("multiply", h, h)
+    if way == "power":
+        return b.ew("power", h, b.splat(2.0, h))
+    return b.ew("chlo.square", h)
+
+
+def mean(b, sum_, hidden, way):
+    if way == "divide":
+        return b.ew("divide", sum_, b.splat(float(hidden), sum_))
+    return b.commuted("multiply", sum_, b.splat(1.0 / hidden, sum_))
+
+
+def reciprocal_root(b, e, way):
+    """The reciprocal root, or (root, True) where the norm divides by it."""
+    if way == "rsqrt":
+        return b.ew("rsqrt", e), False
+    if way == "power":
+        return b.ew("power", e, b.splat(-0.5, e)), False
+    root = b.ew("sqrt", e)
+    return (b.ew("divide", b.splat(1.0, root), root), False) if way == "one_over" else (root, True)
+
+
+def expand(b, rows, shape):
+    """Row values [.., 1] or [..] back to the full shape, in one step or two."""
+    if len(rows[1]) < len(shape):
+        if b.random and b.random.random() < 0.5 and "?" not in shape:
+            return b.broadcast(rows, shape, rows_of(shape))
+        rows = b.broadcast(rows, [*shape[:-1], 1], rows_of(shape))
+    return b.broadcast(rows, shape, list(range(len(shape))))
+
+
+def vector(b, w, shape):
+    """The weight [H] (or [1, H], ..) in the full shape."""
+    rank, own = len(shape), len(w[1])
+    if own == rank:
+        return b.broadcast(w, shape, list(range(rank)))
+    if b.random and b.random.random() < 0.5:
+        return b.broadcast(w, shape, [rank - 1])
+    wide = b.broadcast(w, [*[1] * (rank - 1), shape[-1]], [rank - 1])
+    return b.broadcast(wide, shape, list(range(rank)))
+
+
+def rms_statistics(b, h, eps, squared="multiply", averaged="divide", root="rsqrt", keep_late=False, count=None, dims=None,
+                   hidden=None):
+    shape = h[1]
+    hidden = hidden or shape[-1]
+    sums = b.reduce("add", square(b, h, squared), dims or [len(shape) - 1])
+    if not keep_late and not dims:
+        sums = b.broadcast(sums, [*shape[:-1], 1], rows_of(shape))
+    means = mean(b, sums, count or hidden, averaged)
+    return reciprocal_root(b, b.commuted("add", means, b.splat(eps, means)), root)
+
+
+def rms_norm(b, h, w, form, elem, eps, **ways):
+    """h in f32; the norm in `elem`. Forms as in docs/passes/fiar-fuse.md."""
+    rows, divides = rms_statistics(b, h, eps, **ways)
+    full = expand(b, rows, h[1])
+    if form == "root_first" and not divides:  # (rsqrt * w) * x
+        weight = vector(b, b.convert(w, "f32") if w[2] != "f32" else w, h[1])
+        norm = b.commuted("multiply", h, b.commuted("multiply", full, weight))
+        return b.convert(norm, elem) if elem != "f32" else norm
+    if form == "weight_first":  # (x * w) * rsqrt
+        weight = vector(b, b.convert(w, "f32") if w[2] != "f32" else w, h[1])
+        weighted = b.commuted("multiply", h, weight)
+        norm = b.ew("divide", weighted, full) if divides else b.commuted("multiply", weighted, full)
+        return b.convert(norm, elem) if elem != "f32" else norm
+    normed = b.ew("divide", h, full) if divides else b.commuted("multiply", h, full)
+    narrow = lambda v: b.convert(v, elem) if elem != "f32" else v
+    if form == "none":
+        return narrow(normed)
+    if form in ("before", "before_plus_one"):
+        if w[2] == elem:
+            if form == "before_plus_one":
+                w = b.commuted("add", w, b.splat(1.0, w))
+            return b.commuted("multiply", narrow(normed), vector(b, w, h[1]))
+        wide = b.convert(narrow(normed), "f32") if elem != "f32" else normed
+        return narrow(b.commuted("multiply", wide, vector(b, w, h[1])))
+    w = b.convert(w, "f32") if w[2] != "f32" else w
+    if form == "after_plus_one":
+        w = b.commuted("add", b.splat(1.0, w), w)
+    return narrow(b.commuted("multiply", normed, vector(b, w, h[1])))
+
+
+def clamp(b, v, bound, way):
+    if way == "clamp":
+        return b.op("stablehlo.clamp", [b.constant(-bound), v, b.constant(bound)], v[1], v[2])
+    if way == "none":
+        return v
+    if way == "call":
+        def body(inner, a):
+            low = inner.broadcast(inner.convert(a[1], "f32"), a[0][1], [])
+            high = inner.broadcast(inner.convert(a[2], "f32"), a[0][1], [])
+            return inner.ew("minimum", high, inner.ew("maximum", low, a[0]))
+        bounds = [b.constant(int(s * bound), "i32") for s in (-1, 1)]
+        return b.call("clip", [v, *bounds], v[1], v[2], body)
+    if way == "max_first":
+        return b.commuted("minimum", b.commuted("maximum", v, b.splat(-bound, v)), b.splat(bound, v))
+    return b.commuted("maximum", b.commuted("minimum", v, b.splat(bound, v)), b.splat(-bound, v))
+
+
+def wide(b, norm):
+    return b.convert(norm, "f32") if norm[2] != "f32" else norm
+
+
+def fp8_static(b, norm, scale, multiplier, clamped="call", to="f8E4M3FN", bound=448.0):
+    y = wide(b, norm)
+    s = b.broadcast(scale, y[1], [])
+    scaled = b.commuted("multiply", y, s) if multiplier else b.ew("divide", y, s)
+    return b.convert(clamp(b, scaled, bound, clamped), to)
+
+
+def fp8_dynamic(b, norm, group=None, floor=None, floor_first=False, reciprocal=False, clamped="none", range_=448.0):
+    y = wide(b, norm)
+    full = list(y[1])
+    if group:
+        y = b.reshape(y, [*full[:-1], full[-1] // group, group])
+    amax = b.reduce("maximum", b.ew("abs", y), [len(y[1]) - 1])
+    amax = b.broadcast(amax, [*y[1][:-1], 1], rows_of(y[1]))
+    if floor and floor_first:
+        amax = b.commuted("maximum", amax, b.splat(floor, amax))
+    step = b.ew("divide", amax, b.splat(range_, amax))
+    if floor and not floor_first:
+        step = b.commuted("maximum", step, b.splat(floor, step))
+    if reciprocal:
+        factor = b.ew("divide", b.splat(1.0, step), step)
+        scaled = b.commuted("multiply", y, b.broadcast(factor, y[1], list(range(len(y[1])))))
+    else:
+        scaled = b.ew("divide", y, b.broadcast(step, y[1], list(range(len(y[1])))))
+    codes = b.convert(clamp(b, scaled, 448.0, clamped), "f8E4M3FN")
+    return (b.reshape(codes, full) if group else codes), step
+
+
+def nvfp4(b, norm, scale, multiplier, guarded=True, barrier=False, block=16, clamped="call"):
+    y = wide(b, norm)
+    full = list(y[1])
+    if scale and not multiplier:
+        y = b.ew("divide", y, b.broadcast(scale, y[1], []))
+    y = b.reshape(y, [*full[:-1], full[-1] // block, block])
+    amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [len(y[1]) - 1]), [*y[1][:-1], 1], rows_of(y[1]))
+    step = b.ew("divide", amax, b.splat(6.0, amax))
+    if multiplier:
+        step = b.commuted("multiply", step, b.broadcast(scale, step[1], []))
+    sf = b.convert(step, "f8E4M3FN")
+    if barrier:
+        sf = b.op("stablehlo.optimization_barrier", [sf], sf[1], sf[2])
+    f = b.convert(sf, "f32")
+    whole = list(range(len(y[1])))
+    if multiplier:
+        factor = b.ew("divide", b.broadcast(scale, f[1], []), f)
+        scaled = b.commuted("multiply", y, b.broadcast(factor, y[1], whole))
+    else:
+        scaled = b.ew("divide", y, b.broadcast(f, y[1], whole))
+    if guarded:
+        zero = b.splat(0.0, f)
+        test = b.op("stablehlo.compare", [f, zero], f[1], "i1",
+                    "<{comparison_direction = #stablehlo<comparison_direction EQ>}> ")
+        scaled = b.op("stablehlo.select", [b.broadcast(test, y[1], whole), b.splat(0.0, scaled), scaled], y[1], "f32")
+    codes = b.convert(clamp(b, scaled, 6.0, clamped), "f4E2M1FN")
+    return b.reshape(codes, full), b.reshape(sf, sf[1][:-1])

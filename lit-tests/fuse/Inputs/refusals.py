@@ -1,0 +1,361 @@
+"""refusals.py FIAR_OPT: every decoy and every form that cannot be said is left as it is, with its reason; where only
+the quantiser cannot be said, the norm fuses without it. Each function builds one module and names the reason."""
+import subprocess
+import sys
+
+import forms
+from builder import Builder, fuse
+
+T, H = 16, 512
+cases = []
+
+
+def case(reason, quantiser=False, attributes="", **builder):
+    def add(function):
+        b = Builder(**builder)
+        results = function(b)
+        cases.append((function.__name__, b.module(*results, attributes=attributes), reason, quantiser))
+    return add
+
+
+def start(b, elem="bf16", shape=(T, H), residual=True):
+    s = b.all_reduce(b.arg(shape, elem))
+    return b.ew("add", s, b.arg(shape, elem)) if residual else s
+
+
+def norm_of(b, h, elem="bf16", form="before", **ways):
+    f = b.convert(h, "f32") if h[2] != "f32" else h
+    w = b.arg([h[1][-1]], elem)
+    return forms.rms_norm(b, f, w, form, elem, 1e-6, **ways)
+
+
+# ---- the all-reduce ------------------------------------------------------------------------------
+
+@case("its reducer is no sum but maximum")
+def maximum_reducer(b):
+    return [norm_of(b, b.all_reduce(b.arg([T, H], "bf16"), kind="maximum"))]
+
+
+@case("its groups have one rank each", groups="dense<0> : tensor<1x1xi64>")
+def group_of_one(b):
+    return [norm_of(b, start(b))]
+
+
+@case("the replica groups are of unequal size", groups="dense<[[0, 1, 2], [3, 4, -1]]> : tensor<2x3xi64>")
+def unequal_groups(b):
+    return [norm_of(b, start(b))]
+
+
+@case("is split into sub-axes", groups="#stablehlo.replica_group_mesh_axes<mesh = #stablehlo.mesh<axes = [#stablehlo."
+      "mesh_axis<name = \"y\", size = 4>]>, axes = [#stablehlo.axis_ref<name = \"y\", sub_axis_info = (1)2>]>")
+def sub_axes(b):
+    return [norm_of(b, start(b))]
+
+
+@case("the mesh @nowhere of the replica groups is not in the module",
+      groups="#stablehlo.replica_group_mesh_axes<mesh = @nowhere, axes = [#stablehlo.axis_ref<name = \"y\">]>")
+def unknown_mesh(b):
+    return [norm_of(b, start(b))]
+
+
+@case("its elements are not f16, bf16 or f32")
+def integer_sum(b):
+    return [b.all_reduce(b.arg([T, H], "i32"))]
+
+
+@case("no RMSNorm follows: the all-reduced sum (with the residual) goes into func.return")
+def no_norm(b):
+    return [start(b)]
+
+
+@case("its result is not used")
+def unused(b):
+    b.all_reduce(b.arg([T, H], "bf16"))
+    return [b.arg([T, H], "bf16")]
+
+
+@case("the sum is converted from f32 to bf16 before the norm")
+def sum_in_another_type(b):
+    return [norm_of(b, b.convert(start(b, "f32", residual=False), "bf16"))]
+
+
+# ---- residual ------------------------------------------------------------------------------------
+
+@case("a bias is added to the sum before the norm")
+def bias_between(b):
+    s = start(b, residual=False)
+    h = b.ew("add", s, forms.vector(b, b.arg([H], "bf16"), [T, H]))
+    return [norm_of(b, b.ew("add", h, b.arg([T, H], "bf16")))]
+
+
+@case("what is added to the sum is broadcast, so it is no residual")
+def broadcast_residual(b):
+    row = b.broadcast(b.arg([T], "bf16"), [T, H], [0])
+    return [norm_of(b, b.ew("add", start(b, residual=False), row))]
+
+
+@case("the residual is not bf16, as the all-reduce is")
+def f32_residual(b):
+    f = b.convert(start(b, residual=False), "f32")
+    return [norm_of(b, b.ew("add", f, b.arg([T, H], "f32")))]
+
+
+# ---- norm ----------------------------------------------------------------------------------------
+
+@case("the mean is subtracted: this is a LayerNorm")
+def layer_norm(b):
+    f = b.convert(start(b), "f32")
+    sums = b.broadcast(b.reduce("add", f, [1]), [T, 1], [0])
+    centred = b.ew("subtract", f, b.broadcast(forms.mean(b, sums, H, "divide"), [T, H], [0, 1]))
+    return [norm_of(b, centred)]
+
+
+@case("the mean is subtracted: this is a LayerNorm")
+def layer_norm_with_outlined_variance(b):
+    f = b.convert(start(b), "f32")
+
+    def variance(inner, a):
+        sums = inner.broadcast(inner.reduce("add", a[0], [1]), [T, 1], [0])
+        centred = inner.ew("subtract", a[0], inner.broadcast(forms.mean(inner, sums, H, "divide"), [T, H], [0, 1]))
+        squares = inner.reduce("add", inner.ew("multiply", centred, centred), [1])
+        return forms.mean(inner, inner.broadcast(squares, [T, 1], [0]), H, "divide")
+
+    var = b.call("_var", [f], [T, 1], "f32", variance)
+    root = b.ew("rsqrt", b.ew("add", var, b.splat(1e-6, var)))
+    return [b.convert(b.ew("multiply", f, b.broadcast(root, [T, H], [0, 1])), "bf16")]
+
+
+@case("the norm is over 128 of the 512 hidden elements")
+def head_norm(b):
+    heads = b.reshape(start(b), [T, 4, 128])
+    return [norm_of(b, heads)]
+
+
+@case("this is an L2 norm")
+def l2_norm(b):
+    f = b.convert(start(b), "f32")
+    sums = b.broadcast(b.reduce("add", b.ew("multiply", f, f), [1]), [T, 1], [0])
+    root = b.ew("rsqrt", b.ew("add", sums, b.splat(1e-6, sums)))
+    return [b.convert(b.ew("multiply", f, b.broadcast(root, [T, H], [0, 1])), "bf16")]
+
+
+@case("the norm is not over the last dimension of the all-reduce")
+def hidden_major(b):
+    f = b.convert(start(b, shape=(H, 4)), "f32")
+    rows, _ = forms.rms_statistics(b, f, 1e-6, dims=[0], count=H)
+    return [b.convert(b.ew("multiply", f, b.broadcast(rows, [H, 4], [1])), "bf16")]
+
+
+@case("the norm is not over the last dimension of the all-reduce")
+def square_matrix_wrong_axis(b):
+    f = b.convert(start(b, shape=(H, H)), "f32")
+    rows, _ = forms.rms_statistics(b, f, 1e-6, dims=[0], count=H)
+    return [b.convert(b.ew("multiply", f, b.broadcast(rows, [H, H], [1])), "bf16")]
+
+
+@case("no RMSNorm follows: the reciprocal root goes into stablehlo.multiply")
+def square_matrix_wrong_broadcast(b):
+    f = b.convert(start(b, shape=(H, H)), "f32")
+    rows, _ = forms.rms_statistics(b, f, 1e-6, keep_late=True)
+    return [b.convert(b.ew("multiply", f, b.broadcast(rows, [H, H], [1])), "bf16")]
+
+
+@case("the sum of squares is divided by 511, not by the 512 hidden elements")
+def wrong_count(b):
+    return [norm_of(b, start(b), count=511)]
+
+
+@case("the sum of squares is multiplied by")
+def wrong_reciprocal_count(b):
+    return [norm_of(b, start(b), count=513, averaged="multiply")]
+
+
+@case("the norm is over more dimensions than the last")
+def two_dimensions(b):
+    f = b.convert(start(b, shape=(2, T, H)), "f32")
+    rows, _ = forms.rms_statistics(b, f, 1e-6, dims=[1, 2], count=T * H)
+    return [b.convert(b.ew("multiply", f, b.broadcast(rows, [2, T, H], [0])), "bf16")]
+
+
+@case("eps enters as a maximum, not as a sum")
+def maximum_eps(b):
+    f = b.convert(start(b), "f32")
+    sums = b.broadcast(b.reduce("add", b.ew("multiply", f, f), [1]), [T, 1], [0])
+    means = forms.mean(b, sums, H, "divide")
+    root = b.ew("rsqrt", b.ew("maximum", means, b.splat(1e-6, means)))
+    return [b.convert(b.ew("multiply", f, b.broadcast(root, [T, H], [0, 1])), "bf16")]
+
+
+@case("eps is not a constant")
+def eps_argument(b):
+    f = b.convert(start(b), "f32")
+    sums = b.broadcast(b.reduce("add", b.ew("multiply", f, f), [1]), [T, 1], [0])
+    means = forms.mean(b, sums, H, "divide")
+    root = b.ew("rsqrt", b.ew("add", means, b.broadcast(b.arg([], "f32"), [T, 1], [])))
+    return [b.convert(b.ew("multiply", f, b.broadcast(root, [T, H], [0, 1])), "bf16")]
+
+
+@case("the norm is computed in bf16, not in f32")
+def norm_in_bf16(b):
+    h = start(b)
+    rows, _ = forms.rms_statistics(b, h, 1e-6)
+    return [b.ew("multiply", h, b.broadcast(rows, [T, H], [0, 1]))]
+
+
+@case("the norm is rounded to bf16 on its way")
+def root_rounded(b):
+    f = b.convert(start(b), "f32")
+    rows, _ = forms.rms_statistics(b, f, 1e-6)
+    rounded = b.convert(b.convert(rows, "bf16"), "f32")
+    return [b.convert(b.ew("multiply", f, b.broadcast(rounded, [T, H], [0, 1])), "bf16")]
+
+
+@case("the norm stays in f32: it is not rounded to bf16, as the all-reduce is")
+def norm_stays_wide(b):
+    f = b.convert(start(b), "f32")
+    return [forms.rms_norm(b, f, b.arg([H], "f32"), "after", "f32", 1e-6)]
+
+
+@case("the sum of squares is all-reduced itself: the hidden dimension is sharded")
+def hidden_sharded(b):
+    f = b.convert(start(b), "f32")
+    sums = b.broadcast(b.reduce("add", b.ew("multiply", f, f), [1]), [T, 1], [0])
+    means = forms.mean(b, b.all_reduce(sums), 2 * H, "divide")
+    root = b.ew("rsqrt", b.ew("add", means, b.splat(1e-6, means)))
+    return [b.convert(b.ew("multiply", f, b.broadcast(root, [T, H], [0, 1])), "bf16")]
+
+
+@case("an op that may have effects stands between the all-reduce and the norm's operands")
+def effect_between(b):
+    s = start(b, residual=False)
+    b.lines.append('"stablehlo.custom_call"() <{call_target_name = "log", has_side_effect = true}> : () -> ()')
+    late = b.op("stablehlo.dot_general", [b.arg([T, 8], "bf16"), b.arg([8, H], "bf16")], [T, H], "bf16",
+                "<{dot_dimension_numbers = #stablehlo.dot<lhs_contracting_dimensions = [1], rhs_contracting_dimensions = [0]>}> ")
+    return [norm_of(b, b.ew("add", s, late))]
+
+
+@case("the sum or the residual is used before an operand of the fused op is defined")
+def operand_depends_on_sum(b):
+    s = start(b, residual=False)
+    return [norm_of(b, b.ew("add", s, b.ew("tanh", s)))]
+
+
+# ---- quantisers: the norm fuses, its quantiser stays ---------------------------------------------
+
+def fp8(b, **ways):
+    return [forms.fp8_static(b, norm_of(b, start(b)), b.arg([], "f32"), False, **ways)]
+
+
+@case("static fp8 without a clamp to +-448", quantiser=True)
+def fp8_without_clamp(b):
+    return fp8(b, clamped="none")
+
+
+@case("the codes are clamped to other bounds than +-448 (240)", quantiser=True)
+def fp8_other_bound(b):
+    return fp8(b, bound=240.0)
+
+
+@case("the quantiser converts from f32 to another 8-bit", quantiser=True)
+def fp8_e4m3fnuz(b):
+    return fp8(b, to="f8E4M3FNUZ", bound=240.0)
+
+
+@case("the quantiser converts from f32 to another 8-bit", quantiser=True)
+def fp8_e5m2(b):
+    return fp8(b, to="f8E5M2", bound=57344.0)
+
+
+@case("the quantiser converts from f32 to integer", quantiser=True)
+def int8(b):
+    return fp8(b, to="i8", bound=127.0)
+
+
+@case("the quantiser's scale is no f32 scalar before it is broadcast", quantiser=True)
+def fp8_reciprocal_after_broadcast(b):
+    y = b.convert(norm_of(b, start(b)), "f32")
+    scale = b.broadcast(b.arg([], "f32"), [T, H], [])
+    return [b.convert(forms.clamp(b, b.ew("multiply", y, b.ew("divide", b.splat(1.0, scale), scale)), 448.0, "clamp"),
+                      "f8E4M3FN")]
+
+
+@case("the quantiser computes in bf16, not in f32", quantiser=True)
+def fp8_in_bf16(b):
+    norm = norm_of(b, start(b))
+    scaled = b.ew("divide", norm, b.broadcast(b.arg([], "bf16"), [T, H], []))
+    return [b.convert(b.ew("minimum", b.ew("maximum", scaled, b.splat(-448.0, scaled)), b.splat(448.0, scaled)), "f8E4M3FN")]
+
+
+@case("the scale is amax times a constant, which rounds unlike amax / 448", quantiser=True)
+def fp8_token_times_reciprocal(b):
+    y = b.convert(norm_of(b, start(b)), "f32")
+    amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [1]), [T, 1], [0])
+    step = b.ew("multiply", amax, b.splat(1.0 / 448, amax))
+    return [b.convert(b.ew("divide", y, b.broadcast(step, [T, H], [0, 1])), "f8E4M3FN"), step]
+
+
+@case("the quantiser divides amax by 127", quantiser=True)
+def token_other_range(b):
+    return list(forms.fp8_dynamic(b, norm_of(b, start(b)), range_=127.0))
+
+
+@case("neither one a row nor one a block", quantiser=True)
+def fp8_dynamic_per_tensor(b):
+    y = b.convert(norm_of(b, start(b)), "f32")
+    step = b.reduce("maximum", b.ew("abs", y), [0, 1])
+    step = b.ew("divide", step, b.splat(448.0, step))
+    scaled = b.ew("divide", y, b.broadcast(step, [T, H], []))
+    return [b.convert(forms.clamp(b, scaled, 448.0, "clamp"), "f8E4M3FN"), step]
+
+
+@case("the scale has an upper bound of 10, which cannot be said", quantiser=True)
+def fp8_token_upper_bound(b):
+    y = b.convert(norm_of(b, start(b)), "f32")
+    amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [1]), [T, 1], [0])
+    step = b.ew("divide", amax, b.splat(448.0, amax))
+    step = b.ew("minimum", step, b.splat(10.0, step))
+    return [b.convert(b.ew("divide", y, b.broadcast(step, [T, H], [0, 1])), "f8E4M3FN"), step]
+
+
+@case("an e4m3 scale of blocks of 32; nvfp4 has blocks of 16", quantiser=True)
+def nvfp4_blocks_of_32(b):
+    return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, block=32))
+
+
+@case("nvfp4 without a select of zero codes where the scale is zero", quantiser=True)
+def nvfp4_unguarded(b):
+    return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, guarded=False))
+
+
+@case("nvfp4 without a clamp of the codes to +-6", quantiser=True)
+def nvfp4_unclamped(b):
+    return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, clamped="none"))
+
+
+@case("the quantiser reads the norm before it is rounded to bf16", quantiser=True)
+def fp8_of_unrounded_norm(b):
+    f = b.convert(start(b), "f32")
+    wide = forms.rms_norm(b, f, b.arg([H], "f32"), "after", "f32", 1e-6)
+    return [b.convert(wide, "bf16"), forms.fp8_static(b, wide, b.arg([], "f32"), False)]
+
+
+def plain(fiar_opt, text):
+    return subprocess.run([fiar_opt, "--split-input-file"], input=text, capture_output=True, text=True, check=True).stdout
+
+
+modules = [m for _, m, _, _ in cases]
+unfused = plain(sys.argv[1], "\n// -----\n".join(modules)).split("// -----")
+bad = 0
+for (name, module, reason, quantiser), (fused, report, text), same in zip(cases, fuse(sys.argv[1], modules), unfused):
+    row = report["all_reduces"][0]
+    if quantiser:
+        why = row.get("quant_left", "")
+        ok = len(fused) == 1 and fused[0]["quant"] == "none" and "norm" in fused[0]["results"] and reason in why
+    else:
+        why = row.get("reason", "")
+        ok = not fused and reason in why and text == same
+    if not ok:
+        bad += 1
+        print(f"{name}: wanted '{reason}', got '{why}', {len(fused)} fused, {report}")
+print(f"{len(cases) - bad} of {len(cases)} decoys are left with their reasons")
+sys.exit(bad != 0)

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Terms: their storage, those of values from outside, and the reasons that sequences end for.
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fuse/fuse.h"
+
+enum { TERMS_A_CHUNK = 256 };
+
+// ---- storage
+// -------------------------------------------------------------------------------------
+
+const FiarTerm* fiarTermAt(const FiarFusion* fusion, uint32_t index) {
+  return &fusion->term_chunks[index / TERMS_A_CHUNK][index % TERMS_A_CHUNK];
+}
+
+// Gives UINT32_MAX, and fails the fusion, when out of memory.
+uint32_t fiarTermAdd(FiarFusion* fusion, const FiarTerm* term) {
+  if (fusion->n_terms == fusion->n_chunks * TERMS_A_CHUNK) {
+    FiarTerm** chunks = realloc(fusion->term_chunks, (fusion->n_chunks + 1) * sizeof *chunks);
+    FiarTerm* chunk = chunks == NULL ? NULL : malloc(TERMS_A_CHUNK * sizeof *chunk);
+    fusion->term_chunks = chunks == NULL ? fusion->term_chunks : chunks;
+    if (chunk == NULL) {
+      fusion->failed = true;
+      return UINT32_MAX;
+    }
+    fusion->term_chunks[fusion->n_chunks++] = chunk;
+  }
+  fusion->term_chunks[fusion->n_terms / TERMS_A_CHUNK][fusion->n_terms % TERMS_A_CHUNK] = *term;
+  return (uint32_t)fusion->n_terms++;
+}
+
+uint32_t fiarTermDefine(FiarFusion* fusion, MlirValue value, const FiarTerm* term) {
+  uint32_t index = fiarTermAdd(fusion, term);
+  if (index != UINT32_MAX && !fiarMapSet(&fusion->terms, value.ptr, 0, index)) {
+    fusion->failed = true;
+  }
+  return index;
+}
+
+void fiarEvalClear(FiarFusion* fusion) {
+  for (size_t i = 0; i < fusion->n_chunks; ++i) {
+    free(fusion->term_chunks[i]);
+  }
+  free(fusion->term_chunks);
+  free(fusion->frames);
+  fiarMapClear(&fusion->terms);
+}
+
+// ---- terms from outside
+// --------------------------------------------------------------------------
+
+FiarTerm fiarTermOutside(MlirValue value, uint32_t frame) {
+  FiarTerm term = {.role = FIAR_ROLE_OUTSIDE, .facts = {.anchor = -1}};
+  FiarShape shape;
+  if (!fiarShapeRead(mlirValueGetType(value), &shape)) {
+    return term;
+  }
+  term.layout = fiarLayoutOfBase(&shape);
+  if (frame == 0) {
+    term.value = term.narrow = term.base = term.vec = value;
+  }
+  term.base_elem = term.vec_elem = shape.elem;
+  return term;
+}
+
+// ---- reasons
+// -------------------------------------------------------------------------------------
+
+static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, bool precise,
+                   const char* text, va_list arguments) {
+  if (!fiarIsChain(term) || term->facts.anchor < 0) {
+    return;
+  }
+  FiarAnchor* anchor = &fusion->anchors[term->facts.anchor];
+  bool of_quant = term->role >= FIAR_ROLE_NORMED;
+  FiarReason* reason = of_quant ? &anchor->quant_reason : &anchor->reason;
+  int rank = (int)term->role * 4 + (fiarIsValue(term->facts.residual) ? 2 : 0) + (precise ? 1 : 0);
+  if (rank <= reason->rank) {
+    return;
+  }
+  reason->rank = rank;
+  reason->location = mlirOperationGetLocation(op);
+  vsnprintf(reason->text, sizeof reason->text, text, arguments);
+}
+
+void fiarRefuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* text, ...) {
+  va_list arguments;
+  va_start(arguments, text);
+  refuse(fusion, term, op, true, text, arguments);
+  va_end(arguments);
+}
+
+static const char* role_text(FiarRole role) {
+  static const char* const texts[] = {
+#define X(name, text) text,
+      FIAR_ROLE_TABLE(X)
+#undef X
+  };
+  return texts[role];
+}
+
+static void refuse_vaguely(FiarFusion* fusion, const FiarTerm* term, MlirOperation op,
+                           const char* text, ...) {
+  va_list arguments;
+  va_start(arguments, text);
+  refuse(fusion, term, op, false, text, arguments);
+  va_end(arguments);
+}
+
+void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place) {
+  if (term->role >= FIAR_ROLE_NORMED) {
+    return;
+  }
+  bool with_residual = fiarIsValue(term->facts.residual) && term->role == FIAR_ROLE_HIDDEN;
+  MlirStringRef name = place == NULL ? fiarOpName(op) : mlirStringRefCreateFromCString(place);
+  refuse_vaguely(fusion, term, op, "no RMSNorm follows: %s%s goes into %.*s", role_text(term->role),
+                 with_residual ? " (with the residual)" : "", (int)name.length, name.data);
+}

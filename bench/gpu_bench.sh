@@ -14,7 +14,7 @@ if [ -z "${FIAR_NCCL_LIBRARY:-}" ] && ! ldconfig -p | grep -q libnccl.so.2; then
   found=$(python3 -c 'import nvidia.nccl as n; print(list(n.__path__)[0] + "/lib/libnccl.so.2")' 2>/dev/null || :)
   [ ! -f "$found" ] || export FIAR_NCCL_LIBRARY="$found"
 fi
-export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}:${CUDA_HOME:-/usr/local/cuda}/lib64"
+libraries=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${CUDA_HOME:-/usr/local/cuda}/lib64
 
 if [ -z "${FIAR_BENCH:-}" ]; then
   cmake -S . -B build-gpu -G Ninja -DCMAKE_BUILD_TYPE=Release -DFIAR_CUDA=ON -DFIAR_BUILD_COMPILER=OFF \
@@ -34,7 +34,7 @@ measure() {  # NAME OPTION...: a sweep that fails is reported, and the others st
   name=$1
   shift
   file=$out/bench-$ranks-$name.json
-  "$FIAR_BENCH" --ranks "$ranks" --format json --output "$file" "$@" || echo "gpu_bench.sh: $name on $ranks ranks failed"
+  LD_LIBRARY_PATH=$libraries "$FIAR_BENCH" --ranks "$ranks" --format json --output "$file" "$@" || echo "gpu_bench.sh: $name on $ranks ranks failed"
   [ ! -f "$file" ] || files="$files $file"
 }
 

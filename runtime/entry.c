@@ -1,95 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // What compiled models call (fiar/abi.h): check, choose, run.
-#include <pthread.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "comm/comm.h"
 #include "host/reference.h"
-
-// ---- The model's communicators ----
-
-enum { MAX_GROUPS = 64 };
-
-// The process's groups. A model's calls name them by number; group 0 is made from the environment
-// where the host program sets none, once: an attempt that failed fails again in the same words.
-static struct {
-  pthread_mutex_t lock;
-  struct {
-    int32_t group;
-    fiar_comm_t* comm;
-  } set[MAX_GROUPS];
-  fiar_comm_t* from_env;
-  fiar_status_t env_status;
-  char env_text[512];
-} groups = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static fiar_comm_t** find_group(int32_t group) {
-  for (size_t i = 0; i < MAX_GROUPS; ++i) {
-    if (groups.set[i].comm && groups.set[i].group == group) {
-      return &groups.set[i].comm;
-    }
-  }
-  return NULL;
-}
-
-static fiar_status_t add_group(int32_t group, fiar_comm_t* comm) {
-  for (size_t i = 0; i < MAX_GROUPS; ++i) {
-    if (!groups.set[i].comm) {
-      groups.set[i].group = group;
-      groups.set[i].comm = comm;
-      return FIAR_OK;
-    }
-  }
-  return FIAR_FAIL(UNSUPPORTED, "group %d would be the %dth with a communicator, %d are possible",
-                   group, MAX_GROUPS + 1, MAX_GROUPS);
-}
-
-fiar_status_t fiar_rt_set_comm(int32_t group, fiar_comm_t* comm) {
-  (void)pthread_mutex_lock(&groups.lock);
-  fiar_comm_t** known = find_group(group);
-  fiar_status_t status = FIAR_OK;
-  if (known) {
-    *known = comm;
-  } else if (comm) {
-    status = add_group(group, comm);
-  }
-  (void)pthread_mutex_unlock(&groups.lock);
-  return status;
-}
-
-static fiar_status_t comm_from_env(fiar_comm_t** out_comm) {
-  if (groups.env_status != FIAR_OK) {
-    return fiar_fail(groups.env_status, "%s", groups.env_text);
-  }
-  if (!groups.from_env) {
-    groups.env_status = fiar_comm_create_from_env(NULL, &groups.from_env);
-    (void)snprintf(groups.env_text, sizeof groups.env_text, "%s", fiar_last_error());
-  }
-  *out_comm = groups.from_env;
-  return groups.env_status;
-}
-
-// The communicator of a call, ready.
-static fiar_status_t resolve(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm) {
-  *out_comm = comm;
-  if (!comm) {
-    (void)pthread_mutex_lock(&groups.lock);
-    fiar_comm_t** known = find_group(group);
-    fiar_status_t status = FIAR_OK;
-    if (known) {
-      *out_comm = *known;
-    } else if (group == 0) {
-      status = comm_from_env(out_comm);
-    } else {
-      status = FIAR_FAIL(INVALID_ARGUMENT,
-                         "group %d has no communicator; fiar_rt_set_comm sets one", group);
-    }
-    (void)pthread_mutex_unlock(&groups.lock);
-    FIAR_TRY(status);
-  }
-  return fiar_comm_ready(*out_comm);
-}
 
 fiar_status_t fiar_rt_check_abi(uint32_t model_abi_version) {
   if (model_abi_version == 0 || model_abi_version > FIAR_ABI_VERSION) {
@@ -101,7 +13,7 @@ fiar_status_t fiar_rt_check_abi(uint32_t model_abi_version) {
 }
 
 fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int64_t world) {
-  FIAR_TRY(resolve(comm, group, &comm));
+  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
   return comm->world == world
              ? FIAR_OK
              : FIAR_FAIL(MISMATCH, "the model was compiled for %lld ranks, group %d has %d",
@@ -115,7 +27,7 @@ fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_n
   if (!params) {
     return FIAR_FAIL(INVALID_ARGUMENT, "params is NULL");
   }
-  FIAR_TRY(resolve(comm, params->group, &comm));
+  FIAR_TRY(fiar_comm_of_group(comm, params->group, &comm));
   fiar_all_reduce_norm_params checked;
   FIAR_TRY(fiar_params_check(params, comm->world, 0, &checked));
   if (checked.tokens == 0) {
@@ -164,7 +76,7 @@ static fiar_status_t check_rows(const fiar_comm_t* comm, const void* rows, const
 
 fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group, const void* rows, void* out,
                                       int64_t tokens, int64_t hidden, uint8_t dtype, void* stream) {
-  FIAR_TRY(resolve(comm, group, &comm));
+  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
   FIAR_TRY(fiar_shape_check(tokens, hidden, dtype));
   if (tokens == 0) {
     return FIAR_OK;

@@ -289,6 +289,24 @@ static int groups_are_set_and_taken_back(const ranks_self_t* self) {
   return finish(self, comm);
 }
 
+// As threads of one process run the same model, whose calls all say group 5.
+static int threads_have_groups_of_their_own(const ranks_self_t* self) {
+  float in[4] = {1, 2, 3, 4}, out[4];
+  RANKS_OK(fiar_rt_set_thread_comm(5, self->comm));
+  RANKS_OK(fiar_rt_check_world(NULL, 5, self->world));
+  RANKS_OK(fiar_rt_all_reduce(NULL, 5, in, out, 1, 4, FIAR_DTYPE_F32, NULL));
+  RANKS_CHECK(out[1] == 2.0f * (float)self->world, "%g", (double)out[1]);
+  RANKS_OK(fiar_rt_set_thread_comm(5, NULL));
+  RANKS_CHECK(fiar_rt_check_world(NULL, 5, self->world) == FIAR_INVALID_ARGUMENT, "still there");
+  for (int32_t group = 0; group < 64; ++group) {
+    RANKS_OK(fiar_rt_set_thread_comm(group, self->comm));
+  }
+  RANKS_CHECK(fiar_rt_set_thread_comm(64, self->comm) == FIAR_UNSUPPORTED, "a 65th");
+  RANKS_OK(fiar_rt_set_thread_comm(63, NULL));
+  RANKS_OK(fiar_rt_set_thread_comm(64, self->comm));
+  return 0;
+}
+
 static int rows_are_gathered_in_order(const ranks_self_t* self) {
   fiar_comm_t* comm;
   RANKS_OK(ranks_comm(self, &comm));
@@ -393,7 +411,8 @@ static void threads_do_what_processes_do(void** state) {
                                        "from_a_callback",
                                        "ranks_make_different_calls",
                                        "groups_are_set_and_taken_back",
-                                       "rows_are_gathered_in_order"};
+                                       "rows_are_gathered_in_order",
+                                       "threads_have_groups_of_their_own"};
   for (size_t i = 0; i < sizeof shared / sizeof *shared; ++i) {
     const ranks_run_t run = {.body = shared[i], .world = 3, .threads = 1};
     assert_int_equal(ranks_run(&run, NULL), 0);
@@ -422,22 +441,23 @@ static void bad_options_are_refused(void** state) {
   fiar_comm_destroy(NULL);
 }
 
-#define BODIES(X)                                                                          \
-  X(exchanges)                                                                             \
-  X(votes)                                                                                 \
-  X(two_communicators)                                                                     \
-  X(from_a_callback)                                                                       \
-  X(from_a_bad_callback)                                                                   \
-  X(ranks_disagree_on_the_world)                                                           \
-  X(ranks_force_different_backends)                                                        \
-  X(ranks_make_different_calls)                                                            \
-  X(models_are_checked) X(groups_are_set_and_taken_back) X(rows_are_gathered_in_order)     \
-      X(two_say_they_are_rank_one) X(one_leaves) X(one_is_killed) X(one_is_killed_at_work) \
-          X(one_is_stopped) X(one_never_starts) X(the_environment_attempt_is_not_repeated)
+#define BODIES(X)                                                                             \
+  X(exchanges)                                                                                \
+  X(votes)                                                                                    \
+  X(two_communicators)                                                                        \
+  X(from_a_callback)                                                                          \
+  X(from_a_bad_callback)                                                                      \
+  X(ranks_disagree_on_the_world)                                                              \
+  X(ranks_force_different_backends)                                                           \
+  X(ranks_make_different_calls)                                                               \
+  X(models_are_checked)                                                                       \
+  X(groups_are_set_and_taken_back) X(rows_are_gathered_in_order) X(two_say_they_are_rank_one) \
+      X(one_leaves) X(one_is_killed) X(one_is_killed_at_work) X(one_is_stopped)               \
+          X(one_never_starts) X(the_environment_attempt_is_not_repeated)
 
 int main(void) {
 #define X(name) RANKS_BODY(name),
-  static const ranks_body_t bodies[] = {BODIES(X)};
+  static const ranks_body_t bodies[] = {BODIES(X) X(threads_have_groups_of_their_own)};
 #undef X
   ranks_main(bodies, sizeof bodies / sizeof *bodies);
 #define X(name) {#name, test_##name, NULL, NULL, NULL},

@@ -103,6 +103,10 @@ FIAR_API fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int
 // caller keeps ownership. Where none is set, group 0 is made from the environment on first use.
 FIAR_API fiar_status_t fiar_rt_set_comm(int32_t group, fiar_comm_t* comm);
 
+// The same for calls from this thread alone, before what fiar_rt_set_comm says: for threads as
+// ranks.
+FIAR_API fiar_status_t fiar_rt_set_thread_comm(int32_t group, fiar_comm_t* comm);
+
 // The fused call. comm == NULL: the communicator of params->group. stream: a cudaStream_t, or NULL.
 FIAR_API fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm,
                                                const fiar_all_reduce_norm_params* params,

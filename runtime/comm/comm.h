@@ -60,6 +60,9 @@ void fiar_workspace_close(fiar_workspace_t* workspace);
 // Learns the peers and agrees on the capabilities; at once where that is done. Collective.
 fiar_status_t fiar_comm_ready(fiar_comm_t* comm);
 
+// The communicator of a call, ready: comm itself, or where that is NULL the group's.
+fiar_status_t fiar_comm_of_group(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm);
+
 int64_t fiar_now_ns(void);   // monotonic
 int64_t fiar_host_id(void);  // equal for processes that can reach one another's abstract sockets
 

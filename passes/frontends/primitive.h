@@ -46,6 +46,7 @@
   X(CONSTANT, "number where it is a splat, else elements nobody reads")                      \
   X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others") \
   X(CALL, "the results of `callee`, a function or a region's op, on the operands")           \
+  X(LOOPS, "the op's region at each place of an iteration space (fiarLoopsRead)")              \
   X(RMS_NORM, "RMSNorm of in[0] over its last dimension, times in[1] where given; eps is number")
 
 typedef enum FiarPrimitiveKind {
@@ -129,6 +130,21 @@ void fiarViewForget(FiarView* view, MlirOperation op);
 // For readers: the kind of a two-argument region that combines arg0 and arg1 in either order and
 // yields the result, also by way of wider floats; FIAR_PRIM_UNKNOWN for any other region.
 FiarPrimitiveKind fiarReducerKind(FiarView* view, MlirRegion region);
+
+// The iteration space of a LOOPS op, and the loop along which each operand dimension walks.
+#define FIAR_MAX_LOOP_OPERANDS 8
+enum { FIAR_LOOPS_UNIT = -1 };  // along none: the dimension has size 1
+
+typedef struct FiarLoops {
+  int rank;
+  int64_t size[FIAR_MAX_RANK];  // -1 where dynamic
+  int n_operands;
+  int operand_rank[FIAR_MAX_LOOP_OPERANDS];
+  int8_t place[FIAR_MAX_LOOP_OPERANDS][FIAR_MAX_RANK];
+} FiarLoops;
+
+// False where an operand is indexed by more than a choice of loops.
+bool fiarLoopsRead(MlirOperation op, FiarLoops* out_loops);
 
 // How many ranks reduce together, from the groups, their mode and the module's counts. Gives 0 and
 // a sentence where it cannot be known or the groups are not all of one size; -1 and a sentence

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// MLIR's own dialects on tensors: shard, func, arith, math, tensor, and linalg's named ops.
-//
-// A linalg op's last operand is its destination, which is no input of the value except for reduce,
-// where it is the start.
+// MLIR's own dialects on tensors, but for linalg: shard, func, arith, math, tensor.
 #include <string.h>
 
 #include "frontends/primitive.h"
@@ -48,83 +45,7 @@ static void read_first(FiarView* view, FiarPrimitive* p) {
   p->n_in = 1;
 }
 
-// arith.select, and linalg.select with its destination.
-static void read_select(FiarView* view, FiarPrimitive* p) {
-  (void)view;
-  p->n_in = p->n_in > 3 ? 3 : p->n_in;
-}
-
-// ---- linalg
-// ------------------------------------------------------------------------------------------
-
-// Named ops of two inputs: the destination's value is not read.
-static void read_elementwise(FiarView* view, FiarPrimitive* p) {
-  (void)view;
-  p->n_in = 2;
-}
-
-// linalg.fill of a scalar constant is a splat; of another scalar, a value that is not looked into.
-static void read_fill(FiarView* view, FiarPrimitive* p) {
-  MlirValue scalar = p->in[0];
-  p->n_in = 0;
-  if (mlirValueIsAOpResult(scalar)) {
-    FiarPrimitive source = fiarPrimitiveRead(view, mlirOpResultGetOwner(scalar));
-    if (source.kind == FIAR_PRIM_CONSTANT && source.has_number) {
-      p->has_number = true;
-      p->number = source.number;
-      return;
-    }
-  }
-  p->kind = FIAR_PRIM_PURE;
-}
-
-// linalg.broadcast names the dimensions that it adds; the primitive those where the operand's go.
-static void read_broadcast(FiarView* view, FiarPrimitive* p) {
-  (void)view;
-  int64_t added[FIAR_MAX_RANK];
-  int n = fiarReadInts(fiarOpAttribute(p->op, "dimensions"), added, FIAR_MAX_RANK);
-  FiarShape shape;
-  p->n_in = 1;
-  if (n < 0 || !fiarShapeRead(mlirValueGetType(mlirOperationGetResult(p->op, 0)), &shape)) {
-    p->kind = FIAR_PRIM_PURE;
-    return;
-  }
-  for (int i = 0; i < shape.rank; ++i) {
-    bool is_added = false;
-    for (int j = 0; j < n; ++j) {
-      is_added = is_added || added[j] == i;
-    }
-    if (!is_added) {
-      p->dims[p->n_dims++] = i;
-    }
-  }
-}
-
-static void read_transpose(FiarView* view, FiarPrimitive* p) {
-  (void)view;
-  p->n_in = 1;
-  p->n_dims = fiarReadInts(fiarOpAttribute(p->op, "permutation"), p->dims, FIAR_MAX_RANK);
-  if (p->n_dims < 0) {
-    p->n_dims = 0;
-    p->kind = FIAR_PRIM_PURE;
-  }
-}
-
-static void read_reduce(FiarView* view, FiarPrimitive* p) {
-  FiarPrimitiveKind kind =
-      p->n_in == 2 ? fiarReducerKind(view, mlirOperationGetFirstRegion(p->op)) : FIAR_PRIM_UNKNOWN;
-  p->kind = kind == FIAR_PRIM_ADD   ? FIAR_PRIM_REDUCE_ADD
-            : kind == FIAR_PRIM_MAX ? FIAR_PRIM_REDUCE_MAX
-                                    : FIAR_PRIM_PURE;
-  p->n_dims = fiarReadInts(fiarOpAttribute(p->op, "dimensions"), p->dims, FIAR_MAX_RANK);
-  if (p->n_dims < 0) {
-    p->n_dims = 0;
-    p->kind = FIAR_PRIM_PURE;
-  }
-}
-
-// ---- shard
-// -------------------------------------------------------------------------------------------
+// ---- shard ----------
 
 enum { MAX_DEVICES = 4096 };
 
@@ -209,8 +130,7 @@ static void read_shard_all_reduce(FiarView* view, FiarPrimitive* p) {
   p->groups = grid_groups(mlirOperationGetContext(p->op), sizes, rank, reduced);
 }
 
-static const char* const dialects[] = {"builtin", "func",   "arith", "math",
-                                       "tensor",  "linalg", "shard", NULL};
+static const char* const dialects[] = {"builtin", "func", "arith", "math", "tensor", "shard", NULL};
 
 static const FiarOpRow rows[] = {
     {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_shard_all_reduce},
@@ -231,37 +151,22 @@ static const FiarOpRow rows[] = {
     {"extf", FIAR_PRIM_CONVERT, read_convert},
     {"truncf", FIAR_PRIM_CONVERT, read_convert},
     {"cmpf", FIAR_PRIM_EQUAL, read_compare},
-    // math.sqrt has one operand, linalg.sqrt a destination beside it.
-    {"sqrt", FIAR_PRIM_SQRT, read_first},
-    {"rsqrt", FIAR_PRIM_RSQRT, read_first},
-    {"square", FIAR_PRIM_SQUARE, read_first},
-    {"reciprocal", FIAR_PRIM_RECIPROCAL, read_first},
-    {"abs", FIAR_PRIM_ABS, read_first},
-    {"add", FIAR_PRIM_ADD, read_elementwise},
-    {"sub", FIAR_PRIM_SUB, read_elementwise},
-    {"mul", FIAR_PRIM_MUL, read_elementwise},
-    {"div", FIAR_PRIM_DIV, read_elementwise},
-    {"max", FIAR_PRIM_MAX, read_elementwise},
-    {"min", FIAR_PRIM_MIN, read_elementwise},
-    {"fill", FIAR_PRIM_CONSTANT, read_fill},
-    {"broadcast", FIAR_PRIM_BROADCAST, read_broadcast},
-    {"transpose", FIAR_PRIM_TRANSPOSE, read_transpose},
-    {"reduce", FIAR_PRIM_PURE, read_reduce},
+    {"sqrt", FIAR_PRIM_SQRT, NULL},
+    {"rsqrt", FIAR_PRIM_RSQRT, NULL},
     {"expand_shape", FIAR_PRIM_RESHAPE, read_first},
     {"collapse_shape", FIAR_PRIM_RESHAPE, read_first},
     {"reshape", FIAR_PRIM_RESHAPE, read_first},
-    {"select", FIAR_PRIM_SELECT, read_select},
+    {"select", FIAR_PRIM_SELECT, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
-    PURE("addi") PURE("andi") PURE("batch_matmul") PURE("bitcast") PURE("cast") PURE("cmpi")
-        PURE("concat") PURE("contract") PURE("copy") PURE("cos") PURE("dim") PURE("empty")
-            PURE("erf") PURE("exp") PURE("exp2") PURE("extract") PURE("extract_slice") PURE("extsi")
-                PURE("extui") PURE("fma") PURE("from_elements") PURE("generic") PURE("index_cast")
-                    PURE("insert") PURE("insert_slice") PURE("log") PURE("log2") PURE("map")
-                        PURE("matmul") PURE("maxnumf") PURE("minnumf") PURE("muli") PURE("negf")
-                            PURE("ori") PURE("pad") PURE("sin") PURE("sitofp") PURE("splat")
-                                PURE("subi") PURE("tanh") PURE("trunci") PURE("uitofp") PURE("xori")
+    PURE("addi") PURE("andi") PURE("bitcast") PURE("cast") PURE("cmpi") PURE("concat") PURE("cos")
+        PURE("dim") PURE("empty") PURE("erf") PURE("exp") PURE("exp2") PURE("extract")
+            PURE("extract_slice") PURE("extsi") PURE("extui") PURE("fma") PURE("from_elements")
+                PURE("index_cast") PURE("insert") PURE("insert_slice") PURE("log") PURE("log2")
+                    PURE("maxnumf") PURE("minnumf") PURE("muli") PURE("negf") PURE("ori")
+                        PURE("pad") PURE("sin") PURE("sitofp") PURE("splat") PURE("subi")
+                            PURE("tanh") PURE("trunci") PURE("uitofp") PURE("xori")
 #undef PURE
-                                    {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                                {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_upstream = {dialects, rows};

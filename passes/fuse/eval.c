@@ -2,7 +2,6 @@
 #include "fuse/fuse.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "mlir-c/BuiltinTypes.h"
 
@@ -369,6 +368,51 @@ static bool frame_add(FiarFusion* fusion, FiarFrame frame, uint32_t* out_index) 
   return true;
 }
 
+// Scales that the body computes are named by the op's own result.
+static void name_result_scales(FiarTerm* out) {
+  name_scales(out);
+  bool as_stored =
+      out->layout.shape.elem != FIAR_ELEM_F32 || out->facts.scale_type == FIAR_SCALE_TYPE_F32;
+  if (out->role == FIAR_ROLE_SCALE && as_stored) {
+    out->facts.scales = out->value;
+  }
+}
+
+// A result that walks along all loops is what the body yields; one that leaves loops out reduces
+// over them.
+static FiarTerm eval_loops(const eval_t* eval, uint32_t frame, const FiarTerm* chain,
+                           MlirBlock block, MlirValue yielded) {
+  const FiarLoops* loops = &eval->fusion->frames[frame].loops;
+  intptr_t results = mlirOperationGetNumResults(eval->primitive->op);
+  intptr_t number = loops->n_operands - results + mlirOpResultGetResultNumber(eval->value);
+  FiarPrimitive reduce = *eval->primitive;
+  reduce.n_dims = fiarLoopsReduced(loops, (int)number, reduce.dims);
+  if (reduce.n_dims < 0) {
+    return leave(eval, chain);
+  }
+  if (reduce.n_dims == 0) {
+    FiarTerm out = *fiarTermOf(eval->fusion, yielded, frame);
+    if (fiarIsChain(&out)) {
+      set_value(eval, &out);
+      name_result_scales(&out);
+    } else if (out.role == FIAR_ROLE_OUTSIDE) {
+      // A base that the body only spreads, widens or biases is still known.
+      out = fiarIsValue(out.base) ? relayout(eval, &out, true, out.layout) : outside(eval);
+    }
+    return out;
+  }
+  MlirValue in;
+  reduce.kind = fiarLoopsCombined(&eval->fusion->view, yielded, block, number, &in);
+  if (reduce.kind == FIAR_PRIM_UNKNOWN) {
+    return leave(eval, chain);
+  }
+  eval_t as_reduce = *eval;
+  as_reduce.primitive = &reduce;
+  MlirValue start = mlirOperationGetOperand(eval->primitive->op, number);
+  return eval_reduce(&as_reduce, fiarTermOf(eval->fusion, in, frame),
+                     fiarTermOf(eval->fusion, start, eval->frame));
+}
+
 static FiarTerm eval_call(const eval_t* eval) {
   FiarFusion* fusion = eval->fusion;
   MlirOperation op = eval->primitive->op;
@@ -378,7 +422,8 @@ static FiarTerm eval_call(const eval_t* eval) {
     chain = fiarIsChain(operand) ? operand : NULL;
   }
   int depth = eval->frame == 0 ? 0 : fusion->frames[eval->frame].depth;
-  if (chain == NULL || depth == MAX_CALL_DEPTH || fusion->call_budget <= 0) {
+  bool loops = eval->primitive->kind == FIAR_PRIM_LOOPS;  // may yield a constant
+  if ((chain == NULL && !loops) || depth == MAX_CALL_DEPTH || fusion->call_budget <= 0) {
     return outside(eval);
   }
   MlirRegion region = mlirOperationGetFirstRegion(eval->primitive->callee);
@@ -389,11 +434,14 @@ static FiarTerm eval_call(const eval_t* eval) {
   }
   MlirOperation end = mlirBlockGetTerminator(block);
   intptr_t result = mlirOpResultGetResultNumber(eval->value);
+  FiarFrame callee = {op, eval->primitive->callee, eval->frame, depth + 1, {.rank = -1}};
   uint32_t frame;
   if (mlirOperationIsNull(end) || mlirOperationGetNumOperands(end) <= result ||
-      !frame_add(fusion, (FiarFrame){op, eval->primitive->callee, eval->frame, depth + 1},
-                 &frame)) {
+      (loops && !fiarLoopsRead(op, &callee.loops)) || !frame_add(fusion, callee, &frame)) {
     return leave(eval, chain);
+  }
+  if (loops) {
+    return eval_loops(eval, frame, chain, block, mlirOperationGetOperand(end, result));
   }
   FiarTerm out = *fiarTermOf(fusion, mlirOperationGetOperand(end, result), frame);
   if (!fiarIsChain(&out)) {
@@ -416,6 +464,7 @@ static FiarTerm eval_constant(const eval_t* eval) {
   FiarTerm term = outside(eval);
   if (eval->primitive->has_number) {
     term.role = FIAR_ROLE_CONST;
+    term.layout.shape = eval->shape;
     term.number = eval->primitive->number;
     for (int i = 0; i < term.layout.shape.rank; ++i) {
       term.layout.label[i] = term.layout.shape.size[i] == 1 ? FIAR_LABEL_ONE : FIAR_LABEL_SAME;
@@ -518,24 +567,41 @@ static FiarTerm eval_op(const eval_t* eval) {
     case FIAR_PRIM_CLAMP:
       return eval_ternary(eval);
     case FIAR_PRIM_CALL:
+    case FIAR_PRIM_LOOPS:
       return eval_call(eval);
     default:
       return outside(eval);
   }
 }
 
+// A callee's argument is the call's operand; that of a LOOPS op's body, one element of it.
+static uint32_t eval_argument(FiarFusion* fusion, MlirValue value, uint32_t frame) {
+  FiarTerm term = fiarTermOutside(value, frame);
+  MlirOperation owner = mlirBlockGetParentOperation(mlirBlockArgumentGetOwner(value));
+  if (frame == 0 || !mlirOperationEqual(owner, fusion->frames[frame].callee)) {
+    return fiarTermAdd(fusion, &term);
+  }
+  FiarFrame at = fusion->frames[frame];
+  intptr_t number = mlirBlockArgumentGetArgNumber(value);
+  MlirValue operand = mlirOperationGetOperand(at.call, number);
+  if (at.loops.rank < 0) {
+    return fiarTermIndexOf(fusion, operand, at.parent);
+  }
+  FiarShape shape;
+  if (!fiarShapeRead(mlirValueGetType(operand), &shape)) {
+    return fiarTermIndexOf(fusion, operand, frame);  // a scalar operand
+  }
+  intptr_t inputs = at.loops.n_operands - mlirOperationGetNumResults(at.call);
+  bool accumulator = number >= inputs && at.loops.operand_rank[number] < at.loops.rank;
+  if (!accumulator) {
+    term = fiarLoopsArgument(&at.loops, (int)number, fiarTermOf(fusion, operand, at.parent));
+  }
+  return fiarTermAdd(fusion, &term);
+}
+
 static uint32_t eval_value(FiarFusion* fusion, MlirValue value, uint32_t frame) {
   if (mlirValueIsABlockArgument(value)) {
-    if (frame != 0) {
-      FiarFrame at = fusion->frames[frame];
-      MlirOperation owner = mlirBlockGetParentOperation(mlirBlockArgumentGetOwner(value));
-      if (mlirOperationEqual(owner, at.callee)) {
-        intptr_t number = mlirBlockArgumentGetArgNumber(value);
-        return fiarTermIndexOf(fusion, mlirOperationGetOperand(at.call, number), at.parent);
-      }
-    }
-    FiarTerm term = fiarTermOutside(value, frame);
-    return fiarTermAdd(fusion, &term);
+    return eval_argument(fusion, value, frame);
   }
   MlirOperation op = mlirOpResultGetOwner(value);
   FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
@@ -547,9 +613,13 @@ static uint32_t eval_value(FiarFusion* fusion, MlirValue value, uint32_t frame) 
     }
   }
   eval_t eval = {fusion, &primitive, value, frame, {0}};
-  FiarTerm term = fiarShapeRead(mlirValueGetType(value), &eval.shape)
-                      ? eval_op(&eval)
-                      : fiarTermOutside(value, frame);
+  bool known = fiarShapeRead(mlirValueGetType(value), &eval.shape);
+  if (!known && frame != 0 && fusion->frames[frame].loops.rank >= 0) {
+    FiarElement elem = fiarElementOf(mlirValueGetType(value));
+    eval.shape = fiarLoopsShape(&fusion->frames[frame].loops, elem);
+    known = true;
+  }
+  FiarTerm term = known ? eval_op(&eval) : fiarTermOutside(value, frame);
   return fiarTermAdd(fusion, &term);
 }
 

@@ -10,6 +10,7 @@
 //   eval.c    the term of a value; term.c stores terms, layout.c has their dimensions
 //   norm.c    the rules of the residual add and the norm
 //   quant.c   the rules of the quantisers
+//   loops.c   ops whose region computes one element
 //   rewrite.c builds the fused op where it may stand; liveness.c and functions.c remove what is
 //   dead report.c  the table, JSON and messages
 #ifndef FIAR_PASSES_FUSE_FUSE_H
@@ -157,6 +158,7 @@ typedef struct FiarFrame {
   MlirOperation call, callee;
   uint32_t parent;
   int depth;
+  FiarLoops loops;  // of a LOOPS op, whose region computes one element; rank -1 for functions
 } FiarFrame;
 
 // The term of a value: memoised, valid until the fusion ends.
@@ -233,6 +235,20 @@ static inline bool fiarIsChain(const FiarTerm* term) {
 static inline bool fiarIsValue(MlirValue value) {
   return value.ptr != NULL;
 }
+
+// loops.c -----------------------------------------------------------------------------------------
+
+// Inside a LOOPS op a scalar stands for a tensor over the iteration space; this is its shape.
+FiarShape fiarLoopsShape(const FiarLoops* loops, FiarElement elem);
+// An operand as the body sees it.
+FiarTerm fiarLoopsArgument(const FiarLoops* loops, int number, const FiarTerm* operand);
+// The loops along which an operand (a result's destination) does not walk, in order. -1: it walks
+// along the others in another order than theirs, or has unit dimensions.
+int fiarLoopsReduced(const FiarLoops* loops, int operand, int64_t* out_dims);
+// For a reduction that yields `yielded`: REDUCE_ADD or REDUCE_MAX and the value that the body
+// combines with its accumulator, the block's argument of this number; UNKNOWN for any other body.
+FiarPrimitiveKind fiarLoopsCombined(FiarView* view, MlirValue yielded, MlirBlock block,
+                                    intptr_t accumulator, MlirValue* out_value);
 
 // rewrite.c ---------------------------------------------------------------------------------------
 

@@ -20,8 +20,7 @@
 #include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Dialect/LLVM.h"
 
-// ---- The function as it was
-// --------------------------------------------------------------------------
+// ---- The function as it was ----------
 
 static bool is_tensor(MlirType type) {
   return mlirTypeIsARankedTensor(type) &&
@@ -47,8 +46,7 @@ static bool check_types(MlirOperation function, const char* what, intptr_t count
   return true;
 }
 
-// ---- The text of the entry
-// ---------------------------------------------------------------------------
+// ---- The text of the entry ----------
 
 static void print_scalar_type(FILE* out, MlirType type) {
   if (mlirTypeIsAIndex(type)) {
@@ -290,8 +288,7 @@ static void print_start(FILE* out, const FiarComms* comms) {
   fprintf(out, "  return %%go%zu : i1\n}\n", comms->count);
 }
 
-// ---- The rewrite
-// -------------------------------------------------------------------------------------
+// ---- The rewrite ----------
 
 // Renames the function to NAME.tensors, with its uses, and writes the entry.
 static bool write_entry(FILE* out, MlirOperation module, MlirOperation function) {
@@ -345,8 +342,7 @@ bool fiarPrintEntries(FILE* out, MlirOperation module, const FiarComms* comms) {
   return true;
 }
 
-// ---- After conversion
-// --------------------------------------------------------------------------------
+// ---- After conversion ----------
 
 MlirLogicalResult fiarInternalize(MlirOperation module) {
   MlirContext context = mlirOperationGetContext(module);

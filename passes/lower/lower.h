@@ -76,8 +76,7 @@ typedef struct FiarComms {
 // (entry.c). False where a function has a type that C cannot pass, reported there.
 bool fiarPrintEntries(FILE* out, MlirOperation module, const FiarComms* comms);
 
-// ---- Small things over the C API
-// --------------------------------------------------------------------
+// ---- Small things over the C API ----------
 
 static inline MlirStringRef fiarString(const char* text) {
   return mlirStringRefCreateFromCString(text);

@@ -114,8 +114,7 @@ static bool take_dtype(const FiarCall* call, MlirValue value, const char* what,
   return true;
 }
 
-// ---- Shapes
-// ------------------------------------------------------------------------------------------
+// ---- Shapes ----------
 
 enum { DYNAMIC = -1 };
 

@@ -300,8 +300,7 @@ static void print_body(FILE* out, const FiarCall* call, const fiar_all_reduce_no
   fprintf(out, "\n}\n");
 }
 
-// ---- The pass
-// ----------------------------------------------------------------------------------------
+// ---- The pass ----------
 
 static void replace_by_call(MlirOperation op, const char* function) {
   MlirContext context = mlirOperationGetContext(op);

@@ -11,8 +11,9 @@
 //   norm.c    the rules of the residual add and the norm
 //   quant.c   the rules of the quantisers
 //   loops.c   ops whose region computes one element
-//   rewrite.c builds the fused op where it may stand; liveness.c and functions.c remove what is
-//   dead report.c  the table, JSON and messages
+//   rewrite.c builds the fused op where it may stand
+//   liveness.c, functions.c remove what is dead
+//   report.c  the table, JSON and messages
 #ifndef FIAR_PASSES_FUSE_FUSE_H
 #define FIAR_PASSES_FUSE_FUSE_H
 

@@ -190,8 +190,7 @@ fiar_status_t fiar_allreduce_run(fiar_allreduce_t* allreduce, const void* in, vo
                                               .hidden = hidden,
                                               .dtype = allreduce->dtype};
   fiar_all_reduce_norm_params checked;
-  FIAR_TRY(fiar_params_check(&params, allreduce->comm->world, allreduce->comm->device >= 0 ? 16 : 0,
-                             &checked));
+  FIAR_TRY(fiar_params_check(&params, allreduce->comm->world, &checked));
   if (tokens == 0) {
     return FIAR_OK;
   }

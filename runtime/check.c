@@ -239,14 +239,11 @@ static void list_extents(const fiar_all_reduce_norm_params* params, int32_t worl
   memcpy(extents, list, sizeof list);
 }
 
-static fiar_status_t check_alignment(const extent_t* extent, size_t alignment) {
-  const size_t wanted = extent->element > alignment || strcmp(extent->name, "scale") == 0
-                            ? extent->element
-                            : alignment;
-  return (uintptr_t)extent->at % wanted == 0
+static fiar_status_t check_alignment(const extent_t* extent) {
+  return (uintptr_t)extent->at % extent->element == 0
              ? FIAR_OK
              : FIAR_FAIL(INVALID_ARGUMENT, "%s is %p, must be aligned to %zu bytes", extent->name,
-                         extent->at, wanted);
+                         extent->at, extent->element);
 }
 
 static bool may_alias(const fiar_all_reduce_norm_params* params, int first, int second) {
@@ -262,15 +259,14 @@ static bool may_alias(const fiar_all_reduce_norm_params* params, int first, int 
          !params->quant_out && !params->scales_out;
 }
 
-static fiar_status_t check_memory(const fiar_all_reduce_norm_params* params, int32_t world,
-                                  size_t alignment) {
+static fiar_status_t check_memory(const fiar_all_reduce_norm_params* params, int32_t world) {
   extent_t extents[EXTENTS];
   list_extents(params, world, extents);
   bool any_output = false;
   for (int i = 0; i < EXTENTS; ++i) {
     any_output |= extents[i].output && extents[i].at;
     if (extents[i].at) {
-      FIAR_TRY(check_alignment(&extents[i], alignment));
+      FIAR_TRY(check_alignment(&extents[i]));
     }
   }
   if (!params->input || !any_output) {
@@ -296,7 +292,7 @@ static fiar_status_t check_memory(const fiar_all_reduce_norm_params* params, int
 // ---- The whole ----
 
 fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32_t world,
-                                size_t alignment, fiar_all_reduce_norm_params* out_params) {
+                                fiar_all_reduce_norm_params* out_params) {
   memset(out_params, 0, sizeof *out_params);
   FIAR_TRY(take_struct(params, out_params));
   FIAR_TRY(check_enums(out_params));
@@ -315,7 +311,7 @@ fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32
   if (!out_params->weight) {
     out_params->weight_dtype = out_params->dtype;
   }
-  return out_params->tokens == 0 ? FIAR_OK : check_memory(out_params, world, alignment);
+  return out_params->tokens == 0 ? FIAR_OK : check_memory(out_params, world);
 }
 
 fiar_problem_t fiar_problem_of(const fiar_all_reduce_norm_params* checked) {

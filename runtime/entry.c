@@ -29,7 +29,7 @@ fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_n
   }
   FIAR_TRY(fiar_comm_of_group(comm, params->group, &comm));
   fiar_all_reduce_norm_params checked;
-  FIAR_TRY(fiar_params_check(params, comm->world, 0, &checked));
+  FIAR_TRY(fiar_params_check(params, comm->world, &checked));
   if (checked.tokens == 0) {
     return FIAR_OK;
   }

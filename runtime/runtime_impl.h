@@ -145,9 +145,9 @@ fiar_status_t fiar_workspace_for_call(fiar_comm_t* comm, const fiar_problem_t* p
 // ---- Validation ----
 
 // Checks the caller's params against the ABI and the numerics, and fills in the complete copy that
-// backends get. alignment: bytes that every array must be aligned to (0: its element).
+// backends get.
 fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32_t world,
-                                size_t alignment, fiar_all_reduce_norm_params* out_params);
+                                fiar_all_reduce_norm_params* out_params);
 fiar_status_t fiar_shape_check(int64_t tokens, int64_t hidden, uint8_t dtype);
 
 fiar_problem_t fiar_problem_of(const fiar_all_reduce_norm_params* checked);

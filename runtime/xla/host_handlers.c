@@ -29,7 +29,7 @@ static XLA_FFI_Error* run(XLA_FFI_CallFrame* frame, fiar_xla_op_t op) {
   fiar_status_t status = fiar_xla_call_read(frame, op, &call);
   if (status == FIAR_OK && op == FIAR_XLA_ALL_REDUCE_NORM && call.params.tokens > 0) {
     const fiar_all_reduce_norm_params given = call.params;
-    status = fiar_params_check(&given, (int32_t)call.world, 0, &call.params);
+    status = fiar_params_check(&given, (int32_t)call.world, &call.params);
   }
   if (status == FIAR_OK) {
     status = check_aliases(&call);

@@ -1,0 +1,313 @@
+"""structures.py FIAR_OPT: how sequences lie in a module: values used again, two sequences that meet, helpers, meshes,
+variadic and split all-reduces, regions. Each function builds one module and gives what the fused ops must be."""
+import sys
+
+import forms
+from builder import Builder, fuse
+
+T, H = 16, 512
+cases = []
+
+
+def case(*want, gone=(), kept=(), attributes="", **builder):
+    """want: one (operands, results, extra attributes) for each fused op, in order."""
+    def add(function):
+        b = Builder(**builder)
+        results = function(b)
+        cases.append((function.__name__, b.module(*results, attributes=attributes), want, gone, kept))
+    return add
+
+
+def op(operands, results, **attributes):
+    return operands.split(), results.split(), attributes
+
+
+def x(b, shape=(T, H), elem="bf16"):
+    return b.arg(shape, elem)
+
+
+def norm_of(b, h, elem="bf16", form="before", w=None, **ways):
+    f = b.convert(h, "f32") if h[2] != "f32" else h
+    return forms.rms_norm(b, f, w or b.arg([H], elem), form, elem, 1e-6, **ways)
+
+
+# ---- values used again ---------------------------------------------------------------------------
+
+@case(op("x residual weight", "sum residual norm"))
+def sum_residual_and_norm_used(b):
+    s = b.all_reduce(x(b))
+    h = b.ew("add", s, x(b))
+    return [s, h, norm_of(b, h)]
+
+
+@case(op("x residual weight scale", "norm quant", quant="fp8_static"))
+def norm_beside_its_codes(b):
+    norm = norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))
+    return [norm, forms.fp8_static(b, norm, b.arg([], "f32"), False)]
+
+
+@case(op("x residual weight scale", "norm quant", quant="fp8_static"), kept=["stablehlo.clamp"])
+def two_quantisers_of_one_norm(b):
+    norm = norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))
+    return [forms.fp8_static(b, norm, b.arg([], "f32"), False, "clamp") for _ in range(2)]
+
+
+@case(op("x residual weight scale", "quant", quant="fp8_static"), gone=["stablehlo.clamp"])
+def one_quantiser_twice(b):
+    norm = norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))
+    scale = b.arg([], "f32")
+    return [forms.fp8_static(b, norm, scale, False, "clamp") for _ in range(2)]
+
+
+@case(op("x residual weight", "residual norm"), kept=["stablehlo.rsqrt"])
+def reciprocal_root_used(b):
+    h = b.ew("add", b.all_reduce(x(b)), x(b))
+    f = b.convert(h, "f32")
+    rows, _ = forms.rms_statistics(b, f, 1e-6)
+    normed = b.convert(b.ew("multiply", f, b.broadcast(rows, [T, H], [0, 1])), "bf16")
+    return [rows, b.ew("multiply", normed, forms.vector(b, b.arg([H], "bf16"), [T, H]))]
+
+
+# ---- sequences that meet -------------------------------------------------------------------------
+
+@case(op("x residual weight", "residual norm"), op("x residual weight", "residual norm"))
+def a_stream_of_two_layers(b):
+    h1 = b.ew("add", b.all_reduce(x(b)), x(b))
+    h2 = b.ew("add", h1, b.all_reduce(norm_of(b, h1)))
+    return [h2, norm_of(b, h2)]
+
+
+@case(op("x residual weight", "norm"), kept=["stablehlo.all_reduce"])
+def sum_of_two_all_reduces(b):
+    first, second = b.all_reduce(x(b)), b.all_reduce(x(b))
+    return [norm_of(b, b.ew("add", first, second))]
+
+
+@case(op("x weight", "norm", weight_bias="1.000000e+00"), kept=["stablehlo.rsqrt"])
+def gemma_sandwich(b):
+    first = norm_of(b, b.all_reduce(x(b)), form="after_plus_one")
+    h = b.ew("add", first, x(b))
+    return [h, norm_of(b, h, form="after_plus_one")]
+
+
+@case(op("x residual weight", "norm"))
+def residual_computed_after_the_all_reduce(b):
+    s = b.all_reduce(x(b))
+    late = b.ew("multiply", x(b), x(b))
+    return [norm_of(b, b.ew("add", s, late))]
+
+
+@case(op("x residual weight", "residual norm"))
+def weight_of_a_stack(b):
+    h = b.ew("add", b.all_reduce(x(b)), x(b))
+    row = b.op("stablehlo.dynamic_slice", [b.arg([8, H], "bf16"), b.arg([], "i32"), b.constant(0, "i32")], [1, H], "bf16",
+               "<{slice_sizes = array<i64: 1, 512>}> ")
+    norm = norm_of(b, h, w=b.reshape(row, [H]))
+    return [h, norm]
+
+
+# ---- spellings of the product --------------------------------------------------------------------
+
+def einsum_product(b, w, normed, dims):
+    rank = len(normed[1])
+    product = b.op("stablehlo.dot_general", [w, normed], [H, *normed[1][:-1]], "bf16",
+                   "<{dot_dimension_numbers = #stablehlo.dot<lhs_batching_dimensions = [0], rhs_batching_dimensions = "
+                   f"[{rank - 1}]>, precision_config = [#stablehlo<precision DEFAULT>, #stablehlo<precision DEFAULT>]}}> ")
+    return b.transpose(product, dims)
+
+
+@case(op("x residual weight", "norm", norm_rounding="before_weight"), gone=["stablehlo.dot_general"])
+def einsum_weight(b):
+    h = b.ew("add", b.all_reduce(x(b, (T, 1, H))), x(b, (T, 1, H)))
+    f = b.convert(h, "f32")
+    rows, _ = forms.rms_statistics(b, f, 1e-6)
+    normed = b.convert(b.ew("multiply", f, b.broadcast(rows, f[1], [0, 1, 2])), "bf16")
+    return [einsum_product(b, b.arg([H], "bf16"), normed, [1, 2, 0])]
+
+
+@case(op("x residual", "norm"), kept=["stablehlo.dot_general"])
+def einsum_weight_left_transposed(b):
+    h = b.ew("add", b.all_reduce(x(b, (T, 1, H))), x(b, (T, 1, H)))
+    f = b.convert(h, "f32")
+    rows, _ = forms.rms_statistics(b, f, 1e-6)
+    normed = b.convert(b.ew("multiply", f, b.broadcast(rows, f[1], [0, 1, 2])), "bf16")
+    return [einsum_product(b, b.arg([H], "bf16"), normed, [0, 1, 2])]
+
+
+@case(op("x residual weight", "residual norm"))
+def reshapes_between(b):
+    s = b.reshape(b.all_reduce(x(b)), [T, 1, H])
+    h = b.ew("add", x(b, (T, 1, H)), s)
+    w = b.reshape(b.reshape(b.arg([H], "bf16"), [1, 1, H]), [H])
+    return [h, b.reshape(norm_of(b, h, w=w), [T, H])]
+
+
+@case(op("x residual weight", "norm"))
+def weight_of_rank_three(b):
+    h = b.ew("add", b.all_reduce(x(b, (T, 1, H))), x(b, (T, 1, H)))
+    return [norm_of(b, h, w=b.arg([1, 1, H], "bf16"))]
+
+
+@case(op("x residual weight", "norm"))
+def f32_weight_rounded_first(b):
+    h = b.ew("add", b.all_reduce(x(b)), x(b))
+    return [norm_of(b, h, w=b.convert(b.arg([H], "f32"), "bf16"))]
+
+
+# ---- helpers -------------------------------------------------------------------------------------
+
+@case(op("x residual weight", "norm"), gone=["func.call", "@rms_norm"])
+def norm_in_a_helper(b):
+    h = b.ew("add", b.all_reduce(x(b)), x(b))
+    return [b.call("rms_norm", [h, b.arg([H], "bf16")], h[1], "bf16", lambda i, a: norm_of(i, a[0], w=a[1]))]
+
+
+@case(op("x residual weight", "norm"), gone=["func.call"])
+def residual_and_norm_in_helpers(b):
+    s = b.all_reduce(x(b))
+    h = b.call("add", [s, x(b)], s[1], "bf16", lambda i, a: i.ew("add", a[1], a[0]))
+    return [b.call("rms_norm", [h, b.arg([H], "bf16")], h[1], "bf16", lambda i, a: norm_of(i, a[0], w=a[1]))]
+
+
+@case(op("x residual weight", "norm"), gone=["composite", "@rms"])
+def composite_through_its_decomposition(b):
+    h = b.ew("add", b.all_reduce(x(b)), x(b))
+    w = b.arg([H], "bf16")
+    b.call("rms", [h, w], h[1], "bf16", lambda i, a: norm_of(i, a[0], w=a[1], form="after"))
+    b.lines.pop()
+    return [b.op("stablehlo.composite", [h, w], h[1], "bf16", '<{name = "aten.rms_norm", decomposition = @rms_0}> ')]
+
+
+@case(op("x residual weight", "norm"), kept=["func.func private @rms_norm_0"])
+def helper_that_others_call(b):
+    h = b.ew("add", b.all_reduce(x(b)), x(b))
+    w = b.arg([H], "bf16")
+    norm = b.call("rms_norm", [h, w], h[1], "bf16", lambda i, a: norm_of(i, a[0], w=a[1]))
+    other = (b.name(), (T, H), "bf16")
+    b.lines.append(f"{other[0]} = func.call @rms_norm_0({x(b)[0]}, {w[0]}) : (tensor<{T}x{H}xbf16>, tensor<{H}xbf16>) -> tensor<{T}x{H}xbf16>")
+    return [norm, other]
+
+
+@case(op("x residual weight", "norm"), kept=["func.func private @rms_norm_0"])
+def helper_that_an_unknown_op_names(b):
+    h = b.ew("add", b.all_reduce(x(b)), x(b))
+    norm = b.call("rms_norm", [h, b.arg([H], "bf16")], h[1], "bf16", lambda i, a: norm_of(i, a[0], w=a[1]))
+    b.lines.append('"stablehlo.custom_call"() <{call_target_name = "host", called_computations = [@rms_norm_0]}> : () -> ()')
+    return [norm]
+
+
+# ---- groups --------------------------------------------------------------------------------------
+
+def mesh(axis, ids=""):
+    axes = ", ".join(f'#stablehlo.mesh_axis<name = "{n}", size = {s}>' for n, s in (("a", 2), ("b", 4)))
+    return f'#stablehlo.replica_group_mesh_axes<mesh = #stablehlo.mesh<axes = [{axes}]{ids}>, axes = [#stablehlo.axis_ref<name = "{axis}">]>'
+
+
+@case(op("x residual weight", "norm", world="2"), groups=mesh("a"))
+def outer_axis_of_a_mesh(b):
+    return [norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))]
+
+
+@case(op("x residual weight", "norm", world="4"), groups=mesh("b"))
+def inner_axis_of_a_mesh(b):
+    return [norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))]
+
+
+@case(op("x residual weight", "norm", world="2"), groups="dense<[[0, 2], [1, 3]]> : tensor<2x2xi64>")
+def several_groups(b):
+    return [norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))]
+
+
+@case(op("x residual weight", "norm", world="8", group_mode="cross_replica"),
+      attributes="attributes {mhlo.num_replicas = 8 : i32, mhlo.num_partitions = 1 : i32} ")
+def no_groups_are_all_replicas(b):
+    s = b.all_reduce(x(b), attributes="replica_groups = dense<> : tensor<0x0xi64>")
+    return [norm_of(b, b.ew("add", s, x(b)))]
+
+
+@case(op("x residual weight", "norm", world="8", group_mode="cross_replica_and_partition"),
+      attributes="attributes {mhlo.num_replicas = 2 : i32, mhlo.num_partitions = 4 : i32} ")
+def replicas_and_partitions(b):
+    s = b.all_reduce(x(b), attributes="channel_handle = #stablehlo.channel_handle<handle = 3, type = 1>, "
+                     "replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>")
+    return [norm_of(b, b.ew("add", s, x(b)))]
+
+
+# ---- other all-reduces ---------------------------------------------------------------------------
+
+def variadic(b, inputs):
+    outs = [(b.name(), v[1], v[2]) for v in inputs]
+    base = b.name()
+    types = ", ".join(map(b.type, inputs))
+    b.lines.append(
+        f'{base}:{len(inputs)} = "stablehlo.all_reduce"({", ".join(v[0] for v in inputs)}) <{{replica_groups = {b.groups}}}> ({{\n'
+        "    ^bb0(%x: tensor<bf16>, %y: tensor<bf16>):\n"
+        '      %r = "stablehlo.add"(%x, %y) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n'
+        f'      "stablehlo.return"(%r) : (tensor<bf16>) -> ()\n    }}) : ({types}) -> ({types})')
+    return [(f"{base}#{i}", v[1], v[2]) for i, v in enumerate(outs)]
+
+
+@case(op("x weight", "norm"), op("x residual weight", "norm"), gone=["stablehlo.all_reduce"])
+def variadic_whole(b):
+    first, second = variadic(b, [x(b), x(b)])
+    return [norm_of(b, b.ew("add", first, x(b))), norm_of(b, second)]
+
+
+@case(kept=["stablehlo.all_reduce", "stablehlo.rsqrt"])
+def variadic_in_part(b):
+    first, second = variadic(b, [x(b), x(b)])
+    return [norm_of(b, b.ew("add", first, x(b))), second]
+
+
+def scatter_gather(b, value, gather_dim):
+    part = [value[1][0] // b.world, value[1][1]]
+    s = (b.name(), part, value[2])
+    b.lines.append(
+        f'{s[0]} = "stablehlo.reduce_scatter"({value[0]}) <{{replica_groups = {b.groups}, scatter_dimension = 0 : i64}}> ({{\n'
+        "    ^bb0(%x: tensor<bf16>, %y: tensor<bf16>):\n"
+        '      %r = "stablehlo.add"(%x, %y) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n'
+        f'      "stablehlo.return"(%r) : (tensor<bf16>) -> ()\n    }}) : ({b.type(value)}) -> {b.type(s)}')
+    whole = list(part)
+    whole[gather_dim] *= b.world
+    return b.op("stablehlo.all_gather", [s], whole, value[2],
+                f"<{{all_gather_dim = {gather_dim} : i64, replica_groups = {b.groups}}}> ")
+
+
+@case(op("x residual weight", "norm"), gone=["reduce_scatter", "all_gather"])
+def reduce_scatter_then_all_gather(b):
+    return [norm_of(b, b.ew("add", scatter_gather(b, x(b), 0), x(b)))]
+
+
+@case(kept=["reduce_scatter", "all_gather"])
+def gather_along_another_dimension(b):
+    s = scatter_gather(b, x(b, (4, H)), 1)
+    return [s]
+
+
+@case(op("x residual weight", "sum norm"))
+def nested_region_uses_the_sum(b):
+    s = b.all_reduce(x(b))
+    h = b.ew("add", s, x(b))
+    norm = norm_of(b, h)
+    out = (b.name(), (T, H), "bf16")
+    b.lines.append(
+        f'{out[0]} = "stablehlo.if"({b.arg([], "i1")[0]}) ({{\n      "stablehlo.return"({s[0]}) : ({b.type(s)}) -> ()\n'
+        f'    }}, {{\n      "stablehlo.return"({norm[0]}) : ({b.type(s)}) -> ()\n    }}) : (tensor<i1>) -> {b.type(s)}')
+    return [out]
+
+
+bad = 0
+for (name, module, want, gone, kept), (fused, report, text) in zip(cases, fuse(sys.argv[1], [m for _, m, *_ in cases])):
+    why = []
+    if len(fused) != len(want):
+        why.append(f"{len(fused)} fused, want {len(want)}")
+    for got, (operands, results, attributes) in zip(fused, want):
+        why += [f"operands {got['operands']}"] if got["operands"] != operands else []
+        why += [f"results {got['results']}"] if got["results"] != results else []
+        why += [f"{k} is {got.get(k)}" for k, v in attributes.items() if got.get(k) != v]
+    why += [f"{g} is left" for g in gone if g in text] + [f"{k} is gone" for k in kept if k not in text]
+    if why:
+        bad += 1
+        print(f"{name}: {'; '.join(why)}\n  {report['all_reduces']}")
+print(f"{len(cases) - bad} of {len(cases)} structures fuse as wanted")
+sys.exit(bad != 0)

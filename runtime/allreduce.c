@@ -12,9 +12,9 @@
 
 #define MIB (INT64_C(1) << 20)
 
-// Messages up to this size are served. A row the first of which applies: sm 0 is the host, world 0
-// any. H200, 2 and 4 ranks: measured to pay up to here (docs/design.md); the others are vLLM's own
-// limits.
+// Messages up to this size are served; the first row that applies. sm 0 is the host, world 0 any.
+// sm_90 with 2 and 4 ranks: up to here a prototype of the push kernels was ahead of NCCL on H200.
+// The other rows are the limits that vLLM uses for FlashInfer's kernels.
 static const struct {
   int32_t sm, world;
   int64_t bytes;
@@ -57,13 +57,13 @@ static void decide(fiar_allreduce_t* allreduce, int64_t env_limit) {
   size_t count, index;
   const fiar_backend_t* const* table = fiar_backend_table(&count);
   char reason[128];
+  allreduce->max_bytes = env_limit ? env_limit : size_limit(&comm->caps);
   if (comm->world == 1) {
     disable(allreduce, "world is 1, nothing to reduce");
   } else if (fiar_select(table, count, &smallest, &comm->caps, comm->forced_backend, 0, &index) !=
              FIAR_OK) {
     disable(allreduce, fiar_last_error());
-  } else if (allreduce->max_bytes = env_limit ? env_limit : size_limit(&comm->caps),
-             allreduce->max_bytes == 0) {
+  } else if (allreduce->max_bytes == 0) {
     (void)snprintf(
         reason, sizeof reason,
         "no size limit is known for %d ranks of sm_%d; FIAR_ALLREDUCE_MAX_BYTES sets one",

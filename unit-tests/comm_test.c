@@ -262,6 +262,19 @@ static int ranks_make_different_calls(const ranks_self_t* self) {
   return finish(self, comm);
 }
 
+static int ranks_exchange_different_amounts(const ranks_self_t* self) {
+  fiar_comm_t* comm;
+  RANKS_OK(ranks_comm(self, &comm));
+  char mine[32] = "", all[3 * 32];
+  const size_t bytes = self->rank == 2 ? 32 : 16;
+  RANKS_CHECK(fiar_comm_all_gather(comm, mine, all, bytes) != FIAR_OK, "came through");
+  // Whoever sees it first leaves, and the others may hear of that instead.
+  RANKS_CHECK(strstr(fiar_last_error(), "the ranks make different calls") ||
+                  strstr(fiar_last_error(), "has left the group"),
+              "%s", fiar_last_error());
+  return finish(self, comm);
+}
+
 static int models_are_checked(const ranks_self_t* self) {
   RANKS_OK(fiar_rt_check_world(NULL, 0, 2));
   RANKS_CHECK(fiar_rt_check_world(NULL, 0, 4) == FIAR_MISMATCH, "4 of 2 ranks");
@@ -347,6 +360,7 @@ PROCESSES(from_a_bad_callback, 2, .argument = "")
 PROCESSES(ranks_disagree_on_the_world, 2, .argument = "")
 PROCESSES(ranks_force_different_backends, 3, .argument = "")
 PROCESSES(ranks_make_different_calls, 3, .argument = "")
+PROCESSES(ranks_exchange_different_amounts, 3, .environment = long_bound)
 PROCESSES(models_are_checked, 2, .argument = "")
 PROCESSES(groups_are_set_and_taken_back, 3, .argument = "")
 PROCESSES(rows_are_gathered_in_order, 3, .argument = "")
@@ -441,19 +455,26 @@ static void bad_options_are_refused(void** state) {
   fiar_comm_destroy(NULL);
 }
 
-#define BODIES(X)                                                                             \
-  X(exchanges)                                                                                \
-  X(votes)                                                                                    \
-  X(two_communicators)                                                                        \
-  X(from_a_callback)                                                                          \
-  X(from_a_bad_callback)                                                                      \
-  X(ranks_disagree_on_the_world)                                                              \
-  X(ranks_force_different_backends)                                                           \
-  X(ranks_make_different_calls)                                                               \
-  X(models_are_checked)                                                                       \
-  X(groups_are_set_and_taken_back) X(rows_are_gathered_in_order) X(two_say_they_are_rank_one) \
-      X(one_leaves) X(one_is_killed) X(one_is_killed_at_work) X(one_is_stopped)               \
-          X(one_never_starts) X(the_environment_attempt_is_not_repeated)
+#define BODIES(X)                     \
+  X(exchanges)                        \
+  X(votes)                            \
+  X(two_communicators)                \
+  X(from_a_callback)                  \
+  X(from_a_bad_callback)              \
+  X(ranks_disagree_on_the_world)      \
+  X(ranks_force_different_backends)   \
+  X(ranks_make_different_calls)       \
+  X(ranks_exchange_different_amounts) \
+  X(models_are_checked)               \
+  X(groups_are_set_and_taken_back)    \
+  X(rows_are_gathered_in_order)       \
+  X(two_say_they_are_rank_one)        \
+  X(one_leaves)                       \
+  X(one_is_killed)                    \
+  X(one_is_killed_at_work)            \
+  X(one_is_stopped)                   \
+  X(one_never_starts)                 \
+  X(the_environment_attempt_is_not_repeated)
 
 int main(void) {
 #define X(name) RANKS_BODY(name),

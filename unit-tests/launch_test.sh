@@ -62,6 +62,17 @@ fiar_run() {
   expect 0 "$run" --no-prefix -n 1 sh -c 'printf "as it is"'
   has out "as it is"
 
+  # As torchrun sets it: two jobs at once, which MASTER_PORT tells apart.
+  for port in 29501 29502; do
+    for rank in 0 1 2; do
+      (unset FIAR_JOB_ID; MASTER_ADDR=127.0.0.1 MASTER_PORT=$port RANK=$rank WORLD_SIZE=3 exec "$program" >"$room/job.$port.$rank" 2>&1) &
+    done
+  done
+  wait
+  for port in 29501 29502; do
+    [ "$(cat "$room"/job.$port.* | grep -c 'sum 12')" = 3 ] || { cat "$room"/job.$port.*; wrong "the job at port $port"; }
+  done
+
   # Ranks that do not end by themselves are ended, and so is what they leave running.
   mark=31536$$
   expect 4 "$run" --grace-ms 100 -n 3 sh -c "sleep $mark & [ \$RANK = 0 ] && exit 4; trap '' TERM; while :; do sleep $mark; done"

@@ -141,9 +141,9 @@ typedef struct fiar_tensor {
   uint8_t dtype;
 } fiar_tensor_t;
 
-// Succeeds also where all-reduce through fiar is not to be had; it is then disabled, for a reason
-// that is logged once: no backend for the device, one rank only, or no size limit known for this
-// many ranks. The communicator outlives it.
+// Collective. Succeeds also where all-reduce through fiar is not to be had; it is then disabled,
+// for a reason that is logged once: no backend for the device, one rank only, or no size limit
+// known for this many ranks. The communicator outlives it.
 FIAR_API fiar_status_t fiar_allreduce_create(fiar_comm_t* comm, fiar_allreduce_t** out_allreduce);
 
 // NULL while enabled. Valid until the object is destroyed.

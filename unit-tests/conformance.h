@@ -64,7 +64,7 @@ typedef struct conformance_case {
   bool residual, weight, residual_in_place, norm_in_place;
 } conformance_case_t;
 
-// All cases, in the same order on every rank.
+// How many cases there are; the first `room` of them are filled in. The same order on every rank.
 size_t conformance_cases(int32_t world, conformance_case_t* cases, size_t room);
 
 // One rank's run of one case: how many things were wrong, each told on stderr. *out_refused: 1

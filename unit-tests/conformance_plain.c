@@ -38,7 +38,7 @@ static fiar_status_t enqueue_gather(void* context, void* stream) {
 }
 
 static float partial_sum(int32_t rank, int64_t i) {
-  return (float)((i * 7 + rank * 3) % 17 - 8);
+  return (float)((i * 7 + (int64_t)rank * 3) % 17 - 8);
 }
 
 static float row_value(int64_t token, int64_t i) {

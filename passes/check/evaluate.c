@@ -87,9 +87,11 @@ static uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-static double edge_number(FiarElement elem, uint64_t bits, double plain) {
-  double tiny = elem == FIAR_ELEM_F16 ? ldexp(1, -23) : ldexp(1, -130);
-  double huge = elem == FIAR_ELEM_F16 ? 60000 : ldexp(1, 126);
+// Vectors are weights: huge ones would only overflow the quantisers' scales, where fused ops
+// saturate and the IR gives NaN (docs/numerics.md).
+static double edge_number(const FiarShape* shape, uint64_t bits, double plain) {
+  double tiny = shape->elem == FIAR_ELEM_F16 ? ldexp(1, -23) : ldexp(1, -130);
+  double huge = shape->rank < 2 ? plain : shape->elem == FIAR_ELEM_F16 ? 60000 : ldexp(1, 126);
   switch (bits % 32) {
     case 0:
       return 0.0;
@@ -100,7 +102,7 @@ static double edge_number(FiarElement elem, uint64_t bits, double plain) {
     case 3:
       return bits & 32 ? huge : plain;
     case 4:
-      return (bits & 0xFFF00) == 0 ? INFINITY : plain;
+      return shape->rank > 1 && (bits & 0xFFF00) == 0 ? INFINITY : plain;
     default:
       return plain;
   }
@@ -121,7 +123,7 @@ static double number_for(const FiarEvalOptions* options, const FiarShape* shape,
   double plain = options->data == FIAR_CHECK_INTEGER ? (double)(bits >> 20 & 15) - 7 : 8 * unit - 4;
   plain = fiarElementRound(shape->elem, plain);
   return options->data == FIAR_CHECK_EDGE
-             ? fiarElementRound(shape->elem, edge_number(shape->elem, bits, plain))
+             ? fiarElementRound(shape->elem, edge_number(shape, bits, plain))
              : plain;
 }
 

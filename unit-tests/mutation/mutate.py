@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Mutates modules and holds fiar-fuse to what it may do with the mutants.
 
-usage: mutate.py FIAR_OPT COUNT [--seed N] [--keep DIR] FILE...
+usage: mutate.py FIAR_OPT COUNT [--seed N] [--keep DIR] [--models MAKE_MODEL] [FILE...]
 
 Every mutant is one of the modules with one change. Two thirds of them change what it computes (an axis,
 a constant, an operand, a reducer, a group, a rounding, an inserted op): fiar-check must find that fusing
 keeps what the mutant computes, whatever that is. One third keep it (commuted operands, a reshape pair, a
 barrier, an outlined op, a value through a call): those must also still be fused as often as the original.
-A mutant that does not parse is replaced by another. Prints a line a survivor and a closing count;
+A mutant that does not parse is replaced by another; one that fiar-fuse rejects with an error is refused. Prints a line a survivor and a closing count;
 exit status 1 where anything survived.
 """
 import argparse
@@ -251,21 +251,36 @@ class Tool:
         return done.stdout.count('"fiar.all_reduce_norm"(') if done.returncode == 0 else -1
 
 
+def made_models(script):
+    """Every norm and quantiser, each with another dtype and number of ranks."""
+    models = []
+    for norm in ("llama", "gemma", "torch"):
+        for quant in ("none", "fp8", "fp8_token", "nvfp4"):
+            n = len(models)
+            flags = [f"--norm={norm}", f"--quant={quant}", f"--dtype={('bf16', 'f16', 'f32')[(n + n // 4) % 3]}",
+                     f"--world={(2, 4, 8)[n % 3]}", "--tokens=3", "--hidden=64", "--layers=1"]
+            done = subprocess.run([sys.executable, script, *flags], capture_output=True, text=True, check=True)
+            models.append((" ".join(flags), done.stdout))
+    return models
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fiar_opt")
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", help="folder for the survivors")
-    parser.add_argument("files", nargs="+")
+    parser.add_argument("--models", help="bench/make_model.py: mutate what it makes, too")
+    parser.add_argument("files", nargs="*")
     args = parser.parse_args()
     rng, tool = random.Random(args.seed), Tool(args.fiar_opt)
     originals = []
-    for path in args.files:
-        done = tool.run(open(path).read())
+    sources = [(path, open(path).read()) for path in args.files]
+    for name, text in sources + (made_models(args.models) if args.models else []):
+        done = tool.run(text)
         if done.returncode != 0:
-            sys.exit(f"{path} does not parse:\n{done.stderr}")
-        originals.append((path, done.stdout.rstrip("\n"), tool.fused(done.stdout)))
+            sys.exit(f"{name} does not parse:\n{done.stderr}")
+        originals.append((name, done.stdout.rstrip("\n"), tool.fused(done.stdout)))
     survivors = made = still_fused = 0
     by_kind = {}
     while made < args.count:
@@ -284,6 +299,8 @@ def main():
             bad[0] = f"fiar-opt ended with {done.returncode}: {done.stderr[-300:]}"
         for k, (path, mutator, text, fused) in enumerate(batch):
             reason = bad.get(k)
+            if reason == "the rewrite failed" and fused is None:
+                reason = None  # refused
             if reason is None and fused is not None:
                 now = tool.fused(text)
                 reason = None if now == fused else f"fused {now} times, the original {fused}"
@@ -291,7 +308,7 @@ def main():
             by_kind[mutator.__name__] = by_kind.get(mutator.__name__, 0) + 1
             if reason is not None:
                 survivors += 1
-                print(f"survivor: {mutator.__name__} of {os.path.basename(path)}: {reason}", flush=True)
+                print(f"survivor: {mutator.__name__} of {path}: {reason}", flush=True)
                 if args.keep:
                     os.makedirs(args.keep, exist_ok=True)
                     with open(os.path.join(args.keep, f"{survivors}_{mutator.__name__}.mlir"), "w") as out:

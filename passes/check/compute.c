@@ -6,11 +6,14 @@
 #include "check/eval_impl.h"
 
 double fiarEvalCoarse(const FiarEval* eval, double root) {
-  if (!eval->options->coarse || !isfinite(root) || root <= 0) {
+  if (eval->options->roots == FIAR_ROOTS_TRUE || !isfinite(root) || root <= 0) {
     return root;
   }
   int exponent;
   double mantissa = frexp(root, &exponent);  // 1/2 <= mantissa < 1
+  if (eval->options->roots == FIAR_ROOTS_TWO_BITS) {
+    return ldexp(nearbyint(4 * mantissa), exponent - 2);
+  }
   return ldexp(1, mantissa * mantissa < 0.5 ? exponent - 1 : exponent);
 }
 

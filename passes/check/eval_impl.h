@@ -45,7 +45,7 @@ bool fiarEvalFused(FiarEval* eval, MlirOperation op);
 // The group that a rank belongs to, as the members' ids in order; NULL where no group has it.
 const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* out_position);
 
-// 1 / sqrt(x) in f32, or the nearest power of two where options->coarse.
+// A root, rounded as options->roots says.
 double fiarEvalCoarse(const FiarEval* eval, double root);
 
 #endif  // FIAR_PASSES_CHECK_EVAL_IMPL_H

@@ -120,7 +120,8 @@ static double number_for(const FiarEvalOptions* options, const FiarShape* shape,
   if (shape->rank == 0) {
     return fiarElementRound(shape->elem, 0.01 + unit);
   }
-  double plain = options->data == FIAR_CHECK_INTEGER ? (double)(bits >> 20 & 15) - 7 : 8 * unit - 4;
+  double plain =
+      options->data == FIAR_CHECK_INTEGER ? (double)(bits >> 20 & 255) - 127 : 8 * unit - 4;
   plain = fiarElementRound(shape->elem, plain);
   return options->data == FIAR_CHECK_EDGE
              ? fiarElementRound(shape->elem, edge_number(shape, bits, plain))

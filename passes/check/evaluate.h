@@ -15,9 +15,9 @@
 #define FIAR_CHECK_ID "fiar.check_id"
 
 // X(NAME, "text", "the data that uninterpreted ops and arguments give")
-#define FIAR_CHECK_DATA_TABLE(X)                                               \
-  X(INTEGER, "integer", "small integers, so that sums are exact in any order") \
-  X(RANDOM, "random", "uniform in -4 .. 4, rounded to the element type")       \
+#define FIAR_CHECK_DATA_TABLE(X)                                                   \
+  X(INTEGER, "integer", "integers of 8 bits, so that sums are exact in any order") \
+  X(RANDOM, "random", "uniform in -4 .. 4, rounded to the element type")           \
   X(EDGE, "edge", "zeros of both signs, denormals, values near overflow, and a few infinities")
 
 typedef enum FiarCheckData {
@@ -26,12 +26,25 @@ typedef enum FiarCheckData {
 #undef X
 } FiarCheckData;
 
+// X(NAME, "text", "how reciprocal square roots are rounded, in the IR and in fused ops alike")
+// Products with coarse roots are exact, so association is invisible and everything compares bit for
+// bit. Two bits also show where a product is rounded; they are exact for f16 and bf16 only, and as
+// long as the IR takes no square root that it divides by.
+#define FIAR_ROOTS_TABLE(X)                      \
+  X(TRUE, "true", "as f32")                      \
+  X(POWERS, "power-of-two", "to a power of two") \
+  X(TWO_BITS, "two-bit", "to two significant bits")
+
+typedef enum FiarRoots {
+#define X(name, text, meaning) FIAR_ROOTS_##name,
+  FIAR_ROOTS_TABLE(X)
+#undef X
+} FiarRoots;
+
 typedef struct FiarEvalOptions {
   int ranks;
   FiarCheckData data;
-  // Reciprocal roots are rounded to powers of two, in the IR and in fused ops alike. Products with
-  // them are then exact, so association is invisible and everything compares bit for bit.
-  bool coarse;
+  FiarRoots roots;
   uint64_t seed;
 } FiarEvalOptions;
 

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// fiar-check must notice: every wrong rewrite here is what a broken matcher would produce.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fiar/compiler.h"
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/BuiltinTypes.h"
+#include "mlir-c/RegisterEverything.h"
+
+#define T "tensor<3x64xbf16>"
+#define F "tensor<3x64xf32>"
+#define C "tensor<3x1xf32>"
+#define S "tensor<f32>"
+
+// all-reduce -> residual add -> RMSNorm -> fp8 with a clamp, on two ranks.
+static const char model[] =
+    "func.func @main(%x: " T ", %res: " T ", %w: tensor<64xbf16>, %s: " S ") -> (" T ", " T
+    ", tensor<3x64xf8E4M3FN>) {\n"
+    "%0 = \"stablehlo.all_reduce\"(%x) <{replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>}> ({\n"
+    "^bb0(%a: tensor<bf16>, %b: tensor<bf16>):\n"
+    "  %q = \"stablehlo.add\"(%a, %b) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n"
+    "  \"stablehlo.return\"(%q) : (tensor<bf16>) -> ()\n"
+    "}) : (" T ") -> " T
+    "\n"
+    "%1 = \"stablehlo.add\"(%0, %res) : (" T ", " T ") -> " T
+    "\n"
+    "%2 = \"stablehlo.convert\"(%1) : (" T ") -> " F
+    "\n"
+    "%3 = \"stablehlo.multiply\"(%2, %2) : (" F ", " F ") -> " F
+    "\n"
+    "%4 = \"stablehlo.constant\"() <{value = dense<0.0> : " S "}> : () -> " S
+    "\n"
+    "%5 = \"stablehlo.reduce\"(%3, %4) <{dimensions = array<i64: 1>}> ({\n"
+    "^bb0(%a: " S ", %b: " S
+    "):\n"
+    "  %q = \"stablehlo.add\"(%a, %b) : (" S ", " S ") -> " S
+    "\n"
+    "  \"stablehlo.return\"(%q) : (" S
+    ") -> ()\n"
+    "}) : (" F ", " S
+    ") -> tensor<3xf32>\n"
+    "%6 = \"stablehlo.reshape\"(%5) : (tensor<3xf32>) -> " C
+    "\n"
+    "%7 = \"stablehlo.constant\"() <{value = dense<64.0> : " C "}> : () -> " C
+    "\n"
+    "%8 = \"stablehlo.divide\"(%6, %7) : (" C ", " C ") -> " C
+    "\n"
+    "%9 = \"stablehlo.constant\"() <{value = dense<1.0e-6> : " C "}> : () -> " C
+    "\n"
+    "%10 = \"stablehlo.add\"(%8, %9) : (" C ", " C ") -> " C
+    "\n"
+    "%11 = \"stablehlo.rsqrt\"(%10) : (" C ") -> " C
+    "\n"
+    "%12 = \"stablehlo.broadcast_in_dim\"(%11) <{broadcast_dimensions = array<i64: 0, 1>}> : (" C
+    ") -> " F
+    "\n"
+    "%13 = \"stablehlo.multiply\"(%2, %12) : (" F ", " F ") -> " F
+    "\n"
+    "%14 = \"stablehlo.convert\"(%13) : (" F ") -> " T
+    "\n"
+    "%15 = \"stablehlo.broadcast_in_dim\"(%w) <{broadcast_dimensions = array<i64: 1>}> : (tensor<64xbf16>) -> " T
+    "\n"
+    "%16 = \"stablehlo.multiply\"(%14, %15) : (" T ", " T ") -> " T
+    "\n"
+    "%17 = \"stablehlo.convert\"(%16) : (" T ") -> " F
+    "\n"
+    "%18 = \"stablehlo.broadcast_in_dim\"(%s) <{broadcast_dimensions = array<i64>}> : (" S ") -> " F
+    "\n"
+    "%19 = \"stablehlo.divide\"(%17, %18) : (" F ", " F ") -> " F
+    "\n"
+    "%20 = \"stablehlo.constant\"() <{value = dense<-448.0> : " F "}> : () -> " F
+    "\n"
+    "%21 = \"stablehlo.constant\"() <{value = dense<448.0> : " F "}> : () -> " F
+    "\n"
+    "%22 = \"stablehlo.clamp\"(%20, %19, %21) : (" F ", " F ", " F ") -> " F
+    "\n"
+    "%23 = \"stablehlo.convert\"(%22) : (" F
+    ") -> tensor<3x64xf8E4M3FN>\n"
+    "return %1, %16, %23 : " T ", " T
+    ", tensor<3x64xf8E4M3FN>\n"
+    "}\n";
+
+// What a rewrite under test does to the op that fiar-fuse made.
+typedef struct Breakage {
+  const char* claim;
+  const char*
+      attribute;  // set to the value that this text parses to; NULL: the operands trade places
+  const char* value;
+} Breakage;
+
+static MlirWalkResult break_op(MlirOperation op, void* data) {
+  const Breakage* breakage = data;
+  MlirStringRef name = mlirIdentifierStr(mlirOperationGetName(op));
+  if (!mlirStringRefEqual(name, mlirStringRefCreateFromCString("fiar.all_reduce_norm"))) {
+    return MlirWalkResultAdvance;
+  }
+  if (breakage->attribute != NULL) {
+    MlirAttribute value = mlirAttributeParseGet(mlirOperationGetContext(op),
+                                                mlirStringRefCreateFromCString(breakage->value));
+    mlirOperationSetDiscardableAttributeByName(
+        op, mlirStringRefCreateFromCString(breakage->attribute), value);
+  } else {
+    MlirValue input = mlirOperationGetOperand(op, 0);
+    mlirOperationSetOperand(op, 0, mlirOperationGetOperand(op, 1));
+    mlirOperationSetOperand(op, 1, input);
+  }
+  return MlirWalkResultInterrupt;
+}
+
+static MlirLogicalResult fuse_and_break(MlirOperation clone, void* data) {
+  FiarFuseCounts counts = {0};
+  MlirLogicalResult result = fiarFuse(clone, NULL, &counts);
+  assert_int_equal(counts.fused, 1);
+  if (data != NULL) {
+    mlirOperationWalk(clone, break_op, data, MlirWalkPreOrder);
+  }
+  return result;
+}
+
+static void count_error(FiarMessageKind kind, MlirLocation location, MlirStringRef text,
+                        void* user_data) {
+  (void)location;
+  (void)text;
+  *(int*)user_data += kind == FIAR_MESSAGE_ERROR;
+}
+
+static bool check_holds(const Breakage* breakage) {
+  MlirContext context = mlirContextCreate();
+  MlirDialectRegistry registry = mlirDialectRegistryCreate();
+  mlirRegisterAllDialects(registry);
+  mlirContextAppendDialectRegistry(context, registry);
+  mlirContextSetAllowUnregisteredDialects(context, true);
+  assert_true(mlirLogicalResultIsSuccess(fiarLoadDialect(context)));
+  MlirModule module = mlirModuleCreateParse(context, mlirStringRefCreateFromCString(model));
+  assert_false(mlirModuleIsNull(module));
+  int errors = 0;
+  FiarCheckOptions options = {.struct_size = sizeof options,
+                              .rewrite = fuse_and_break,
+                              .rewrite_data = (void*)breakage,
+                              .seeds = 2,
+                              .message = count_error,
+                              .message_data = &errors};
+  bool holds = mlirLogicalResultIsSuccess(fiarCheck(mlirModuleGetOperation(module), &options));
+  assert_int_equal(holds, errors == 0);
+  mlirModuleDestroy(module);
+  mlirDialectRegistryDestroy(registry);
+  mlirContextDestroy(context);
+  return holds;
+}
+
+static void the_right_rewrite_holds(void** state) {
+  (void)state;
+  assert_true(check_holds(NULL));
+}
+
+static void every_wrong_rewrite_is_noticed(void** state) {
+  (void)state;
+  static const Breakage breakages[] = {
+      {"a weight bias that the source lacks", "weight_bias", "1.0 : f32"},
+      {"another eps", "eps", "10.0 : f32"},
+      {"a weight product before the rounding", "norm_rounding", "\"after_weight\""},
+      {"a norm of the unrounded sum", "norm_input", "\"f32\""},
+      {"a scale that multiplies", "scale_is", "\"multiplier\""},
+      {"a group with one rank only", "groups", "dense<[[0], [1]]> : tensor<2x1xi64>"},
+      {"the residual in the sum's place", NULL, NULL},
+  };
+  for (size_t i = 0; i < sizeof breakages / sizeof *breakages; ++i) {
+    if (check_holds(&breakages[i])) {
+      fail_msg("fiar-check does not notice %s", breakages[i].claim);
+    }
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_right_rewrite_holds),
+      cmocka_unit_test(every_wrong_rewrite_is_noticed),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Runs every function of flow.py, fused and unfused, on integer-valued data, one process a rank.
 // The sums are exact in any order, so residuals are also checked against plain arithmetic.
-#include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +20,11 @@ typedef fiar_status_t fp8_fn(const void*, const void*, const void*, const float*
 typedef fiar_status_t nvfp4_fn(const void*, const void*, const void*, const float*, void*, void*,
                                void*, void*);
 
-#define FUNCTIONS(X)                                                                        \
-  X(F32, f32, none)                                                                         \
-  X(F32, f32, fp8) X(F32, f32, nvfp4) X(F16, f16, none) X(F16, f16, fp8) X(F16, f16, nvfp4) \
-      X(BF16, bf16, none) X(BF16, bf16, fp8) X(BF16, bf16, nvfp4)
+#define FUNCTIONS(X)                                                                           \
+  X(F32, f32, none)                                                                            \
+  X(F32, f32, fp8)                                                                             \
+  X(F32, f32, nvfp4) X(F16, f16, none) X(F16, f16, fp8) X(F16, f16, nvfp4) X(BF16, bf16, none) \
+      X(BF16, bf16, fp8) X(BF16, bf16, nvfp4)
 #define X(DTYPE, dtype, quant) \
   quant##_fn flow_##dtype##_##quant##_fused, flow_##dtype##_##quant##_unfused;
 FUNCTIONS(X)
@@ -99,8 +100,9 @@ static int64_t ordered(uint32_t bits, dtype_t dtype) {
 static int check(const char* name, const results_t* fused, const results_t* unfused, dtype_t dtype,
                  int block, int world) {
   int bound = dtype == F16 ? 1 : 2;  // after_weight : before_weight, and f32's product order
+  int few = dtype == F32 ? VALUES : VALUES / 100;  // f32 association seldom shows in half the bits
   int64_t most = 0;
-  int wrong = 0, codes = 0;
+  int wrong = 0, codes = 0, differing = 0;
   for (int begin = 0; begin < VALUES; begin += block) {
     int same = 1;
     for (int i = begin; i < begin + block; ++i) {
@@ -114,6 +116,7 @@ static int check(const char* name, const results_t* fused, const results_t* unfu
                      ordered(bits_at(unfused->norm, i, dtype), dtype);
       most = llabs(ulps) > most ? llabs(ulps) : most;
       same = same && ulps == 0;
+      differing += ulps != 0;
       wrong += bits_at(fused->residual, i, dtype) != bits_at(want, 0, dtype);
       wrong += bits_at(unfused->residual, i, dtype) != bits_at(want, 0, dtype);
     }
@@ -121,11 +124,13 @@ static int check(const char* name, const results_t* fused, const results_t* unfu
                  (block == BLOCK && fused->scales[begin / BLOCK] != unfused->scales[begin / BLOCK]);
     codes += same && differ;
   }
-  if (wrong != 0 || codes != 0 || most > bound) {
-    printf("%s: %d residuals are not the sum, norms differ by %lld ulps, %d codes without a norm\n",
-           name, wrong, (long long)most, codes);
+  bool good = wrong == 0 && codes == 0 && most <= bound && differing <= few;
+  if (!good) {
+    printf(
+        "%s: %d residuals are not the sum, %d norms differ by up to %lld ulps, %d codes without a norm\n",
+        name, wrong, differing, (long long)most, codes);
   }
-  return wrong == 0 && codes == 0 && most <= bound;
+  return good;
 }
 
 int main(void) {

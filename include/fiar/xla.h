@@ -7,8 +7,9 @@
 // at once, and on failure return an XLA error whose text is one sentence.
 //
 // A target is called `fiar.<op>` in the IR (api_version 4). Its operands and results are those of
-// the fiar dialect's op, absent ones left out, row-major; its attributes (mhlo.backend_config) are
-// the op's own, by the same names and spellings, floats as f32 and integers as i64, and
+// the fiar dialect's op, absent ones left out, row-major; its attributes (the dictionary
+// backend_config) are the op's own, by the same names and spellings, floats as f32 and integers as
+// i64, and
 //
 //   operands      i64          bit i: operand i of the op (x, residual, weight, scale) is given
 //   results       i64          bit i: result i (sum, residual, norm, quant, scales) is wanted

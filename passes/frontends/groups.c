@@ -13,7 +13,7 @@
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
-enum { MAX_AXES = 16, MAX_NAME = 64 };
+enum { MAX_AXES = 16, MAX_NAME = 64, MAX_DEVICES = 4096 };
 
 typedef struct mesh {
   int n_axes;
@@ -376,4 +376,30 @@ int64_t fiarGroupsWorld(FiarView* view, const FiarPrimitive* collective, char* t
              both ? "the module has no mhlo.num_partitions" : "its replica groups are empty");
   }
   return world;
+}
+
+MlirAttribute fiarGridGroups(MlirContext context, const int64_t* sizes, int rank,
+                             const bool* reduced) {
+  int64_t ids[MAX_DEVICES], total = 1, world = 1;
+  for (int i = 0; i < rank; ++i) {
+    if (sizes[i] < 1 || sizes[i] > MAX_DEVICES / total) {
+      return mlirAttributeGetNull();
+    }
+    total *= sizes[i];
+    world *= reduced[i] ? sizes[i] : 1;
+  }
+  for (int64_t id = 0; id < total; ++id) {
+    int64_t group = 0, place = 0, rest = id, stride = total;
+    for (int i = 0; i < rank; ++i) {
+      stride /= sizes[i];
+      int64_t at = rest / stride;
+      rest %= stride;
+      *(reduced[i] ? &place : &group) = (reduced[i] ? place : group) * sizes[i] + at;
+    }
+    ids[group * world + place] = id;
+  }
+  int64_t shape[] = {total / world, world};
+  MlirType type =
+      mlirRankedTensorTypeGet(2, shape, mlirIntegerTypeGet(context, 64), mlirAttributeGetNull());
+  return mlirDenseElementsAttrInt64Get(type, total, ids);
 }

@@ -46,7 +46,7 @@
   X(CONSTANT, "number where it is a splat, else elements nobody reads")                      \
   X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others") \
   X(CALL, "the results of `callee`, a function or a region's op, on the operands")           \
-  X(LOOPS, "the op's region at each place of an iteration space (fiarLoopsRead)")              \
+  X(LOOPS, "the op's region at each place of an iteration space (fiarLoopsRead)")            \
   X(RMS_NORM, "RMSNorm of in[0] over its last dimension, times in[1] where given; eps is number")
 
 typedef enum FiarPrimitiveKind {
@@ -145,6 +145,12 @@ typedef struct FiarLoops {
 
 // False where an operand is indexed by more than a choice of loops.
 bool fiarLoopsRead(MlirOperation op, FiarLoops* out_loops);
+
+// For readers: the groups of a collective over the axes `reduced` of a grid of devices, as a dense
+// attribute of ids, row-major over the grid, a group for each place on the other axes. Null where a
+// size is not known or there are more than 4096 devices.
+MlirAttribute fiarGridGroups(MlirContext context, const int64_t* sizes, int rank,
+                             const bool* reduced);
 
 // How many ranks reduce together, from the groups, their mode and the module's counts. Gives 0 and
 // a sentence where it cannot be known or the groups are not all of one size; -1 and a sentence

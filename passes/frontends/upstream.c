@@ -47,36 +47,6 @@ static void read_first(FiarView* view, FiarPrimitive* p) {
 
 // ---- shard ----------
 
-enum { MAX_DEVICES = 4096 };
-
-// The groups as ids: row-major over the grid, a group for each place on the other axes. Null where
-// the grid's sizes are not known.
-static MlirAttribute grid_groups(MlirContext context, const int64_t* sizes, int rank,
-                                 const bool* reduced) {
-  int64_t ids[MAX_DEVICES], total = 1, world = 1;
-  for (int i = 0; i < rank; ++i) {
-    if (sizes[i] < 1 || sizes[i] > MAX_DEVICES / total) {
-      return mlirAttributeGetNull();
-    }
-    total *= sizes[i];
-    world *= reduced[i] ? sizes[i] : 1;
-  }
-  for (int64_t id = 0; id < total; ++id) {
-    int64_t group = 0, place = 0, rest = id, stride = total;
-    for (int i = 0; i < rank; ++i) {
-      stride /= sizes[i];
-      int64_t at = rest / stride;
-      rest %= stride;
-      *(reduced[i] ? &place : &group) = (reduced[i] ? place : group) * sizes[i] + at;
-    }
-    ids[group * world + place] = id;
-  }
-  int64_t shape[] = {total / world, world};
-  MlirType type =
-      mlirRankedTensorTypeGet(2, shape, mlirIntegerTypeGet(context, 64), mlirAttributeGetNull());
-  return mlirDenseElementsAttrInt64Get(type, total, ids);
-}
-
 typedef struct Text {
   char data[64];
   size_t length;
@@ -127,7 +97,7 @@ static void read_shard_all_reduce(FiarView* view, FiarPrimitive* p) {
     }
     reduced[axis] = true;
   }
-  p->groups = grid_groups(mlirOperationGetContext(p->op), sizes, rank, reduced);
+  p->groups = fiarGridGroups(mlirOperationGetContext(p->op), sizes, rank, reduced);
 }
 
 static const char* const dialects[] = {"builtin", "func", "arith", "math", "tensor", "shard", NULL};

@@ -115,7 +115,12 @@ static void location_text(MlirLocation location, char* out_text) {
   out_text[0] = '\0';
   for (int depth = 0; depth < 8; ++depth) {
     if (mlirLocationIsAName(location)) {
-      location = mlirLocationNameGetChildLoc(location);
+      MlirLocation child = mlirLocationNameGetChildLoc(location);
+      if (mlirLocationEqual(child, mlirLocationUnknownGet(mlirLocationGetContext(location)))) {
+        buffer_append(mlirIdentifierStr(mlirLocationNameGetName(location)), &buffer);
+        return;
+      }
+      location = child;
     } else if (mlirLocationIsACallSite(location)) {
       location = mlirLocationCallSiteGetCallee(location);
     } else if (mlirLocationIsAFused(location) && mlirLocationFusedGetNumLocations(location) > 0) {

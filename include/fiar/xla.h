@@ -36,10 +36,10 @@ extern "C" {
 struct XLA_FFI_CallFrame;  // xla/ffi/api/c_api.h
 struct XLA_FFI_Error;
 
-// Platform "cpu" ("Host" inside XLA). The ranks are XLA's devices of this process. The last device
-// to arrive computes for all of its group with the host backend's arithmetic and completes the
-// others' futures, so that no thread of XLA's waits, whatever their number. A device that does not
-// arrive within FIAR_TIMEOUT_MS fails the call on those that did.
+// Platform "cpu" ("Host" inside XLA). The ranks are XLA's devices of this process; each computes
+// its own results with the host backend's arithmetic, on the thread that XLA runs it on, once all
+// of its group have come. A device that does not come within FIAR_TIMEOUT_MS fails the call on
+// those that did.
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_reduce_norm(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_reduce(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_gather_rows(struct XLA_FFI_CallFrame* frame);

@@ -22,12 +22,20 @@ class Report:
     notes: str = ""  # remarks about the module as a whole
 
     def __str__(self):
-        lines = [f"{self.seen} all-reduces: {self.fused} fused, {self.refused} left"]
-        for row in self.rows:
-            what = row.get("pattern") or row.get("what") or ""
-            why = row.get("reason") or ""
-            lines.append(f"  {row.get('location', '?')}: " + (f"fused {what}" if row.get("fused") else f"left: {why}"))
+        lines = [f"{self.seen} all-reduces seen, {self.fused} fused, {self.refused} left"]
+        lines += [f"  {row['location']}  {_row_text(row)}" for row in self.rows]
         return "\n".join(lines + ([self.notes] if self.notes else []))
+
+
+def _row_text(row):
+    if not row["fused"]:
+        return f"left   {row['reason']} ({row['reason_at']})"
+    form = ("residual + " if row["residual"] else "") + "RMSNorm"
+    form += "" if row["quant"] == "none" else f" + {row['quant']}"
+    text = f"fused  {form}  world {row['world']}  -> {', '.join(row['results'])}"
+    if "quant_left" in row:
+        text += f"; without its quantiser: {row['quant_left']} ({row['quant_left_at']})"
+    return text
 
 
 def run(text, passes):

@@ -66,10 +66,10 @@ def rewrite(module_text, device_ids=None):
 
 
 def _rewrite(module_text, device_ids):
-    to_ffi = "fiar-lower-to-ffi"
+    text, stderr = _opt.run(module_text, ["fiar-fuse{report=json}", "fiar-lower-to-ffi"])
     if device_ids is not None and list(device_ids) != list(range(len(device_ids))):
-        to_ffi += "{device-ids=" + ",".join(str(i) for i in device_ids) + "}"
-    text, stderr = _opt.run(module_text, ["fiar-fuse{report=json}", to_ffi])
+        ids = ", ".join(str(i) for i in device_ids)
+        text = text.replace("group_ids = array<i64", f"device_ids = array<i64: {ids}>, group_ids = array<i64")
     return text, _opt.read_report(stderr)
 
 
@@ -77,7 +77,8 @@ def report(fn, *args, **kwargs):
     """What `fuse(fn)` would do when called with these arguments (arrays or ShapeDtypeStructs)."""
     fn = fn._jitted if isinstance(fn, FusedFunction) else fn
     jitted = fn if hasattr(fn, "trace") else jax.jit(fn)
-    _, stderr = _opt.run(jitted.trace(*args, **kwargs).lower().as_text(debug_info=True), ["fiar-fuse{report=json}"])
+    text = jitted.trace(*args, **kwargs).lower().as_text(debug_info=True)
+    _, stderr = _opt.run(text, ["fiar-fuse{report=json}"])
     return _opt.read_report(stderr)
 
 
@@ -124,7 +125,7 @@ class FusedFunction:
         return _Call(tuple(leaves), tree, static, len(args))
 
     def _variant(self, call):
-        key = (call.tree, call.static, call.positional, tuple(jax.typeof(leaf) for leaf in call.leaves))
+        key = (call.tree, call.static, call.positional, _types(self._jitted, call.leaves))
         with self._lock:
             if key not in self._variants:
                 self._variants[key] = _build(functools.partial(_call_original, self._jitted, call), self._jitted, call)
@@ -166,6 +167,18 @@ def _statics(fn, options):
 # ---- From a call's shapes to the compiled function -------------------------------------------------
 
 
+def _name(jitted):
+    return getattr(jitted, "__name__", "the function")
+
+
+def _types(jitted, leaves):
+    try:
+        return tuple(jax.typeof(leaf) for leaf in leaves)
+    except TypeError as error:
+        raise TypeError(f"{_name(jitted)}: {error}; where it is a static argument, give fuse() the plain "
+                        "function with static_argnums or static_argnames") from None
+
+
 def _abstract(leaf):
     aval = jax.typeof(leaf)
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
@@ -177,18 +190,25 @@ def _build(original, jitted, call):
     traced = jitted.trace(*args, **kwargs)
     donated = [info.donated for info in jax.tree.leaves(traced.args_info)]
     if len(donated) != len(call.leaves):
-        raise TypeError(f"{jitted.__name__} has static arguments: give fuse() the plain function and static_argnums")
-    exported = _export(jitted, traced, args, kwargs)
+        raise TypeError(f"{_name(jitted)} has static arguments: give fuse() the plain function and static_argnums")
+    try:
+        exported = _export(jitted, traced, args, kwargs)
+    except NotImplementedError as error:  # host callbacks
+        return _give_up(original, jitted, f"jax.export refuses it: {error}")
     mesh = _mesh_of(traced.jaxpr)
     text, found = _rewrite(exported.mlir_module(), mesh and [d.id for d in mesh.devices.flat])
     if found.fused == 0:
-        warnings.warn(f"fiar fused nothing in {jitted.__name__}: {found}", NothingFused, stacklevel=4)
-        return lambda leaves: original(*leaves)
+        return _give_up(original, jitted, found)
     register()
     module = dataclasses.replace(exported, mlir_module_serialized=text.encode())
     donate = tuple(i for i, yes in enumerate(donated) if yes)
     fused = jax.jit(_with_rules(_caller(module, mesh), original), donate_argnums=donate)
     return lambda leaves: fused(*leaves)
+
+
+def _give_up(original, jitted, why):
+    warnings.warn(f"fiar fused nothing in {_name(jitted)}: {why}", NothingFused, stacklevel=5)
+    return lambda leaves: original(*leaves)
 
 
 def _export(jitted, traced, args, kwargs):
@@ -239,7 +259,7 @@ def _mesh_of(jaxpr):
         item = getattr(item, "jaxpr", item)  # a closed jaxpr
         for equation in getattr(item, "eqns", ()):
             for value in equation.params.values():
-                if isinstance(value, Mesh) and value.devices.size:
+                if isinstance(value, Mesh) and not value.empty:
                     return value
                 todo.extend(value if isinstance(value, (tuple, list)) else [value])
     return None

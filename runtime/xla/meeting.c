@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// A list of the calls that wait for devices, and one thread that ends those whose time is up. The
-// list is the process's: XLA's devices are threads of it, and a call frame has nothing else in
-// common with that of another device.
+// The devices of XLA:CPU are threads of one process, and a call frame has nothing in common with
+// that of another device; so they find one another in a list of the process, by what the call is.
+//
+// A device waits on its own thread, as in XLA's own collectives, which run one program at a time
+// for it. (An XLA future instead would let the rest of a device's program run on whatever thread
+// completes it, and block there in the next collective of XLA's own.)
 #include "xla/meeting.h"
 
 #include <pthread.h>
@@ -13,7 +16,6 @@
 #include "base/env.h"
 #include "fiar/runtime.h"
 #include "host/reference.h"
-#include "runtime_impl.h"
 
 // What two devices must have alike to belong to one call.
 typedef struct call_key {
@@ -25,41 +27,39 @@ typedef struct call_key {
 } call_key_t;
 
 typedef struct seat {
-  const XLA_FFI_Api* api;  // NULL: not here yet
-  XLA_FFI_Future* future;  // NULL: the last one, which returns instead
+  bool taken;
   fiar_all_reduce_norm_params params;
 } seat_t;
 
 typedef struct meeting {
   struct meeting* next;
   call_key_t key;
-  struct timespec deadline;
-  int64_t timeout_ms;
-  int32_t arrived;
-  seat_t seats[];  // key.world
+  enum { OPEN, FULL, DISSOLVED } state;
+  int32_t arrived, done, left;
+  fiar_status_t status;  // the first failure of a device, or the timeout
+  char text[512];        // and its sentence
+  seat_t seats[];        // key.world
 } meeting_t;
 
 static struct {
   pthread_mutex_t lock;
-  meeting_t* first;  // open meetings, oldest first
-  bool watched;      // the watchdog runs
-} room = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  pthread_cond_t changed;  // some meeting's state or counts
+  meeting_t* first;        // open meetings, oldest first
+} hall = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL};
 
 // ---- The call itself ----
 
-static fiar_status_t gather_rows(const call_key_t* key, int32_t rank, const void* const* inputs,
-                                 const fiar_all_reduce_norm_params* params) {
-  (void)rank;
+static void gather_rows(int32_t world, const void* const* inputs,
+                        const fiar_all_reduce_norm_params* params) {
   const size_t row = (size_t)params->hidden * fiar_dtype_bytes(params->dtype);
   for (int64_t t = 0; t < params->tokens; ++t) {
     memcpy((char*)params->sum_out + (size_t)t * row,
-           (const char*)inputs[t % key->world] + (size_t)(t / key->world) * row, row);
+           (const char*)inputs[t % world] + (size_t)(t / world) * row, row);
   }
-  return FIAR_OK;
 }
 
-// What rank `rank` receives. Results never share memory with operands but for the residual.
-static fiar_status_t compute_rank(const meeting_t* meeting, int32_t rank) {
+// What rank `rank` receives. Other ranks only read what this one reads (check_aliases).
+static fiar_status_t compute(const meeting_t* meeting, int32_t rank) {
   const int32_t world = meeting->key.world;
   const fiar_all_reduce_norm_params* params = &meeting->seats[rank].params;
   const void *inputs[FIAR_MAX_WORLD], *residuals[FIAR_MAX_WORLD];
@@ -68,7 +68,8 @@ static fiar_status_t compute_rank(const meeting_t* meeting, int32_t rank) {
     residuals[r] = meeting->seats[r].params.residual;
   }
   if (meeting->key.op == FIAR_XLA_ALL_GATHER_ROWS) {
-    return gather_rows(&meeting->key, rank, inputs, params);
+    gather_rows(world, inputs, params);
+    return FIAR_OK;
   }
   fiar_status_t status = fiar_reference_all_reduce_norm(
       world, rank, inputs, params->residual ? residuals : NULL, params);
@@ -78,132 +79,16 @@ static fiar_status_t compute_rank(const meeting_t* meeting, int32_t rank) {
   return status;
 }
 
-// ---- Ends ----
-
-// Completes the seat's future; the error, if any, becomes XLA's.
-static void complete(const seat_t* seat, XLA_FFI_Error* error) {
-  if (error) {
-    XLA_FFI_Future_SetError_Args args = {.struct_size = XLA_FFI_Future_SetError_Args_STRUCT_SIZE,
-                                         .future = seat->future,
-                                         .error = error};
-    seat->api->XLA_FFI_Future_SetError(&args);
-    return;
-  }
-  XLA_FFI_Future_SetAvailable_Args args = {
-      .struct_size = XLA_FFI_Future_SetAvailable_Args_STRUCT_SIZE, .future = seat->future};
-  seat->api->XLA_FFI_Future_SetAvailable(&args);
-}
-
-// All have come: computes, completes the others, returns the own outcome. Frees the meeting.
-static XLA_FFI_Error* hold(meeting_t* meeting, int32_t mine) {
-  fiar_status_t status = FIAR_OK;
-  for (int32_t r = 0; r < meeting->key.world && status == FIAR_OK; ++r) {
-    status = compute_rank(meeting, r);
-  }
-  for (int32_t r = 0; r < meeting->key.world; ++r) {
-    if (r != mine) {
-      complete(&meeting->seats[r], fiar_xla_error(meeting->seats[r].api, status));
-    }
-  }
-  XLA_FFI_Error* error = fiar_xla_error(meeting->seats[mine].api, status);
-  free(meeting);
-  return error;
-}
-
-static void list_missing(const meeting_t* meeting, char* text, size_t room_left) {
-  size_t used = 0;
-  text[0] = '\0';
-  for (int32_t r = 0; r < meeting->key.world && used < room_left; ++r) {
-    if (!meeting->seats[r].api) {
-      int wrote = snprintf(text + used, room_left - used, "%s%d", used ? ", " : "",
-                           (int)meeting->key.devices[r]);
-      used += wrote > 0 ? (size_t)wrote : 0;
-    }
-  }
-}
-
-// Fails the call on those who came. Frees the meeting.
-static void dissolve(meeting_t* meeting) {
-  char missing[256];
-  list_missing(meeting, missing, sizeof missing);
-  for (int32_t r = 0; r < meeting->key.world; ++r) {
-    if (meeting->seats[r].api) {
-      fiar_status_t status = FIAR_FAIL(TIMEOUT, "%d of %d devices came within %lld ms; missing: %s",
-                                       (int)meeting->arrived, (int)meeting->key.world,
-                                       (long long)meeting->timeout_ms, missing);
-      complete(&meeting->seats[r], fiar_xla_error(meeting->seats[r].api, status));
-    }
-  }
-  free(meeting);
-}
-
-static bool has_passed(const struct timespec* deadline) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec > deadline->tv_sec ||
-         (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec);
-}
-
-// Runs while meetings are open. All have the same time bound, so the oldest ends first and nobody
-// needs to wake this thread: what opens while it sleeps ends after it wakes.
-static void* watch(void* unused) {
-  (void)pthread_mutex_lock(&room.lock);
-  while (room.first) {
-    meeting_t* oldest = room.first;
-    const struct timespec deadline = oldest->deadline;
-    const bool over = has_passed(&deadline);
-    if (over) {
-      room.first = oldest->next;
-    }
-    (void)pthread_mutex_unlock(&room.lock);
-    if (over) {
-      dissolve(oldest);
-    } else {
-      (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL);
-    }
-    (void)pthread_mutex_lock(&room.lock);
-  }
-  room.watched = false;
-  (void)pthread_mutex_unlock(&room.lock);
-  return unused;
-}
-
-// With the lock held.
-static fiar_status_t start_watch(void) {
-  if (room.watched) {
-    return FIAR_OK;
-  }
-  pthread_t thread;
-  int failure = pthread_create(&thread, NULL, watch, NULL);
-  if (failure != 0) {
-    return FIAR_FAIL(SYSTEM_ERROR, "pthread_create: %s", strerror(failure));
-  }
-  (void)pthread_detach(thread);
-  room.watched = true;
-  return FIAR_OK;
-}
-
-// ---- Arriving ----
+// ---- Opening, waiting, leaving; all with the lock held ----
 
 static fiar_status_t open_meeting(const call_key_t* key, meeting_t** out_meeting) {
-  const fiar_env_t* env = NULL;
-  FIAR_TRY(fiar_env_get(&env));
-  FIAR_TRY(start_watch());
   const size_t bytes = sizeof(meeting_t) + (size_t)key->world * sizeof(seat_t);
   meeting_t* meeting = calloc(1, bytes);
   if (!meeting) {
     return FIAR_FAIL(OUT_OF_MEMORY, "%zu bytes for a call's state on the host", bytes);
   }
   meeting->key = *key;
-  meeting->timeout_ms = env->timeout_ms;
-  (void)clock_gettime(CLOCK_MONOTONIC, &meeting->deadline);
-  meeting->deadline.tv_sec += env->timeout_ms / 1000;
-  meeting->deadline.tv_nsec += env->timeout_ms % 1000 * 1000000;
-  if (meeting->deadline.tv_nsec >= 1000000000) {
-    meeting->deadline.tv_nsec -= 1000000000;
-    ++meeting->deadline.tv_sec;
-  }
-  meeting_t** last = &room.first;
+  meeting_t** last = &hall.first;
   while (*last) {
     last = &(*last)->next;
   }
@@ -212,11 +97,10 @@ static fiar_status_t open_meeting(const call_key_t* key, meeting_t** out_meeting
   return FIAR_OK;
 }
 
-// The oldest meeting of the call in which the seat is free: in a loop a fast device may be a turn
-// ahead.
+// The oldest open meeting of the call in which the seat is free.
 static meeting_t* find_meeting(const call_key_t* key, int32_t rank) {
-  for (meeting_t* meeting = room.first; meeting; meeting = meeting->next) {
-    if (!meeting->seats[rank].api && memcmp(&meeting->key, key, sizeof *key) == 0) {
+  for (meeting_t* meeting = hall.first; meeting; meeting = meeting->next) {
+    if (!meeting->seats[rank].taken && memcmp(&meeting->key, key, sizeof *key) == 0) {
       return meeting;
     }
   }
@@ -224,11 +108,97 @@ static meeting_t* find_meeting(const call_key_t* key, int32_t rank) {
 }
 
 static void close_meeting(meeting_t* meeting) {
-  meeting_t** link = &room.first;
+  meeting_t** link = &hall.first;
   while (*link != meeting) {
     link = &(*link)->next;
   }
   *link = meeting->next;
+  (void)pthread_cond_broadcast(&hall.changed);
+}
+
+static void dissolve(meeting_t* meeting, int64_t timeout_ms) {
+  char missing[256] = "";
+  size_t used = 0;
+  for (int32_t r = 0; r < meeting->key.world && used < sizeof missing; ++r) {
+    if (!meeting->seats[r].taken) {
+      int wrote = snprintf(missing + used, sizeof missing - used, "%s%d", used ? ", " : "",
+                           (int)meeting->key.devices[r]);
+      used += wrote > 0 ? (size_t)wrote : 0;
+    }
+  }
+  (void)snprintf(meeting->text, sizeof meeting->text,
+                 "%d of %d devices came within %lld ms; missing: %s", (int)meeting->arrived,
+                 (int)meeting->key.world, (long long)timeout_ms, missing);
+  meeting->status = FIAR_TIMEOUT;
+  meeting->state = DISSOLVED;
+  close_meeting(meeting);
+}
+
+// Until the meeting is full or the time is up.
+static void await_others(meeting_t* meeting, int64_t timeout_ms) {
+  struct timespec deadline;
+  (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
+  const int64_t nanoseconds = deadline.tv_nsec + timeout_ms % 1000 * 1000000;
+  deadline.tv_sec += timeout_ms / 1000 + nanoseconds / 1000000000;
+  deadline.tv_nsec = nanoseconds % 1000000000;
+  int waited = 0;
+  while (meeting->state == OPEN && waited == 0) {
+    waited = pthread_cond_clockwait(&hall.changed, &hall.lock, CLOCK_MONOTONIC, &deadline);
+  }
+  if (meeting->state == OPEN) {
+    dissolve(meeting, timeout_ms);
+  }
+}
+
+// Its operands may be read until all have computed. The bound of this wait is the computation.
+static void await_done(meeting_t* meeting, fiar_status_t mine) {
+  if (mine != FIAR_OK && meeting->status == FIAR_OK) {
+    meeting->status = mine;
+    (void)snprintf(meeting->text, sizeof meeting->text, "%s", fiar_last_error());
+  }
+  if (++meeting->done == meeting->key.world) {
+    (void)pthread_cond_broadcast(&hall.changed);
+  }
+  while (meeting->done < meeting->key.world) {
+    (void)pthread_cond_wait(&hall.changed, &hall.lock);
+  }
+}
+
+// The group's outcome, as this thread's. The last to leave frees the meeting.
+static fiar_status_t leave(meeting_t* meeting) {
+  fiar_status_t status =
+      meeting->status == FIAR_OK ? FIAR_OK : fiar_fail(meeting->status, "%s", meeting->text);
+  if (++meeting->left == meeting->arrived) {
+    free(meeting);
+  }
+  return status;
+}
+
+// ---- Arriving ----
+
+static fiar_status_t take_part(const fiar_xla_call_t* call, const call_key_t* key, int32_t rank) {
+  const fiar_env_t* env = NULL;
+  FIAR_TRY(fiar_env_get(&env));
+  (void)pthread_mutex_lock(&hall.lock);
+  meeting_t* meeting = find_meeting(key, rank);
+  fiar_status_t status = meeting ? FIAR_OK : open_meeting(key, &meeting);
+  if (status == FIAR_OK) {
+    meeting->seats[rank] = (seat_t){true, call->params};
+    if (++meeting->arrived == key->world) {
+      meeting->state = FULL;
+      close_meeting(meeting);
+    }
+    await_others(meeting, env->timeout_ms);
+    if (meeting->state == FULL) {
+      (void)pthread_mutex_unlock(&hall.lock);
+      status = compute(meeting, rank);
+      (void)pthread_mutex_lock(&hall.lock);
+      await_done(meeting, status);
+    }
+    status = leave(meeting);
+  }
+  (void)pthread_mutex_unlock(&hall.lock);
+  return status;
 }
 
 static XLA_FFI_Error* make_key(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call,
@@ -255,45 +225,9 @@ static XLA_FFI_Error* make_key(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* 
   return fiar_xla_error(frame->api, fiar_xla_call_group(call, device, key->devices, rank));
 }
 
-// With the lock held. *out_full: the meeting, now complete and off the list; else the frame has a
-// future.
-static XLA_FFI_Error* take_seat(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call,
-                                const call_key_t* key, int32_t rank, meeting_t** out_full) {
-  meeting_t* meeting = find_meeting(key, rank);
-  const bool last = (meeting ? meeting->arrived : 0) + 1 == key->world;
-  XLA_FFI_Future_Create_Args create = {.struct_size = XLA_FFI_Future_Create_Args_STRUCT_SIZE};
-  if (!meeting) {
-    fiar_status_t status = open_meeting(key, &meeting);
-    if (status != FIAR_OK) {
-      return fiar_xla_error(frame->api, status);
-    }
-  }
-  if (!last) {
-    XLA_FFI_Error* error = frame->api->XLA_FFI_Future_Create(&create);
-    if (error) {
-      return error;  // the meeting stays: the watchdog tells the others
-    }
-    frame->future = create.future;
-  }
-  meeting->seats[rank] = (seat_t){frame->api, create.future, call->params};
-  ++meeting->arrived;
-  if (last) {
-    close_meeting(meeting);
-    *out_full = meeting;
-  }
-  return NULL;
-}
-
 XLA_FFI_Error* fiar_xla_meet(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call) {
   call_key_t key;
   int32_t rank = -1;
   XLA_FFI_Error* error = make_key(frame, call, &key, &rank);
-  if (error) {
-    return error;
-  }
-  meeting_t* full = NULL;
-  (void)pthread_mutex_lock(&room.lock);
-  error = take_seat(frame, call, &key, rank, &full);
-  (void)pthread_mutex_unlock(&room.lock);
-  return full ? hold(full, rank) : error;
+  return error ? error : fiar_xla_error(frame->api, take_part(call, &key, rank));
 }

@@ -5,9 +5,8 @@
 
 #include "xla/call.h"
 
-// Takes this device's part in the call. The last of the group computes for all and returns; for the
-// others frame->future completes then, with an error where the group's call failed or a device did
-// not come within FIAR_TIMEOUT_MS. Never waits.
+// Takes this device's part in the call and returns when all of the group have done theirs. TIMEOUT
+// where one does not come within FIAR_TIMEOUT_MS; where one fails, all return its failure.
 XLA_FFI_Error* fiar_xla_meet(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call);
 
 #endif  // FIAR_XLA_MEETING_H

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Fused against unfused, block by block."""
+import warnings
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+
+import blocks
+import fiar.jax
+from blocks import bits
+
+E4M3, E2M1 = ml_dtypes.float8_e4m3fn, ml_dtypes.float4_e2m1fn
+
+
+def codes_of(name, norm, scale):
+    """The quantiser applied to a norm, in numpy: f32 operations in the IR's order, and conversions that
+    round to nearest even. (XLA:CPU's own f32 -> f8E4M3FN does not: it takes 16.99 to 18.)"""
+    y = np.asarray(norm).astype(np.float32)
+    if name == "fp8":
+        return [np.clip(y / scale, -448, 448).astype(E4M3)]
+    if name == "fp8_token":
+        s = np.maximum(np.max(np.abs(y), axis=-1, keepdims=True) / np.float32(448), np.float32(1e-12))
+        return [(y / s).astype(E4M3), s]
+    if name == "nvfp4":
+        groups = y.reshape(*y.shape[:-1], -1, 16)
+        sf = (scale * (np.max(np.abs(groups), axis=-1) / np.float32(6))).astype(E4M3)
+        f = sf.astype(np.float32)[..., None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            codes = np.where(f == 0, 0, np.clip(groups * (scale / f), -6, 6))
+        return [codes.astype(E2M1).reshape(y.shape), sf]
+    return []
+
+
+@pytest.mark.parametrize("name", blocks.STEPS)
+def test_block_keeps_the_bits_of_residual_and_norm(mesh, name):
+    unfused = blocks.sharded(blocks.STEPS[name], mesh)
+    inputs = blocks.step_inputs()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fused = fiar.jax.fuse(unfused)
+        got = fused(*inputs)
+    want = unfused(*inputs)
+    assert [(g.shape, g.dtype, g.sharding) for g in got] == [(w.shape, w.dtype, w.sharding) for w in want]
+    for g, w in zip(got[:2], want[:2]):
+        np.testing.assert_array_equal(bits(g), bits(w))
+    for g, w in zip(got[2:], codes_of(name, got[1], inputs[4]), strict=True):
+        np.testing.assert_array_equal(bits(g), bits(w))
+
+
+@pytest.mark.parametrize("name", blocks.STEPS)
+def test_every_device_holds_the_same_bits(mesh, name):
+    for out in fiar.jax.fuse(blocks.sharded(blocks.STEPS[name], mesh))(*blocks.step_inputs(seed=2)):
+        shards = [bits(shard.data) for shard in out.addressable_shards]
+        assert len(shards) == mesh.size
+        for shard in shards[1:]:
+            np.testing.assert_array_equal(shard, shards[0])
+
+
+def test_the_report_names_the_quantiser_and_the_results():
+    found = fiar.jax.report(blocks.sharded(blocks.step_nvfp4, blocks.mesh(4)), *blocks.step_inputs())
+    assert (found.seen, found.fused, found.refused) == (1, 1, 0)
+    assert found.rows[0]["quant"] == "nvfp4" and found.rows[0]["world"] == 4
+    assert found.rows[0]["results"] == ["residual", "norm", "quant", "scales"]
+    assert "1 fused" in str(found) and "nvfp4" in str(found)
+
+
+def test_model_of_two_layers(mesh):
+    parameters = blocks.model_parameters(2)
+    unfused = blocks.sharded_model(parameters, mesh)
+    rng = np.random.default_rng(3)
+    x, residual = (rng.normal(size=(blocks.T, blocks.H)).astype(blocks.BF16) for _ in range(2))
+    assert fiar.jax.report(unfused, parameters, x, residual).fused == 4
+    fused = fiar.jax.fuse(unfused)
+    got, again, want = fused(parameters, x, residual), fused(parameters, x, residual), unfused(parameters, x, residual)
+    for g, a, w in zip(got, again, want):
+        np.testing.assert_array_equal(bits(g), bits(a))
+        # XLA rounds the partial sums to bf16 and adds them in another order; four layers carry that on.
+        np.testing.assert_allclose(np.asarray(g, np.float32), np.asarray(w, np.float32), atol=0.08, rtol=0.02)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 7])
+def test_token_counts(tokens):
+    unfused = blocks.sharded(blocks.step_plain, blocks.mesh(4))
+    inputs = blocks.step_inputs(tokens=tokens)
+    for g, w in zip(fiar.jax.fuse(unfused)(*inputs), unfused(*inputs)):
+        np.testing.assert_array_equal(bits(g), bits(w))
+
+
+def test_norm_in_float32():
+    unfused = blocks.sharded(blocks.step_plain, blocks.mesh(4))
+    inputs = [np.asarray(a, np.float32) for a in blocks.step_inputs()]
+    got, want = fiar.jax.fuse(unfused)(*inputs), unfused(*inputs)
+    np.testing.assert_array_equal(bits(got[0]), bits(want[0]))
+    np.testing.assert_array_max_ulp(np.asarray(got[1]), np.asarray(want[1]), maxulp=2)
+
+
+def test_gemma_norm_is_within_one_ulp_for_random_weights(mesh):
+    unfused = blocks.sharded(blocks.step_gemma, mesh)
+    x, down, residual, _, scale = blocks.step_inputs(seed=5)
+    w = np.random.default_rng(6).normal(size=blocks.H).astype(blocks.BF16)
+    got, want = fiar.jax.fuse(unfused)(x, down, residual, w, scale), unfused(x, down, residual, w, scale)
+    np.testing.assert_array_equal(bits(got[0]), bits(want[0]))
+    assert blocks.ulps(got[1], want[1]) <= 1
+
+
+def test_nothing_to_fuse_runs_the_original_and_says_why():
+    mesh = blocks.mesh(4)
+    largest = jax.jit(jax.shard_map(lambda x: jax.lax.pmax(x, "tp"), mesh=mesh, in_specs=jax.P("tp"), out_specs=jax.P()))
+    x = jnp.arange(8.0)
+    with pytest.warns(fiar.jax.NothingFused, match="maximum"):
+        got = fiar.jax.fuse(largest)(x)
+    np.testing.assert_array_equal(got, largest(x))
+    plain = jax.jit(lambda x: x + 1)
+    with pytest.warns(fiar.jax.NothingFused, match="0 all-reduces seen"):
+        np.testing.assert_array_equal(fiar.jax.fuse(plain)(x), x + 1)

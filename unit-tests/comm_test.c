@@ -134,7 +134,7 @@ static int one_is_killed(const ranks_self_t* self) {
     (void)raise(SIGKILL);
   }
   RANKS_CHECK(fiar_comm_barrier(comm) == FIAR_PEER_LOST, "%s", fiar_last_error());
-  RANKS_SAYS("of 4");
+  RANKS_SAYS("rank 2 of 4");  // not those that left because of it
   RANKS_CHECK(fiar_comm_barrier(comm) == FIAR_PEER_LOST, "mended");
   RANKS_SAYS("failed before");
   RANKS_CHECK(fiar_comm_async_error(comm) == FIAR_PEER_LOST, "no error");

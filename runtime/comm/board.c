@@ -61,23 +61,44 @@ static struct flock lock_of(int32_t rank) {
   return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = rank, .l_len = 1};
 }
 
+static bool has_left(const board_t* board, int32_t rank) {
+  return atomic_load(&board->memory->ranks[rank].gone) != 0;
+}
+
+// Without having left: that gives the lock back, too, but only after it is said.
 static bool has_ended(const board_t* board, int32_t rank) {
   if (board->lock_fd < 0 || rank == board->rank) {
     return false;
   }
   struct flock lock = lock_of(rank);
-  return fcntl(board->lock_fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+  return fcntl(board->lock_fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK &&
+         !has_left(board, rank);
 }
 
-static fiar_status_t peer_state(const board_t* board, int32_t rank) {
-  const board_rank_t* peer = &board->memory->ranks[rank];
-  const long long pid = (long long)atomic_load(&peer->pid);
-  if (atomic_load(&peer->gone) != 0) {
-    return FIAR_FAIL(PEER_LOST, "rank %d of %d (process %lld) has left the group", rank,
-                     board->world, pid);
+static fiar_status_t fail_lost(const board_t* board, int32_t rank, const char* how) {
+  return FIAR_FAIL(PEER_LOST, "rank %d of %d (process %lld) has %s", rank, board->world,
+                   (long long)atomic_load(&board->memory->ranks[rank].pid), how);
+}
+
+static bool has_put_up(const board_t* board, int32_t rank, unsigned piece) {
+  const unsigned pieces =
+      atomic_load_explicit(&board->memory->ranks[rank].pieces, memory_order_acquire);
+  return (int32_t)(pieces - piece) >= 0;
+}
+
+// PEER_LOST for a rank that will never put up its `piece`-th piece. One that ended goes before
+// those that left because of it. Pieces are looked at last: a rank may have put up its last one
+// just before it went.
+static fiar_status_t check_peers(const board_t* board, unsigned piece) {
+  for (int32_t rank = 0; rank < board->world; ++rank) {
+    if (has_ended(board, rank) && !has_put_up(board, rank, piece)) {
+      return fail_lost(board, rank, "ended");
+    }
   }
-  if (has_ended(board, rank)) {
-    return FIAR_FAIL(PEER_LOST, "rank %d of %d (process %lld) has ended", rank, board->world, pid);
+  for (int32_t rank = 0; rank < board->world; ++rank) {
+    if (has_left(board, rank) && !has_put_up(board, rank, piece)) {
+      return fail_lost(board, rank, "left the group");
+    }
   }
   return FIAR_OK;
 }
@@ -95,8 +116,7 @@ static fiar_status_t fail_late(const board_t* board, unsigned piece) {
   char late[256] = "";
   size_t used = 0;
   for (int32_t rank = 0; rank < board->world && used + 16 < sizeof late; ++rank) {
-    const unsigned put_up = atomic_load(&board->memory->ranks[rank].pieces);
-    if ((int32_t)(put_up - piece) < 0) {
+    if (!has_put_up(board, rank, piece)) {
       used += (size_t)snprintf(late + used, sizeof late - used, "%s%d", used ? ", " : "", rank);
     }
   }
@@ -108,19 +128,15 @@ static fiar_status_t wait_for(const board_t* board, int32_t rank, unsigned piece
                               int64_t deadline_ns) {
   atomic_uint* word = &board->memory->ranks[rank].pieces;
   for (int spin = 0;; ++spin) {
-    const unsigned seen = atomic_load_explicit(word, memory_order_acquire);
-    if ((int32_t)(seen - piece) >= 0) {
+    const unsigned seen = atomic_load(word);
+    if (has_put_up(board, rank, piece)) {
       return FIAR_OK;
     }
     if (spin < SPINS) {
       continue;
     }
     const int64_t left = deadline_ns - fiar_now_ns();
-    const fiar_status_t peer = peer_state(board, rank);
-    // It may have put up its last piece and left between the two looks.
-    if (peer != FIAR_OK && (int32_t)(atomic_load(word) - piece) < 0) {
-      return peer;
-    }
+    FIAR_TRY(check_peers(board, piece));
     if (left <= 0) {
       return fail_late(board, piece);
     }
@@ -165,14 +181,10 @@ static fiar_status_t board_all_gather(void* state, const void* mine, void* all, 
   return FIAR_OK;
 }
 
+// Of whom the next piece could not come.
 static fiar_status_t board_alive(void* state) {
   const board_t* board = state;
-  for (int32_t rank = 0; rank < board->world; ++rank) {
-    if (rank != board->rank) {
-      FIAR_TRY(peer_state(board, rank));
-    }
-  }
-  return FIAR_OK;
+  return check_peers(board, atomic_load(&board->memory->ranks[board->rank].pieces) + 1);
 }
 
 static void board_leave(void* state) {

@@ -407,6 +407,9 @@ static int a_rank_that_stays_away_is_named_in_time(const ranks_self_t* self) {
     GPU_MUST(cudaMemsetAsync(session.calls[0].arrays[GPU_NORM], 0, 16,
                              session.stream));  // the stream still works
     GPU_MUST(cudaStreamSynchronize(session.stream));
+  } else {
+    (void)usleep(ABSENT_TIMEOUT_MS *
+                 1000);  // or this rank's own wait would end before the others come
   }
   RANKS_OK(fiar_comm_barrier(session.comm));
   session_end(self, &session);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Two ranks, a thread each: codes = fp8(rms_norm(x0 + x1 + residual) * weight / scale), in one call.
-// On the CPU as it stands; built with -DWITH_CUDA, on two GPUs.
+// Two ranks, a thread each: codes = fp8(rms_norm(x0 + x1 + residual) * weight / scale), in one
+// call. On the CPU as it stands; built with -DWITH_CUDA, on two GPUs.
 #include <fiar/fiar.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cuda/nccl_dl.h"
 #include "gpu_calls.h"
 #include "gpu_kernels.h"
 #include "ranks.h"
@@ -348,15 +349,19 @@ static int bad_calls_are_refused_by_name(const ranks_self_t* self) {
     GPU_MUST(cudaMalloc(&elsewhere, 1 << 20));
     bad.params.norm_out = elsewhere;
     REFUSED("norm_out");
-    // And from here, with another device current, the good call does what it should.
     gpu_call_poison(&bad, session.stream);
+    // In one process an allocation may wait for the kernels of devices that have access to it.
+    RANKS_OK(fiar_comm_barrier(session.comm));
+    // With another device current, the good call does what it should.
     RANKS_OK(gpu_call_issue(&bad, session.stream));
     int current = -1;
     GPU_MUST(cudaGetDevice(&current));
     RANKS_CHECK(current == (own + 1) % devices, "the call left device %d current", current);
+    wrong += gpu_call_verify(&bad, "with another device current", session.stream);
+    RANKS_OK(fiar_comm_barrier(session.comm));
     GPU_MUST(cudaFree(elsewhere));
     GPU_MUST(cudaSetDevice(own));
-    wrong += gpu_call_verify(&bad, "with another device current", session.stream);
+    RANKS_OK(fiar_comm_barrier(session.comm));
   }
   gpu_call_poison(&bad, session.stream);
   RANKS_OK(gpu_call_issue(&bad, session.stream));
@@ -433,6 +438,74 @@ static int ranks_with_different_shapes_are_told(const ranks_self_t* self) {
   return wrong;
 }
 
+// fiar_allreduce over the same workspace, in place and not.
+static int the_plain_all_reduce_sums(const ranks_self_t* self) {
+  enum { TOKENS = 9, HIDDEN = 1000, COUNT = TOKENS * HIDDEN };
+  session_t session;
+  int wrong = session_begin(self, 0, 1, 0, &session);
+  fiar_allreduce_t* allreduce;
+  float *in, *out, host[COUNT];
+  RANKS_OK(fiar_allreduce_create(session.comm, &allreduce));
+  const char* reason = fiar_allreduce_disabled_reason(allreduce);
+  RANKS_CHECK(reason == NULL || self->world == 3, "disabled: %s", reason);
+  GPU_MUST(cudaMalloc((void**)&in, sizeof host));
+  GPU_MUST(cudaMalloc((void**)&out, sizeof host));
+  for (int round = 0; round < 4 && !reason; ++round) {
+    float* to = round % 2 == 0 ? out : in;
+    for (int i = 0; i < COUNT; ++i) {
+      host[i] = (float)((i + round) % 100 + self->rank);
+    }
+    GPU_MUST(cudaMemcpy(in, host, sizeof host, cudaMemcpyHostToDevice));
+    RANKS_OK(fiar_comm_barrier(session.comm));
+    RANKS_OK(fiar_allreduce_run(allreduce, in, to, TOKENS, HIDDEN, session.stream));
+    GPU_MUST(cudaStreamSynchronize(session.stream));
+    GPU_MUST(cudaMemcpy(host, to, sizeof host, cudaMemcpyDeviceToHost));
+    for (int i = 0; i < COUNT; ++i) {
+      const int ranks = self->world * (self->world - 1) / 2;
+      wrong += host[i] != (float)(self->world * ((i + round) % 100) + ranks);
+    }
+    RANKS_CHECK(wrong == 0, "round %d: %d sums", round, wrong);
+    RANKS_OK(fiar_comm_barrier(session.comm));
+  }
+  fiar_allreduce_destroy(allreduce);
+  GPU_MUST(cudaFree(in));
+  GPU_MUST(cudaFree(out));
+  session_end(self, &session);
+  return wrong;
+}
+
+// A communicator of ours over an ncclComm_t that the program has.
+static int a_programs_own_nccl_communicator_serves(const ranks_self_t* self) {
+  session_t session;
+  int wrong = session_begin(self, 0, 1, 0, &session);
+  const fiar_nccl_t* nccl;
+  fiar_nccl_id_t id = {{0}}, ids[FIAR_MAX_WORLD];
+  fiar_nccl_comm_t theirs;
+  fiar_comm_t* comm;
+  gpu_call_t call;
+  RANKS_OK(fiar_nccl_open(&nccl));
+  RANKS_CHECK(self->rank != 0 || nccl->GetUniqueId(&id) == FIAR_NCCL_SUCCESS, "ncclGetUniqueId");
+  RANKS_OK(fiar_comm_all_gather(session.comm, &id, ids, sizeof id));
+  RANKS_CHECK(nccl->CommInitRank(&theirs, self->world, ids[0], self->rank) == FIAR_NCCL_SUCCESS,
+              "ncclCommInitRank");
+  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
+  options.backend = self->argument;
+  RANKS_OK(fiar_comm_create_from_nccl(theirs, &options, &comm));
+  RANKS_CHECK(fiar_comm_rank(comm) == self->rank && fiar_comm_world(comm) == self->world &&
+                  fiar_comm_device(comm) == fiar_comm_device(session.comm),
+              "rank %d of %d on device %d", fiar_comm_rank(comm), fiar_comm_world(comm),
+              fiar_comm_device(comm));
+  wrong += gpu_call_make(comm, 77, 16, 0, session.stream, &call);
+  RANKS_OK(fiar_comm_async_error(comm));
+  gpu_call_free(&call);
+  RANKS_OK(fiar_comm_barrier(session.comm));
+  fiar_comm_destroy(comm);
+  RANKS_OK(fiar_comm_barrier(session.comm));
+  (void)nccl->CommDestroy(theirs);
+  session_end(self, &session);
+  return wrong;
+}
+
 // ---- Running them
 // --------------------------------------------------------------------------------
 
@@ -451,6 +524,8 @@ static const struct {
     {RANKS_BODY(gathered_rows_are_the_shards_rows), ANY_MODE},
     {RANKS_BODY(bad_calls_are_refused_by_name), ANY_MODE},
     {RANKS_BODY(ranks_with_different_shapes_are_told), ANY_MODE},
+    {RANKS_BODY(the_plain_all_reduce_sums), ANY_MODE},
+    {RANKS_BODY(a_programs_own_nccl_communicator_serves), OWN_DEVICES},
     {RANKS_BODY(destroying_gives_all_device_memory_back), ONLY_PROCESSES | OWN_DEVICES},
     {RANKS_BODY(a_rank_that_stays_away_is_named_in_time),
      NOT_NCCL | SHORT_TIMEOUT},  // NCCL has no time bound

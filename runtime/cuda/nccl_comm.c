@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "cuda/nccl_comm.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cuda/cuda_impl.h"
+
+enum { LEAST_INIT_MS = 20000 };
 
 static fiar_status_t id_make(const fiar_nccl_t* nccl, int rank, fiar_nccl_id_t* out_id) {
   if (rank == 0) {
@@ -13,20 +17,103 @@ static fiar_status_t id_make(const fiar_nccl_t* nccl, int rank, fiar_nccl_id_t* 
   return FIAR_OK;
 }
 
-static fiar_status_t comm_init(const fiar_nccl_t* nccl, int rank, int world, fiar_nccl_id_t id,
+// NCCL's own start waits for all ranks without a bound, so a thread of its own makes it. Where the
+// bound runs out the thread is left behind, and frees the job when NCCL lets it go.
+typedef struct init_job {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  const fiar_nccl_t* nccl;
+  fiar_nccl_comm_t comm;
+  fiar_nccl_id_t id;
+  int32_t rank, world, device;
+  int result;  // NCCL's
+  bool done, left;
+} init_job_t;
+
+static void job_free(init_job_t* job) {
+  (void)pthread_mutex_destroy(&job->lock);
+  (void)pthread_cond_destroy(&job->changed);
+  free(job);
+}
+
+static void* init_thread(void* context) {
+  init_job_t* job = context;
+  int result = FIAR_NCCL_UNHANDLED_CUDA_ERROR;
+  fiar_nccl_comm_t comm = NULL;
+  if (cudaSetDevice(job->device) == cudaSuccess) {
+    result = job->nccl->CommInitRank(&comm, job->world, job->id, job->rank);
+  }
+  (void)pthread_mutex_lock(&job->lock);
+  const bool left = job->left;
+  job->comm = comm;
+  job->result = result;
+  job->done = true;
+  (void)pthread_cond_signal(&job->changed);
+  (void)pthread_mutex_unlock(&job->lock);
+  if (left) {
+    if (comm) {
+      (void)job->nccl->CommAbort(comm);
+    }
+    job_free(job);
+  }
+  return NULL;
+}
+
+static fiar_status_t job_wait(init_job_t* job, int32_t timeout_ms, fiar_nccl_comm_t* out_comm) {
+  struct timespec until;
+  (void)clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += timeout_ms / 1000 + 1;
+  (void)pthread_mutex_lock(&job->lock);
+  int waited = 0;
+  while (!job->done && waited == 0) {
+    waited = pthread_cond_timedwait(&job->changed, &job->lock, &until);
+  }
+  const bool done = job->done;
+  job->left = !done;
+  *out_comm = job->comm;
+  const int result = job->result;
+  const fiar_nccl_t* nccl = job->nccl;
+  (void)pthread_mutex_unlock(&job->lock);
+  if (!done) {
+    *out_comm = NULL;
+    return FIAR_FAIL(TIMEOUT, "ncclCommInitRank did not end within %d ms", timeout_ms);
+  }
+  job_free(job);
+  return result == FIAR_NCCL_SUCCESS ? FIAR_OK : fiar_nccl_fail(nccl, result, "ncclCommInitRank");
+}
+
+static fiar_status_t comm_init(const fiar_comm_t* comm, const fiar_nccl_t* nccl, fiar_nccl_id_t id,
                                fiar_nccl_comm_t* out_comm) {
-  FIAR_NCCL_TRY(nccl, CommInitRank, out_comm, world, id, rank);
-  return FIAR_OK;
+  init_job_t* job = calloc(1, sizeof *job);
+  pthread_t thread;
+  if (!job) {
+    return FIAR_FAIL(OUT_OF_MEMORY, "%zu bytes of host memory", sizeof *job);
+  }
+  *job = (init_job_t){.nccl = nccl,
+                      .id = id,
+                      .rank = fiar_comm_rank(comm),
+                      .world = fiar_comm_world(comm),
+                      .device = fiar_comm_device(comm)};
+  (void)pthread_mutex_init(&job->lock, NULL);
+  (void)pthread_cond_init(&job->changed, NULL);
+  const int error = pthread_create(&thread, NULL, init_thread, job);
+  if (error != 0) {
+    job_free(job);
+    return FIAR_FAIL(SYSTEM_ERROR, "pthread_create: %s", strerror(error));
+  }
+  (void)pthread_detach(thread);
+  // Starting NCCL takes seconds by itself, also where all is well.
+  const int32_t bound = fiar_comm_timeout_ms(comm);
+  return job_wait(job, bound < LEAST_INIT_MS ? LEAST_INIT_MS : bound, out_comm);
 }
 
 fiar_status_t fiar_nccl_group_init(fiar_comm_t* comm, fiar_nccl_group_t* out_group) {
   *out_group = (fiar_nccl_group_t){0};
-  int rank = fiar_comm_rank(comm), world = fiar_comm_world(comm);
   fiar_nccl_group_t group = {0};
   fiar_nccl_id_t id = {{0}}, ids[FIAR_MAX_WORLD];
   fiar_status_t status = fiar_nccl_open(&group.nccl);
   if (status == FIAR_OK && !fiar_comm_nccl(comm)) {
-    status = id_make(group.nccl, rank, &id);
+    status = id_make(group.nccl, fiar_comm_rank(comm), &id);
   }
   FIAR_TRY(fiar_comm_vote(comm, status));
   if (fiar_comm_nccl(comm)) {
@@ -34,7 +121,7 @@ fiar_status_t fiar_nccl_group_init(fiar_comm_t* comm, fiar_nccl_group_t* out_gro
   } else {
     FIAR_TRY(fiar_comm_all_gather(comm, &id, ids, sizeof id));
     group.owned = true;
-    FIAR_TRY_DONE(fiar_comm_vote(comm, comm_init(group.nccl, rank, world, ids[0], &group.comm)));
+    FIAR_TRY_DONE(fiar_comm_vote(comm, comm_init(comm, group.nccl, ids[0], &group.comm)));
   }
   *out_group = group;
   group = (fiar_nccl_group_t){0};

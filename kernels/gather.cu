@@ -16,26 +16,26 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
   const place_t at = find_place<V>(args);
   wait_dependency();
   call_t call = open_call(args.peers);
-  const split_t split = {NR ? NR : args.peers.world, 0, 0};
+  const int world = world_of<NR>(args);
   const int tokens = (int)args.call.tokens;
   // All pushes before the first wait.
   for (int row = at.row; row < tokens; row += at.row_step) {
-    if (row % split.world == args.peers.rank) {
+    if (row % world == args.peers.rank) {
       uint4 x[V];
-      load_row<V>(args.call.residual, row / split.world, args.call.residual_stride, at, x);
+      load_row<V>(args.call.residual, row / world, args.residual_row_bytes, at, x);
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         x[v] = sendable(x[v]);
       }
-      send_back<NR, V>(args, call, split, at, row, x);
-      store_row<V>(args.call.sum_out, row, args.vectors, at, x);
+      send_back<NR, V>(args, call, 0, at, row, x);
+      store_row<V>(args.call.sum_out, row, args.row_bytes, at, x);
     }
   }
   for (int row = at.row; row < tokens; row += at.row_step) {
-    if (row % split.world != args.peers.rank) {
+    if (row % world != args.peers.rank) {
       uint4 x[V];
-      take_back<V>(args, &call, split, at, row, x);
-      store_row<V>(args.call.sum_out, row, args.vectors, at, x);
+      take_back<NR, V>(args, &call, 0, at, row, x);
+      store_row<V>(args.call.sum_out, row, args.row_bytes, at, x);
     }
   }
   release_dependents();

@@ -57,15 +57,44 @@ typedef struct fiar_peers {
   int32_t rank, world;   // 0 <= rank < world <= FIAR_KERNEL_MAX_WORLD
 } fiar_peers_t;
 
+// What a call is, in bits that a kernel tests with one instruction.
+typedef enum fiar_trait {
+  FIAR_TRAIT_RESIDUAL = 1 << 0,
+  FIAR_TRAIT_NORM = 1 << 1,           // norm, codes or scales are wanted
+  FIAR_TRAIT_NORM_OF_F32 = 1 << 2,    // norm_input = f32
+  FIAR_TRAIT_BEFORE_WEIGHT = 1 << 3,  // norm_rounding
+  FIAR_TRAIT_ROUND_WEIGHT = 1 << 4,   // the weight with its bias is rounded to the element type
+  FIAR_TRAIT_WEIGHT = 1 << 5,         // there is one, of the element type
+  FIAR_TRAIT_WEIGHT_F32 = 1 << 6,     // there is one, f32 beside a 16-bit element type
+  FIAR_TRAIT_QUANT = 1 << 7,          // codes or scales are wanted
+  FIAR_TRAIT_STATIC = 1 << 8,         // quant = fp8_static
+  FIAR_TRAIT_ROW_AMAX = 1 << 9,       // quant = fp8_token
+  FIAR_TRAIT_BLOCKS = 1 << 10,        // a scale for each block of a row
+  FIAR_TRAIT_SHUFFLES = 1 << 11,      // blocks are 1, 2, 4 ... 32 vectors
+  FIAR_TRAIT_FP4 = 1 << 12,
+  FIAR_TRAIT_DIVIDES = 1 << 13,    // scale_is = divisor
+  FIAR_TRAIT_EXPONENTS = 1 << 14,  // scale_type = ue8m0
+  FIAR_TRAIT_GIVEN = 1 << 15,      // the caller gives a scale
+  FIAR_TRAIT_PADDED = 1 << 16      // the scales' layout has padding
+} fiar_trait_t;
+
 // The one argument of every kernel, by value. Made by fiar_kernel_args_init.
 typedef struct fiar_kernel_args {
   fiar_all_reduce_norm_params call;  // strides resolved: never 0
   fiar_peers_t peers;                // LOCAL and ANY look at nothing here
-  int64_t vectors;                   // 16-byte vectors a row
-  int64_t scale_cols;                // scales a row, K of docs/numerics.md; 0: none
+  // Derived:
+  void* own_slots;
+  void* others[FIAR_KERNEL_MAX_WORLD - 1];  // the other ranks' slots in the order of their turn
+  uint64_t all_bytes, owned_bytes;          // of tokens rows, and of ceil(tokens / world) rows
+  uint32_t row_bytes, input_row_bytes, residual_row_bytes;
+  uint32_t traits;        // FIAR_TRAIT_*
+  uint32_t flags;         // FIAR_LAUNCH_*
+  int32_t vectors;        // 16-byte vectors a row
+  int32_t scale_cols;     // scales a row, K of docs/numerics.md; 0: none
+  int32_t block_vectors;  // vectors a scale; 0: none, or blocks are not whole vectors
   float inverse_hidden;
-  int32_t cluster;  // blocks a row, as launched: fiar_launch sets it
-  uint32_t flags;   // FIAR_LAUNCH_*
+  float weight_bias;      // 1 where there is no weight
+  int32_t cluster_shift;  // log2 of the blocks a row, as launched: fiar_launch sets it
 } fiar_kernel_args_t;
 
 // Launch with programmatic dependent launch: the kernel may start before the previous one in the

@@ -73,50 +73,52 @@ __device__ __forceinline__ void norm_elements(const fiar_kernel_args_t& args, in
   }
 }
 
-// Encodes `count` <= FIAR_E values from `at` on. Two 4-bit codes make a byte; the caller starts on
-// even elements, and blocks of 4-bit codes are even.
-__device__ __forceinline__ encoded_t encode_elements(const fiar_kernel_args_t& args,
-                                                     const divisor_t& given, const float* h,
-                                                     int64_t at, int count, float amax) {
+// Encodes `count` <= FIAR_E values from `at` on. Two 4-bit codes make a byte: blocks of them are
+// even.
+__device__ __forceinline__ uint32_t encode_elements(const fiar_kernel_args_t& args,
+                                                    const format_t& format, const float* h,
+                                                    int64_t at, int count, float amax) {
   float y[FIAR_E];
 #pragma unroll
   for (int i = 0; i < FIAR_E; ++i) {
     y[i] = i < count ? h[i] : 0.0f;
   }
-  prepare_values(args.call, given, y);
-  encoded_t codes = encode(args.call, given, y, amax);
+  const encoded_t codes = encode(pack(y), amax, format);
   uint8_t* out = static_cast<uint8_t*>(args.call.quant_out);
-  const int step = is_fp4(args.call.quant) ? 2 : 1;  // codes a byte
+  const int step = args.traits & FIAR_TRAIT_FP4 ? 2 : 1;  // codes a byte
   for (int i = 0; out && i < count; i += step) {
     const int byte = i / step;
     out[(at + i) / step] = (uint8_t)((byte < 4 ? codes.low : codes.high) >> 8 * (byte % 4));
   }
-  return codes;
+  return codes.scale;
 }
 
-// A thread a block of values; a row that has one block is one thread's work.
+__device__ __forceinline__ float largest_element(const format_t& format, const float* h,
+                                                 int count) {
+  uint32_t largest = 0;
+  for (int i = 0; i < count; ++i) {
+    const float y = divides_first(format) ? __fdiv_rn(h[i], format.given) : h[i];
+    largest = max(largest, __float_as_uint(y) & 0x7FFFFFFFu);
+  }
+  return __uint_as_float(largest);
+}
+
+// A thread a block of values, or a thread a vector where the scale is given.
 __device__ __forceinline__ void quantise_elements(const fiar_kernel_args_t& args,
-                                                  const divisor_t& given, int row, const float* h) {
+                                                  const format_t& format, int row, const float* h) {
   const int hidden = (int)args.call.hidden;
-  const int cols = args.scale_cols > 0 ? (int)args.scale_cols : (hidden + FIAR_E - 1) / FIAR_E;
+  const int cols = args.scale_cols > 0 ? args.scale_cols : (hidden + FIAR_E - 1) / FIAR_E;
   const int block = args.scale_cols > 0 ? hidden / cols : FIAR_E;
-  for (int col = threadIdx.x; col < cols; col += blockDim.x) {
-    const int first = col * block, last = first + block < hidden ? first + block : hidden;
-    uint32_t largest = 0;
-    for (int i = first; i < last; ++i) {
-      float y[FIAR_E] = {h[i]};
-      prepare_values(args.call, given, y);
-      const uint32_t magnitude = __float_as_uint(y[0]) & 0x7FFFFFFFu;
-      largest = magnitude > largest ? magnitude : largest;
-    }
-    encoded_t codes = {0, 0, 0};
+  for (int col = (int)threadIdx.x; col < cols; col += (int)blockDim.x) {
+    const int first = col * block, last = min(first + block, hidden);
+    const float amax = largest_element(format, h + first, last - first);
+    uint32_t scale = 0;
     for (int i = first; i < last; i += FIAR_E) {
-      const int count = last - i < FIAR_E ? last - i : FIAR_E;
-      codes = encode_elements(args, given, h + i, (int64_t)row * hidden + i, count,
-                              __uint_as_float(largest));
+      scale = encode_elements(args, format, h + i, (int64_t)row * hidden + i, min(last - i, FIAR_E),
+                              amax);
     }
     if (args.scale_cols > 0 && args.call.scales_out) {
-      store_scale(args, row, col, codes.scale);
+      store_scale(args, row, col, scale);
     }
   }
 }
@@ -126,24 +128,25 @@ __global__ void __launch_bounds__(256) norm_any(const __grid_constant__ fiar_ker
   extern __shared__ float h[];
   __shared__ row_shared_t shared;
   wait_dependency();
-  const place_t at = {0, 0, (int)threadIdx.x, (int)blockDim.x, 1};
-  const divisor_t given = given_divisor(args.call);
+  const place_t at = {0, 0, threadIdx.x * (uint32_t)sizeof(uint4),
+                      blockDim.x * (uint32_t)sizeof(uint4), 1};
+  const format_t format = format_of(args, given_scale(args));
   uint32_t turn = 0;
   for (int row = (int)blockIdx.x; row < args.call.tokens; row += (int)gridDim.x) {
     float squares[1] = {add_elements(args, row, h)};
-    if (wants_norm(args.call)) {
+    if (args.traits & FIAR_TRAIT_NORM) {
       const uint32_t nothing[1] = {0};
-      const float total = reduce_row<1>(&shared, at, 1, &turn, squares, nothing, false).sum;
+      const float total = reduce_row<1>(&shared, at, 0, &turn, squares, nothing, false).sum;
       norm_elements(args, row, rsqrtf(mean_of(total, args) + args.call.eps), h);
     }
     __syncthreads();
-    if (args.call.quant != FIAR_QUANT_NONE) {
-      quantise_elements(args, given, row, h);
+    if (args.traits & FIAR_TRAIT_QUANT) {
+      quantise_elements(args, format, row, h);
       __syncthreads();
     }
   }
+  pad_scales(args);
   release_dependents();
-  finish_scales(args);
 }
 
 }  // namespace

@@ -12,12 +12,12 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
   __shared__ row_shared_t shared;
   worker<V> me;
   begin_work<V>(args, &shared, &me);
-  reduce_ready(args.cluster);
-  me.given = given_divisor(args.call);
-  for (int row = me.at.row; row < args.call.tokens; row += me.at.row_step) {
+  reduce_ready(args.cluster_shift);
+  me.given = given_scale(args);
+  for (int row = me.at.row; row < (int)args.call.tokens; row += me.at.row_step) {
     uint4 sum[V], residual[V];
-    load_row<V>(args.call.input, row, args.call.input_stride, me.at, sum);
-    load_row<V>(args.call.residual, row, args.call.residual_stride, me.at, residual);
+    load_input<V>(args, me.at, row, sum);
+    load_residual<V>(args, me.at, row, residual);
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       float values[FIAR_E];
@@ -26,8 +26,8 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
     }
     finish_row<V>(args, &me, sum, residual, row);
   }
+  pad_scales(args);
   release_dependents();
-  finish_scales(args);
 }
 
 }  // namespace

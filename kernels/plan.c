@@ -7,6 +7,7 @@
 enum {
   VECTOR_BYTES = 16,
   MAX_TOKENS = 1 << 30,
+  MAX_STRIDE = 1 << 29,
   MAX_HIDDEN = 16384,
   MAX_HIDDEN_ANY = 49152,
   SLOT_ALIGNMENT = 256
@@ -33,23 +34,80 @@ static int64_t up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
+static bool is_power_of_two(int64_t n) {
+  return n > 0 && (n & (n - 1)) == 0;
+}
+
+static uint32_t traits_of(const fiar_all_reduce_norm_params* call, int32_t block_vectors) {
+  const bool quant = call->quant != FIAR_QUANT_NONE;
+  const bool before = call->norm_rounding == FIAR_NORM_ROUNDING_BEFORE_WEIGHT;
+  const bool same_type = call->weight_dtype == call->dtype;
+  const bool blocks = quant && quant_block(call) > 0 && call->quant != FIAR_QUANT_FP8_TOKEN;
+  const bool given = call->quant == FIAR_QUANT_FP8_STATIC || call->quant == FIAR_QUANT_NVFP4;
+  const struct {
+    bool holds;
+    fiar_trait_t trait;
+  } traits[] = {
+      {call->residual, FIAR_TRAIT_RESIDUAL},
+      {quant || call->norm_out, FIAR_TRAIT_NORM},
+      {call->norm_input == FIAR_NORM_INPUT_F32, FIAR_TRAIT_NORM_OF_F32},
+      {before, FIAR_TRAIT_BEFORE_WEIGHT},
+      {before && call->weight && same_type, FIAR_TRAIT_ROUND_WEIGHT},
+      {call->weight && same_type, FIAR_TRAIT_WEIGHT},
+      {call->weight && !same_type, FIAR_TRAIT_WEIGHT_F32},
+      {quant, FIAR_TRAIT_QUANT},
+      {call->quant == FIAR_QUANT_FP8_STATIC, FIAR_TRAIT_STATIC},
+      {call->quant == FIAR_QUANT_FP8_TOKEN, FIAR_TRAIT_ROW_AMAX},
+      {blocks, FIAR_TRAIT_BLOCKS},
+      {blocks && is_power_of_two(block_vectors) && block_vectors <= 32, FIAR_TRAIT_SHUFFLES},
+      {formats[call->quant].bits == 4, FIAR_TRAIT_FP4},
+      {call->scale_is == FIAR_SCALE_IS_DIVISOR, FIAR_TRAIT_DIVIDES},
+      {call->scale_type == FIAR_SCALE_TYPE_UE8M0, FIAR_TRAIT_EXPONENTS},
+      {given && call->scale, FIAR_TRAIT_GIVEN},
+      {call->scales_out && call->scale_layout != FIAR_SCALE_LAYOUT_LINEAR, FIAR_TRAIT_PADDED},
+  };
+  uint32_t bits = 0;
+  for (size_t i = 0; i < FIAR_ARRAY_LENGTH(traits); ++i) {
+    bits |= traits[i].holds ? (uint32_t)traits[i].trait : 0;
+  }
+  return bits;
+}
+
+static void set_peers(const fiar_peers_t* peers, fiar_kernel_args_t* args) {
+  args->peers = *peers;
+  args->own_slots = peers->slots[peers->rank];
+  for (int32_t turn = 1; turn < peers->world; ++turn) {
+    args->others[turn - 1] = peers->slots[(peers->rank + turn) % peers->world];
+  }
+  const int64_t tokens = args->call.tokens, world = peers->world;
+  args->all_bytes = (uint64_t)tokens * args->row_bytes;
+  args->owned_bytes = (uint64_t)((tokens + world - 1) / world) * args->row_bytes;
+}
+
 void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,
                            uint32_t flags, fiar_kernel_args_t* out_args) {
   *out_args = (fiar_kernel_args_t){.call = *params, .flags = flags};
   fiar_all_reduce_norm_params* call = &out_args->call;
-  if (peers) {
-    out_args->peers = *peers;
-  }
+  const int64_t bytes = dtype_bytes(call->dtype);
   call->input_stride = call->input_stride ? call->input_stride : call->hidden;
   call->residual_stride = call->residual_stride ? call->residual_stride : call->hidden;
-  out_args->vectors = call->hidden * dtype_bytes(call->dtype) / VECTOR_BYTES;
   if (!call->quant_out && !call->scales_out) {
     call->quant = FIAR_QUANT_NONE;
   }
-  int64_t block = quant_block(call);
-  out_args->scale_cols = block > 0 ? call->hidden / block : 0;
+  const int64_t block = quant_block(call);
+  out_args->row_bytes = (uint32_t)(call->hidden * bytes);
+  out_args->input_row_bytes = (uint32_t)(call->input_stride * bytes);
+  out_args->residual_row_bytes = (uint32_t)(call->residual_stride * bytes);
+  out_args->vectors = (int32_t)(call->hidden * bytes / VECTOR_BYTES);
+  out_args->scale_cols = block > 0 ? (int32_t)(call->hidden / block) : 0;
+  out_args->block_vectors =
+      block > 0 && block * bytes % VECTOR_BYTES == 0 ? (int32_t)(block * bytes / VECTOR_BYTES) : 0;
   out_args->inverse_hidden = 1.0f / (float)call->hidden;
-  out_args->cluster = 1;
+  out_args->weight_bias = call->weight ? call->weight_bias : 1.0f;
+  out_args->traits = traits_of(call, out_args->block_vectors);
+  if (peers) {
+    set_peers(peers, out_args);
+  }
 }
 
 static bool aligned(const void* pointer) {
@@ -64,6 +122,10 @@ static fiar_status_t check_aligned(const char* name, const void* pointer) {
 }
 
 static fiar_status_t check_stride(const char* name, int64_t stride, int64_t elements) {
+  if (stride > MAX_STRIDE) {
+    return FIAR_FAIL(UNSUPPORTED, "%s is %lld elements, the vector kernels need at most %d", name,
+                     (long long)stride, MAX_STRIDE);
+  }
   return stride % elements == 0
              ? FIAR_OK
              : FIAR_FAIL(UNSUPPORTED,
@@ -154,21 +216,23 @@ uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int6
 }
 
 // Registers are capped so that this many threads of any kernel fit on a multiprocessor.
-enum { RESIDENT_THREADS = 1024, MAX_CLUSTER = 4, SMALLEST_BLOCK = 64, ANY_THREADS = 256 };
+enum {
+  RESIDENT_THREADS = 1024,
+  MAX_CLUSTER = 4,
+  PADDED_ROWS = 128,
+  SMALLEST_BLOCK = 64,
+  ANY_THREADS = 256
+};
 
-// A quantisation group must not straddle blocks, and shuffles serve groups of up to a warp.
-static bool groups_fit_warps(const fiar_kernel_args_t* args) {
-  if (args->scale_cols == 0 || args->call.quant == FIAR_QUANT_FP8_TOKEN) {
-    return true;
-  }
-  int64_t lanes = args->vectors / args->scale_cols;
-  return lanes <= 32 && (lanes & (lanes - 1)) == 0;
+// A scale's block must not straddle blocks of threads, but where shuffles find its maximum.
+static bool blocks_fit_warps(const fiar_kernel_args_t* args) {
+  return !(args->traits & FIAR_TRAIT_BLOCKS) || (args->traits & FIAR_TRAIT_SHUFFLES);
 }
 
 // Few rows: several blocks a row, each on a multiprocessor of its own, while there are enough of
 // those.
 static int32_t choose_cluster(const fiar_kernel_args_t* args, const fiar_device_caps_t* caps) {
-  if (caps->sm < 90 || !groups_fit_warps(args)) {
+  if (caps->sm < 90 || !blocks_fit_warps(args)) {
     return 1;
   }
   int32_t cluster = MAX_CLUSTER;
@@ -199,11 +263,13 @@ void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* arg
   const int64_t share = (args->vectors + cluster - 1) / cluster;
   const int32_t vectors = choose_vectors(share);
   const int32_t threads = (int32_t)up((share + vectors - 1) / vectors, 32);
-  const int32_t blocks = vectors == 4 || cluster > 1 ? 1 : RESIDENT_THREADS / threads;
+  const int32_t blocks = vectors > 1 || cluster > 1 ? 1 : RESIDENT_THREADS / threads;
   const int64_t resident = (int64_t)caps->sm_count * blocks;
   int64_t rows = resident / cluster < 1 ? 1 : resident / cluster;
   if (tokens <= rows) {
-    rows = tokens;
+    // Padding of the scales is work for blocks of their own.
+    const int64_t wanted = args->traits & FIAR_TRAIT_PADDED ? up(tokens, PADDED_ROWS) : tokens;
+    rows = wanted < rows ? wanted : rows;
   } else if (algorithm != FIAR_ALGORITHM_ONESHOT && args->peers.world > 0 && rows > 1 &&
              rows % args->peers.world == 0) {
     rows -= 1;  // else a block would own all of its rows, or none

@@ -42,104 +42,104 @@ __device__ __forceinline__ packet_t take_packet(const fiar_peers_t& peers, call_
 }
 
 // Byte offsets in the slot of a vector's packet and of a scale's word.
-__device__ __forceinline__ int64_t packet_offset(const fiar_kernel_args_t& args,
-                                                 const split_t& split, int row, int vector) {
-  return split.back + (row * args.vectors + vector) * (int64_t)sizeof(packet_t);
+__device__ __forceinline__ uint64_t packet_offset(const fiar_kernel_args_t& args, int row,
+                                                  int vector) {
+  return ((int64_t)row * args.vectors + vector) * sizeof(packet_t);
 }
 
-__device__ __forceinline__ int64_t scale_offset(const fiar_kernel_args_t& args,
-                                                const split_t& split, int row, int col) {
-  return split.back + args.call.tokens * args.vectors * (int64_t)sizeof(packet_t) +
-         (row * args.scale_cols + col) * (int64_t)sizeof(uint32_t);
+__device__ __forceinline__ uint64_t scale_offset(const fiar_kernel_args_t& args, int row, int col) {
+  return args.call.tokens * args.vectors * sizeof(packet_t) +
+         ((int64_t)row * args.scale_cols + col) * sizeof(uint32_t);
 }
 
 template <int NR, int V>
 __device__ __forceinline__ void send_codes(const fiar_kernel_args_t& args, const call_t& call,
-                                           const split_t& split, const place_t& at, int row,
+                                           uint64_t back, const place_t& at, int row,
                                            const encoded_t* codes) {
-  const bool fp4 = is_fp4(args.call.quant);
+  const bool fp4 = args.traits & FIAR_TRAIT_FP4;
 #pragma unroll
   for (int v = 0; v < V; ++v) {
-    const int vector = at.vector + v * at.vector_step;
+    const int vector = vector_of(at, v);
     if (v >= at.count) {
       break;
     }
-    push_to_peers<NR>(args.peers, call, packet_offset(args, split, row, vector),
-                      make_packet(codes[v], fp4));
+    push_to_others<NR>(args, call, back + packet_offset(args, row, vector),
+                       make_packet(codes[v], fp4));
     int col;
     if (!fp4 && leads_block(args, vector, &col)) {
-      push_to_peers<NR>(args.peers, call, scale_offset(args, split, row, col), codes[v].scale);
+      push_to_others<NR>(args, call, back + scale_offset(args, row, col), codes[v].scale);
     }
   }
 }
 
-template <int V>
+template <int NR, int V>
 __device__ __forceinline__ void take_codes(const fiar_kernel_args_t& args, call_t* call,
-                                           const split_t& split, const place_t& at, int row,
+                                           uint64_t back, const place_t& at, int row,
                                            encoded_t* codes) {
-  char* slot = slot_of(args.peers, *call, args.peers.rank);
-  const bool fp4 = is_fp4(args.call.quant);
-  const int owner = row % split.world;
+  char* from = own_slot(args, *call) + back;
+  const bool fp4 = args.traits & FIAR_TRAIT_FP4;
+  const int owner = row % world_of<NR>(args);
 #pragma unroll
   for (int v = 0; v < V; ++v) {
-    const int vector = at.vector + v * at.vector_step;
+    const int vector = vector_of(at, v);
     if (v >= at.count) {
       break;
     }
-    packet_t packet =
-        take_packet(args.peers, call, slot + packet_offset(args, split, row, vector), owner, row);
-    codes[v] = open_packet(packet, fp4);
+    codes[v] = open_packet(
+        take_packet(args.peers, call, from + packet_offset(args, row, vector), owner, row), fp4);
     int col;
     if (!fp4 && leads_block(args, vector, &col)) {
-      codes[v].scale =
-          take_word(args.peers, call, slot + scale_offset(args, split, row, col), owner, row);
+      codes[v].scale = take_word(args.peers, call, from + scale_offset(args, row, col), owner, row);
     }
   }
 }
 
-// The row's norm at its owner, or as it came back: gives fp8_token its largest magnitude too.
+// The row's norm at its owner, or as it came back; and its largest magnitude for fp8_token.
 template <int NR, int V>
 __device__ __forceinline__ void make_norm(const fiar_kernel_args_t& args, call_t* call,
-                                          const split_t& split, worker<V>* me, int row, uint4* norm,
+                                          uint64_t back, worker<V>* me, int row, uint4* norm,
                                           float* out_amax) {
-  if (row % split.world == args.peers.rank) {
+  const int world = world_of<NR>(args);
+  if (row % world == args.peers.rank) {
     uint4 residual[V], sum[V];
-    load_row<V>(args.call.residual, row / split.world, args.call.residual_stride, me->at, residual);
-    sum_shares<NR, V>(args, call, split, me->at, row, sum);
-    norm_row<V>(args, me, sum, residual, row, row / split.world, norm, out_amax);
+    load_residual<V>(args, me->at, row / world, residual);
+    sum_shares<NR, V>(args, call, me->at, row, sum);
+    norm_row<V>(args, me, sum, residual, row, row / world, norm, out_amax);
     if (args.call.norm_out) {
-      send_back<NR, V>(args, *call, split, me->at, row, norm);
+      send_back<NR, V>(args, *call, back, me->at, row, norm);
     }
     return;
   }
-  take_back<V>(args, call, split, me->at, row, norm);
-  if (args.call.quant == FIAR_QUANT_FP8_TOKEN) {
+  take_back<NR, V>(args, call, back, me->at, row, norm);
+  if (args.traits & FIAR_TRAIT_ROW_AMAX) {
     *out_amax = row_amax<V>(args, me, norm);
   }
 }
 
 template <int NR, int V>
 __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t* call,
-                                          const split_t& split, worker<V>* me, int row) {
-  const bool mine = row % split.world == args.peers.rank;
-  const bool quantises = args.call.quant != FIAR_QUANT_NONE;
+                                          uint64_t back, worker<V>* me, int row) {
+  const bool mine = row % world_of<NR>(args) == args.peers.rank;
+  const bool quantises = args.traits & FIAR_TRAIT_QUANT;
   encoded_t codes[V];
   if (mine || args.call.norm_out) {
     uint4 norm[V];
     float amax = 0.0f;
-    make_norm<NR, V>(args, call, split, me, row, norm, &amax);
-    store_row<V>(args.call.norm_out, row, args.vectors, me->at, norm);
+    make_norm<NR, V>(args, call, back, me, row, norm, &amax);
+    if (args.call.norm_out) {
+      store_row<V>(args.call.norm_out, row, args.row_bytes, me->at, norm);
+    }
     if (quantises) {
       quantise_row<V>(args, me, norm, amax, codes);
     }
   } else if (quantises) {
-    take_codes<V>(args, call, split, me->at, row, codes);
+    take_codes<NR, V>(args, call, back, me->at, row, codes);
   }
   if (quantises) {
     if (mine && !args.call.norm_out) {
-      send_codes<NR, V>(args, *call, split, me->at, row, codes);
+      send_codes<NR, V>(args, *call, back, me->at, row, codes);
     }
-    store_quantised<V>(args, me, row, codes);
+    store_quantised<V>(args, me->at, row, codes);
   }
 }
 
@@ -151,29 +151,31 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
   begin_work<V>(args, &shared, &me);
   call_t call = open_call(args.peers);
   const place_t& at = me.at;
-  const split_t split = split_rows<NR>(args);
+  const uint64_t back = back_offset<NR>(args);
   const int tokens = (int)args.call.tokens;
 
-  send_share<V>(args, call, split, at, at.row);
-  me.given = given_divisor(args.call);
-  reduce_ready(args.cluster);
+  if (at.row < tokens) {
+    send_share<NR, V>(args, call, at, at.row);
+  }
+  me.given = given_scale(args);
+  pad_scales(args);
+  reduce_ready(args.cluster_shift);
   // As in twoshot.cu: shares a row ahead, what comes back a row behind.
   for (int turn = at.row; turn - at.row_step < tokens; turn += at.row_step) {
     if (turn + at.row_step < tokens) {
-      send_share<V>(args, call, split, at, turn + at.row_step);
+      send_share<NR, V>(args, call, at, turn + at.row_step);
     }
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
       const int row = turn - behind * at.row_step;
-      const bool mine = row % split.world == args.peers.rank;
+      const bool mine = row % world_of<NR>(args) == args.peers.rank;
       if (row >= 0 && row < tokens && mine == (behind == 0)) {
-        serve_row<NR, V>(args, &call, split, &me, row);
+        serve_row<NR, V>(args, &call, back, &me, row);
       }
     }
   }
   release_dependents();
   close_call(args.peers);
-  finish_scales(args);
 }
 
 }  // namespace

@@ -14,39 +14,41 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
   begin_work<V>(args, &shared, &me);
   call_t call = open_call(args.peers);
   const place_t& at = me.at;
-  const split_t split = split_rows<NR>(args);
+  const uint64_t back = back_offset<NR>(args);
   const int tokens = (int)args.call.tokens;
 
-  send_share<V>(args, call, split, at, at.row);
-  me.given = given_divisor(args.call);
-  reduce_ready(args.cluster);
+  if (at.row < tokens) {
+    send_share<NR, V>(args, call, at, at.row);
+  }
+  me.given = given_scale(args);
+  pad_scales(args);
+  reduce_ready(args.cluster_shift);
   // Shares go out a row ahead, sums are taken a row behind: each wait hides behind other rows'
   // flights.
   for (int turn = at.row; turn - at.row_step < tokens; turn += at.row_step) {
     if (turn + at.row_step < tokens) {
-      send_share<V>(args, call, split, at, turn + at.row_step);
+      send_share<NR, V>(args, call, at, turn + at.row_step);
     }
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
       const int row = turn - behind * at.row_step;
-      const bool mine = row % split.world == args.peers.rank;
+      const bool mine = row % world_of<NR>(args) == args.peers.rank;
       if (row < 0 || row >= tokens || mine != (behind == 0)) {
         continue;
       }
       uint4 residual[V], sum[V];
-      load_row<V>(args.call.residual, row, args.call.residual_stride, at, residual);
+      load_residual<V>(args, at, row, residual);
       if (mine) {
-        sum_shares<NR, V>(args, &call, split, at, row, sum);
-        send_back<NR, V>(args, call, split, at, row, sum);
+        sum_shares<NR, V>(args, &call, at, row, sum);
+        send_back<NR, V>(args, call, back, at, row, sum);
       } else {
-        take_back<V>(args, &call, split, at, row, sum);
+        take_back<NR, V>(args, &call, back, at, row, sum);
       }
       finish_row<V>(args, &me, sum, residual, row);
     }
   }
   release_dependents();
   close_call(args.peers);
-  finish_scales(args);
 }
 
 }  // namespace

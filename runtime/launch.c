@@ -53,7 +53,7 @@ static fiar_status_t launch_kernel(const fiar_kernel_t* kernel, const fiar_kerne
                               .val.programmaticStreamSerializationAllowed = 1};
   }
   fiar_kernel_args_t launched = *args;
-  launched.cluster = shape->cluster;
+  launched.cluster_shift = shape->cluster >= 4 ? 2 : shape->cluster - 1;
   void* arguments[] = {&launched};
   return cuda_status("cudaLaunchKernelExC", cudaLaunchKernelExC(&config, kernel->entry, arguments));
 }

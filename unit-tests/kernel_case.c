@@ -304,7 +304,8 @@ static int complain(const kernel_case_t* test, int world, int rank, const char* 
   return 1;
 }
 
-static const char* name_of(const fiar_all_reduce_norm_params* p, const unsigned char* at) {
+static const char* name_of(const fiar_all_reduce_norm_params* p, const unsigned char* at,
+                           const unsigned char** out_start) {
   const struct {
     const void* start;
     const char* name;
@@ -320,6 +321,7 @@ static const char* name_of(const fiar_all_reduce_norm_params* p, const unsigned 
       name = arrays[i].name;
     }
   }
+  *out_start = nearest ? nearest : at;
   return name;
 }
 
@@ -350,6 +352,34 @@ typedef struct arenas {
   unsigned char *before[FIAR_KERNEL_MAX_WORLD], *expected, *got[FIAR_KERNEL_MAX_WORLD];
 } arenas_t;
 
+// Every byte, also those between the arrays. Says where the first array that differs does so.
+static int compare_bytes(const kernel_case_t* test, const case_layout_t* layout, int world,
+                         int rank, const arenas_t* arenas, const fiar_all_reduce_norm_params* got) {
+  const unsigned char *expected = arenas->expected, *found = arenas->got[rank];
+  const char* name = NULL;
+  size_t first = 0, last = 0, count = 0;
+  for (size_t i = 0; i < layout->bytes; ++i) {
+    if (expected[i] != found[i]) {
+      const unsigned char* start = NULL;
+      const char* array = name_of(got, found + i, &start);
+      if (name && array != name) {
+        break;
+      }
+      first = name ? first : (size_t)(found + i - start);
+      last = (size_t)(found + i - start);
+      name = array;
+      if (count++ < 4) {
+        printf("  %s byte %zu is %#x, expected %#x\n", array, last, found[i], expected[i]);
+      }
+    }
+  }
+  if (count > 0) {
+    printf("  %zu bytes of %s differ, from %zu to %zu\n", count, name, first, last);
+    return complain(test, world, rank, name, (int64_t)first);
+  }
+  return 0;
+}
+
 static int compare_rank(const kernel_case_t* test, const case_layout_t* layout, int world, int rank,
                         const arenas_t* arenas, int* worst_ulps) {
   const int alone =
@@ -369,15 +399,7 @@ static int compare_rank(const kernel_case_t* test, const case_layout_t* layout, 
   if (expected.norm_out && adopt_norm(test, world, rank, &expected, &got, worst_ulps)) {
     return 1;
   }
-  for (size_t i = 0; i < layout->bytes; ++i) {
-    if (arenas->expected[i] != arenas->got[rank][i]) {
-      printf("  byte is %#x, expected %#x\n", arenas->got[rank][i], arenas->expected[i]);
-      const unsigned char* at = arenas->got[rank] + i;
-      const char* name = name_of(&got, at);
-      return complain(test, world, rank, name, (int64_t)i);
-    }
-  }
-  return 0;
+  return compare_bytes(test, layout, world, rank, arenas, &got);
 }
 
 // Fills, runs and copies back. An arena that has not been written by the call ends as it began.
@@ -388,6 +410,7 @@ static void run_case(const kernel_case_t* test, const case_layout_t* layout, con
     CUDA_OR_DIE(
         cudaMemcpy(ranks->rank[r].arena, arenas->before[r], layout->bytes, cudaMemcpyHostToDevice));
   }
+  ranks_settle(ranks);
   case_launch(test, layout, ranks, 0);
   ranks_wait(ranks);
   for (int r = 0; r < ranks->world; ++r) {

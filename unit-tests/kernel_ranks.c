@@ -108,6 +108,13 @@ void ranks_wait(const ranks_t* ranks) {
   }
 }
 
+void ranks_settle(const ranks_t* ranks) {
+  for (int r = 0; r < ranks->world; ++r) {
+    CUDA_OR_DIE(cudaSetDevice(ranks->rank[r].device));
+    CUDA_OR_DIE(cudaDeviceSynchronize());
+  }
+}
+
 int ranks_slots_are_empty(const ranks_t* ranks) {
   const size_t bytes = 2 * ranks->rank[0].peers.slot_bytes;
   unsigned char* copy = malloc(bytes);

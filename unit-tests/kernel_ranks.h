@@ -34,6 +34,8 @@ void ranks_open(ranks_t* ranks, int world, uint64_t slot_bytes, size_t arena_byt
                 uint64_t timeout_ns, int one_gpu);
 void ranks_close(ranks_t* ranks);
 void ranks_wait(const ranks_t* ranks);
+// After copies from pageable memory, which may return before the data has landed.
+void ranks_settle(const ranks_t* ranks);
 
 // 1 when every byte of every slot is empty again.
 int ranks_slots_are_empty(const ranks_t* ranks);

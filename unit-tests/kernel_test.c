@@ -83,6 +83,7 @@ static void sequence_fill(const sequence_t* sequence, const ranks_t* ranks, unsi
     }
     CUDA_OR_DIE(cudaMemcpy(ranks->rank[r].arena, arena, sequence->bytes, cudaMemcpyHostToDevice));
   }
+  ranks_settle(ranks);
 }
 
 static void sequence_read(const sequence_t* sequence, const ranks_t* ranks,

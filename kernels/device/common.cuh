@@ -84,37 +84,64 @@ __device__ __forceinline__ uint4 filled(uint32_t word) {
   return make_uint4(word, word, word, word);
 }
 
-__device__ __forceinline__ uint4 load_vector(const void* array, int64_t vector) {
-  return static_cast<const uint4*>(array)[vector];
-}
-
-__device__ __forceinline__ void store_vector(void* array, int64_t vector, const uint4& x) {
-  static_cast<uint4*>(array)[vector] = x;
-}
-
-// How the threads of a launch share rows: a cluster of blocks (or one block) a row, neighbouring
-// threads on neighbouring vectors, V vectors a thread a cluster's width apart.
+// How the threads of a launch share rows: a cluster of neighbouring blocks (or one block) a row,
+// neighbouring threads on neighbouring vectors, V vectors a thread a cluster's width apart.
 typedef struct {
-  int row, row_step;        // this cluster's first row, and the number of clusters
-  int vector, vector_step;  // this thread's first vector of a row, and the cluster's threads
-  int count;                // of the thread's V vectors that are in the row
+  int row, row_step;    // this cluster's first row, and the number of clusters
+  uint32_t byte, step;  // where this thread's first vector lies in a row, and how far the next is
+  int count;            // of the thread's V vectors that are in the row
 } place_t;
 
 template <int V>
 __device__ __forceinline__ place_t find_place(const fiar_kernel_args_t& args) {
-  // Clusters are made of neighbouring blocks.
   place_t at;
-  const int rank = (int)blockIdx.x % args.cluster;
-  at.row = (int)blockIdx.x / args.cluster;
-  at.row_step = (int)gridDim.x / args.cluster;
-  at.vector_step = (int)blockDim.x * args.cluster;
-  at.vector = rank * (int)blockDim.x + (int)threadIdx.x;
+  const uint32_t rank = blockIdx.x & ((1u << args.cluster_shift) - 1);
+  at.row = (int)(blockIdx.x >> args.cluster_shift);
+  at.row_step = (int)(gridDim.x >> args.cluster_shift);
+  at.step = (blockDim.x << args.cluster_shift) * (uint32_t)sizeof(uint4);
+  at.byte = (rank * blockDim.x + threadIdx.x) * (uint32_t)sizeof(uint4);
   at.count = 0;
 #pragma unroll
   for (int v = 0; v < V; ++v) {
-    at.count += at.vector + v * at.vector_step < args.vectors;
+    at.count += at.byte + v * at.step < args.row_bytes;
   }
   return at;
+}
+
+// The thread's v-th vector, counted in the row.
+__device__ __forceinline__ int vector_of(const place_t& at, int v) {
+  return (int)((at.byte + v * at.step) / (uint32_t)sizeof(uint4));
+}
+
+// The thread's first vector of a row.
+__device__ __forceinline__ uint64_t row_offset(const place_t& at, int row, uint32_t row_bytes) {
+  return (uint64_t)(uint32_t)row * row_bytes + at.byte;
+}
+
+// A thread's vectors of a row; zero past the end.
+template <int V>
+__device__ __forceinline__ void load_row(const void* array, int row, uint32_t row_bytes,
+                                         const place_t& at, uint4* x) {
+  const char* from = static_cast<const char*>(array) + row_offset(at, row, row_bytes);
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    x[v] = filled(0);
+    if (v < at.count) {
+      x[v] = *reinterpret_cast<const uint4*>(from + v * at.step);
+    }
+  }
+}
+
+template <int V>
+__device__ __forceinline__ void store_row(void* array, int row, uint32_t row_bytes,
+                                          const place_t& at, const uint4* x) {
+  char* to = static_cast<char*>(array) + row_offset(at, row, row_bytes);
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    if (v < at.count) {
+      *reinterpret_cast<uint4*>(to + v * at.step) = x[v];
+    }
+  }
 }
 
 }  // namespace

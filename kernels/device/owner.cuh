@@ -8,48 +8,37 @@
 #define FIAR_DEVICE_OWNER_CUH
 
 #include "device/row.cuh"
-#include "device/sync.cuh"
 
 namespace {
 
-typedef struct {
-  int world;
-  int64_t source_bytes;  // the shares of one source
-  int64_t back;          // byte offset of what comes back
-} split_t;
-
 template <int NR>
-__device__ __forceinline__ split_t split_rows(const fiar_kernel_args_t& args) {
-  split_t split;
-  split.world = NR ? NR : args.peers.world;
-  const int64_t owned = ((int)args.call.tokens + split.world - 1) / split.world;
-  split.source_bytes = owned * args.vectors * (int64_t)sizeof(uint4);
-  split.back = split.world * split.source_bytes;
-  return split;
+__device__ __forceinline__ int world_of(const fiar_kernel_args_t& args) {
+  return NR ? NR : args.peers.world;
 }
 
-template <int V>
-__device__ __forceinline__ int64_t row_bytes_of(const fiar_kernel_args_t& args, const place_t& at,
-                                                int64_t row) {
-  return (row * args.vectors + at.vector) * (int64_t)sizeof(uint4);
+// Byte offset in a slot of what comes back.
+template <int NR>
+__device__ __forceinline__ uint64_t back_offset(const fiar_kernel_args_t& args) {
+  return world_of<NR>(args) * args.owned_bytes;
 }
 
 // Sends this rank's share of a row to its owner, unless that is this rank.
-template <int V>
+template <int NR, int V>
 __device__ __forceinline__ void send_share(const fiar_kernel_args_t& args, const call_t& call,
-                                           const split_t& split, const place_t& at, int row) {
-  const int owner = row % split.world;
+                                           const place_t& at, int row) {
+  const int world = world_of<NR>(args);
+  const int owner = row % world;
   if (owner == args.peers.rank || call.broken) {
     return;
   }
   uint4 share[V];
-  load_row<V>(args.call.input, row, args.call.input_stride, at, share);
-  char* to = slot_of(args.peers, call, owner) + args.peers.rank * split.source_bytes +
-             row_bytes_of<V>(args, at, row / split.world);
+  load_input<V>(args, at, row, share);
+  char* to = static_cast<char*>(args.peers.slots[owner]) + call.slot +
+             args.peers.rank * args.owned_bytes + row_offset(at, row / world, args.row_bytes);
 #pragma unroll
   for (int v = 0; v < V; ++v) {
     if (v < at.count) {
-      store_slot(to + v * at.vector_step * (int64_t)sizeof(uint4), sendable(share[v]));
+      store_slot(to + v * at.step, sendable(share[v]));
     }
   }
 }
@@ -57,44 +46,34 @@ __device__ __forceinline__ void send_share(const fiar_kernel_args_t& args, const
 // The owner's side: the sum of all ranks' shares of a row.
 template <int NR, int V>
 __device__ __forceinline__ void sum_shares(const fiar_kernel_args_t& args, call_t* call,
-                                           const split_t& split, const place_t& at, int row,
-                                           uint4* sum) {
+                                           const place_t& at, int row, uint4* sum) {
   uint4 own[V];
-  load_row<V>(args.call.input, row, args.call.input_stride, at, own);
-#pragma unroll
-  for (int v = 0; v < V; ++v) {
-    own[v] = sendable(own[v]);
-  }
+  load_input<V>(args, at, row, own);
   const shares_t shares = {
-      slot_of(args.peers, *call, args.peers.rank) + row_bytes_of<V>(args, at, row / split.world),
-      split.source_bytes, at.vector_step * (int64_t)sizeof(uint4), at.count};
+      own_slot(args, *call) + row_offset(at, row / world_of<NR>(args), args.row_bytes),
+      args.owned_bytes, at.step, at.count};
   take_sums<NR, V>(args.peers, call, shares, own, row, sum);
 }
 
-// A row of vectors to all peers, and from its owner.
+// A row of vectors to all others; and from its owner. back: back_offset.
 template <int NR, int V>
 __device__ __forceinline__ void send_back(const fiar_kernel_args_t& args, const call_t& call,
-                                          const split_t& split, const place_t& at, int row,
+                                          uint64_t back, const place_t& at, int row,
                                           const uint4* x) {
 #pragma unroll
   for (int v = 0; v < V; ++v) {
     if (v < at.count) {
-      push_to_peers<NR>(
-          args.peers, call,
-          split.back + row_bytes_of<V>(args, at, row) + v * at.vector_step * (int64_t)sizeof(uint4),
-          x[v]);
+      push_to_others<NR>(args, call, back + row_offset(at, row, args.row_bytes) + v * at.step,
+                         x[v]);
     }
   }
 }
 
-template <int V>
+template <int NR, int V>
 __device__ __forceinline__ void take_back(const fiar_kernel_args_t& args, call_t* call,
-                                          const split_t& split, const place_t& at, int row,
-                                          uint4* x) {
-  char* from =
-      slot_of(args.peers, *call, args.peers.rank) + split.back + row_bytes_of<V>(args, at, row);
-  take_row<V>(args.peers, call, from, at.vector_step * (int64_t)sizeof(uint4), at.count,
-              row % split.world, row, x);
+                                          uint64_t back, const place_t& at, int row, uint4* x) {
+  take_row<V>(args.peers, call, own_slot(args, *call) + back + row_offset(at, row, args.row_bytes),
+              at.step, at.count, row % world_of<NR>(args), row, x);
 }
 
 }  // namespace

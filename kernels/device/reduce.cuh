@@ -12,13 +12,13 @@
 namespace {
 
 const int kMaxPartials = 128;  // 16384 f32 in vectors of 4, 32 to a partial
-const int kMaxGroups = 1408;   // groups that no shuffle serves have 3 vectors at least
+const int kMaxBlocks = 1408;   // groups that no shuffle serves have 3 vectors at least
 
 // A partial is a sum (as bits) and a maximum. Two buffers: who writes the next-but-one has seen
 // everyone done with this one.
 typedef struct {
   uint2 partials[2][kMaxPartials];
-  uint32_t group_amax[kMaxGroups];
+  uint32_t block_amax[kMaxBlocks];
   uint64_t arrived[2];  // mbarriers of a cluster's partials
 } row_shared_t;
 
@@ -72,9 +72,9 @@ __device__ __forceinline__ void wait_partials(row_shared_t* shared, int buffer, 
 
 // Before the first exchange of a cluster: barriers ready in every block. Split in two, so that the
 // wait hides behind the push.
-__device__ __forceinline__ void reduce_begin(row_shared_t* shared, int cluster) {
+__device__ __forceinline__ void reduce_begin(row_shared_t* shared, int shift) {
 #if __CUDA_ARCH__ >= 900
-  if (cluster > 1) {
+  if (shift > 0) {
     if (threadIdx.x == 0) {
       for (int i = 0; i < 2; ++i) {
         asm volatile(
@@ -83,53 +83,56 @@ __device__ __forceinline__ void reduce_begin(row_shared_t* shared, int cluster) 
       }
       asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
-    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
   }
 #endif
 }
 
-__device__ __forceinline__ void reduce_ready(int cluster) {
+__device__ __forceinline__ void reduce_ready(int shift) {
 #if __CUDA_ARCH__ >= 900
-  if (cluster > 1) {
+  if (shift > 0) {
     asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
   }
 #endif
 }
 
-__device__ __forceinline__ float warp_sum(float value, int lanes) {
-  for (int mask = lanes / 2; mask > 0; mask /= 2) {
+__device__ __forceinline__ float warp_sum(float value) {
+#pragma unroll
+  for (int mask = 16; mask > 0; mask /= 2) {
     value = __fadd_rn(value, __shfl_xor_sync(0xFFFFFFFFu, value, mask));
   }
   return value;
 }
 
-// All threads of the cluster call this once a row (or twice); *turn counts the calls. sums[v] and
-// maxima[v] are the thread's own; with_max says whether maxima matter.
+// All threads of a row call this together, once or twice a row; *turn counts the calls. sums[v] and
+// maxima[v] are the thread's own; with_max says whether maxima matter. 1 << shift blocks share a
+// row.
 template <int V>
 __device__ __forceinline__ row_total_t reduce_row(row_shared_t* shared, const place_t& at,
-                                                  int cluster, uint32_t* turn, const float* sums,
+                                                  int shift, uint32_t* turn, const float* sums,
                                                   const uint32_t* maxima, bool with_max) {
   const int buffer = *turn & 1, lane = threadIdx.x % 32;
-  const int warps = at.vector_step / 32, first = at.vector / 32;
+  const int warps = (int)(at.step / (32 * sizeof(uint4))), first = vector_of(at, 0) / 32;
 #pragma unroll
   for (int v = 0; v < V; ++v) {
-    float sum = warp_sum(sums[v], 32);
-    uint32_t max = with_max ? __reduce_max_sync(0xFFFFFFFFu, maxima[v]) : 0;
-    uint2 partial = make_uint2(__float_as_uint(sum), max);
+    const float sum = warp_sum(sums[v]);
+    const uint32_t max = with_max ? __reduce_max_sync(0xFFFFFFFFu, maxima[v]) : 0;
+    const uint2 partial = make_uint2(__float_as_uint(sum), max);
+    const int index = first + v * warps;
 #if __CUDA_ARCH__ >= 900
-    if (cluster > 1) {
-      if (lane < cluster) {
-        send_partial(shared, buffer, first + v * warps, lane, partial);
+    if (shift > 0) {
+      if (lane < 1 << shift) {
+        send_partial(shared, buffer, index, lane, partial);
       }
       continue;
     }
 #endif
     if (lane == 0) {
-      shared->partials[buffer][first + v * warps] = partial;
+      shared->partials[buffer][index] = partial;
     }
   }
 #if __CUDA_ARCH__ >= 900
-  if (cluster > 1) {
+  if (shift > 0) {
     if (threadIdx.x == 0) {
       expect_partials(shared, buffer, V * warps);
     }
@@ -140,22 +143,23 @@ __device__ __forceinline__ row_total_t reduce_row(row_shared_t* shared, const pl
     __syncthreads();
   }
   ++*turn;
-  float sum = 0;
-  uint32_t max = 0;
-  for (int i = lane; i < V * warps; i += 32) {
-    uint2 partial = shared->partials[buffer][i];
+  uint2 mine = lane < V * warps ? shared->partials[buffer][lane] : make_uint2(0, 0);
+  float sum = __uint_as_float(mine.x);
+#pragma unroll 1
+  for (int i = lane + 32; i < V * warps; i += 32) {
+    const uint2 partial = shared->partials[buffer][i];
     sum = __fadd_rn(sum, __uint_as_float(partial.x));
-    max = partial.y > max ? partial.y : max;
+    mine.y = partial.y > mine.y ? partial.y : mine.y;
   }
   row_total_t total;
-  total.sum = warp_sum(sum, 32);
-  total.max = with_max ? __reduce_max_sync(0xFFFFFFFFu, max) : 0;
+  total.sum = warp_sum(sum);
+  total.max = with_max ? __reduce_max_sync(0xFFFFFFFFu, mine.y) : 0;
   return total;
 }
 
-// The maximum over the group of `lanes` neighbouring vectors that holds this one. All threads of
+// The maximum over the block of `lanes` neighbouring vectors that holds this one. All threads of
 // the block call it, once for each v.
-__device__ __forceinline__ uint32_t group_max_shuffled(uint32_t max, int lanes) {
+__device__ __forceinline__ uint32_t block_max_shuffled(uint32_t max, int lanes) {
   for (int mask = lanes / 2; mask > 0; mask /= 2) {
     uint32_t other = __shfl_xor_sync(0xFFFFFFFFu, max, mask);
     max = other > max ? other : max;
@@ -164,22 +168,22 @@ __device__ __forceinline__ uint32_t group_max_shuffled(uint32_t max, int lanes) 
 }
 
 // Any number of lanes, one block a row: through shared memory, for all V vectors at once. max[v] of
-// vectors past the row's end must be 0 with group[v] in range.
+// vectors past the row's end must be 0 with block[v] in range.
 template <int V>
-__device__ __forceinline__ void group_max_shared(row_shared_t* shared, int groups, const int* group,
+__device__ __forceinline__ void block_max_shared(row_shared_t* shared, int blocks, const int* block,
                                                  uint32_t* max) {
-  for (int i = threadIdx.x; i < groups; i += blockDim.x) {
-    shared->group_amax[i] = 0;
+  for (int i = threadIdx.x; i < blocks; i += blockDim.x) {
+    shared->block_amax[i] = 0;
   }
   __syncthreads();
 #pragma unroll
   for (int v = 0; v < V; ++v) {
-    atomicMax(&shared->group_amax[group[v]], max[v]);
+    atomicMax(&shared->block_amax[block[v]], max[v]);
   }
   __syncthreads();
 #pragma unroll
   for (int v = 0; v < V; ++v) {
-    max[v] = shared->group_amax[group[v]];
+    max[v] = shared->block_amax[block[v]];
   }
 }
 

@@ -60,8 +60,8 @@ __device__ __forceinline__ void close_call(const fiar_peers_t& peers) {
 
 // ---- Slots ----
 
-__device__ __forceinline__ char* slot_of(const fiar_peers_t& peers, const call_t& call, int rank) {
-  return static_cast<char*>(peers.slots[rank]) + call.slot;
+__device__ __forceinline__ char* own_slot(const fiar_kernel_args_t& args, const call_t& call) {
+  return static_cast<char*>(args.own_slots) + call.slot;
 }
 
 __device__ __forceinline__ uint4 load_slot(const void* at) {
@@ -99,9 +99,12 @@ __device__ __forceinline__ void store_slot(void* at, uint32_t x) {
   asm volatile("st.relaxed.sys.global.u32 [%0], %1;" ::"l"(at), "r"(x) : "memory");
 }
 
-// A vector arrives in words, in any order.
+// A vector arrives in words, in any order; an empty word is the largest there is.
+__device__ __forceinline__ uint32_t largest_word(const uint4& x) {
+  return max(max(x.x, x.y), max(x.z, x.w));
+}
 __device__ __forceinline__ bool is_empty(const uint4& x) {
-  return x.x == kEmpty || x.y == kEmpty || x.z == kEmpty || x.w == kEmpty;
+  return largest_word(x) == kEmpty;
 }
 
 __device__ __forceinline__ uint32_t sendable(uint32_t word) {
@@ -116,17 +119,21 @@ __device__ __forceinline__ uint4 sendable(const uint4& x) {
 // Writes x (16, 8 or 4 bytes) to byte `offset` of every other rank's slot; each rank starts at
 // another.
 template <int NR, typename Word>
-__device__ __forceinline__ void push_to_peers(const fiar_peers_t& peers, const call_t& call,
-                                              uint64_t offset, const Word& x) {
-  const int world = NR ? NR : peers.world;
+__device__ __forceinline__ void push_to_others(const fiar_kernel_args_t& args, const call_t& call,
+                                               uint64_t offset, const Word& x) {
   if (call.broken) {
     return;
   }
+  offset += call.slot;
+  if (NR) {
 #pragma unroll
-  for (int k = 1; k < world; ++k) {
-    int rank = peers.rank + k;
-    rank -= rank >= world ? world : 0;
-    store_slot(slot_of(peers, call, rank) + offset, x);
+    for (int k = 0; k < NR - 1; ++k) {
+      store_slot(static_cast<char*>(args.others[k]) + offset, x);
+    }
+  } else {
+    for (int k = 0; k < args.peers.world - 1; ++k) {
+      store_slot(static_cast<char*>(args.others[k]) + offset, x);
+    }
   }
 }
 
@@ -204,15 +211,16 @@ __device__ __forceinline__ uint32_t take_word(const fiar_peers_t& peers, call_t*
 }
 
 // Where the ranks' shares of a row lie in this rank's slot: rank r's at r * source_bytes from
-// `from`, a thread's vectors step_bytes apart, `count` of them.
+// `from`, a thread's vectors step bytes apart, `count` of them.
 typedef struct {
   char* from;
-  int64_t source_bytes, step_bytes;
+  uint64_t source_bytes;
+  uint32_t step;
   int count;
 } shares_t;
 
 __device__ __forceinline__ char* share_at(const shares_t& shares, int rank, int v) {
-  return shares.from + rank * shares.source_bytes + v * shares.step_bytes;
+  return shares.from + rank * shares.source_bytes + v * shares.step;
 }
 
 // Polls until the shares of ranks first .. first + K - 1 are there; only what is missing is read
@@ -222,7 +230,18 @@ __device__ __forceinline__ void poll_shares(const fiar_peers_t& peers, call_t* c
                                             const shares_t& shares, int first, int row,
                                             uint4 (&x)[K][V]) {
   for (wait_t wait = {0, 0};;) {
-    int missing = -1;
+    uint32_t largest = 0;
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        largest = max(largest, largest_word(x[k][v]));
+      }
+    }
+    if (largest != kEmpty) {
+      return;
+    }
+    int missing = first;
 #pragma unroll
     for (int k = 0; k < K; ++k) {
 #pragma unroll
@@ -230,7 +249,7 @@ __device__ __forceinline__ void poll_shares(const fiar_peers_t& peers, call_t* c
         missing = is_empty(x[k][v]) ? first + k : missing;
       }
     }
-    if (missing < 0 || give_up(peers, call, &wait, missing, row)) {
+    if (give_up(peers, call, &wait, missing, row)) {
       return;
     }
 #pragma unroll
@@ -245,13 +264,12 @@ __device__ __forceinline__ void poll_shares(const fiar_peers_t& peers, call_t* c
   }
 }
 
-// Waits for the V vectors that `rank` pushes to `from`, step_bytes apart, and leaves their places
+// Waits for the V vectors that `rank` pushes to `from`, step bytes apart, and leaves their places
 // empty.
 template <int V>
 __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call, char* from,
-                                         int64_t step_bytes, int count, int rank, int row,
-                                         uint4* out) {
-  const shares_t shares = {from, 0, step_bytes, count};
+                                         uint32_t step, int count, int rank, int row, uint4* out) {
+  const shares_t shares = {from, 0, step, count};
   uint4 x[1][V];
 #pragma unroll
   for (int v = 0; v < V; ++v) {
@@ -268,13 +286,14 @@ __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call
 }
 
 // sums[v] = ((x0 + x1) + x2) + ... over the ranks, rounded once to the element type. own[v] is this
-// rank's share, sendable. Leaves the places empty.
+// rank's share. Leaves the places empty.
 template <int NR, int V>
 __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* call,
                                           const shares_t& shares, const uint4* own, int row,
                                           uint4* sums) {
   const int world = NR ? NR : peers.world;
-  constexpr int K = 8 / V < (NR ? NR : 4) ? 8 / V : (NR ? NR : 4);  // sources in flight at once
+  constexpr int K = 4 / V < (NR ? NR : 4) ? 4 / V : (NR ? NR : 4);  // sources in flight at once
+
   float total[V][FIAR_E];
   for (int first = 0; first < world; first += K) {
     uint4 x[K][V];
@@ -283,7 +302,7 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         const int rank = first + k;
-        x[k][v] = own[v];
+        x[k][v] = sendable(own[v]);
         if (rank != peers.rank && rank < world && v < shares.count) {
           x[k][v] = load_slot(share_at(shares, rank, v));
         }

@@ -10,7 +10,7 @@
 // Two vectors a thread are for rows of more than 512 vectors, four for those of more than 1024. The
 // bounds keep so many blocks resident on a multiprocessor as fiar_kernel_shape counts on.
 #define FIAR_MAX_THREADS(v) ((v) == 4 && FIAR_IS_F32 ? 1024 : 512)
-#define FIAR_MIN_BLOCKS(v) ((v) == 4 ? 1 : 2)
+#define FIAR_MIN_BLOCKS(v) ((v) == 1 ? 2 : 1)
 
 #if FIAR_IS_F32
 #define FIAR_SYMBOL(stem) fiar_kernels_##stem##_f32
@@ -34,10 +34,11 @@
 #if FIAR_IS_F32
 #define FIAR_ROWS_OF_WORLDS(stem, name)
 #else
-#define FIAR_ROWS_OF_WORLDS(stem, name)                                            \
-  FIAR_ROW(stem, name, 2, 1)                                                       \
-  FIAR_ROW(stem, name, 2, 2) FIAR_ROW(stem, name, 4, 1) FIAR_ROW(stem, name, 4, 2) \
-      FIAR_ROW(stem, name, 8, 1) FIAR_ROW(stem, name, 8, 2)
+#define FIAR_ROWS_OF_WORLDS(stem, name) \
+  FIAR_ROW(stem, name, 2, 1)            \
+  FIAR_ROW(stem, name, 2, 2)            \
+  FIAR_ROW(stem, name, 4, 1)            \
+  FIAR_ROW(stem, name, 4, 2) FIAR_ROW(stem, name, 8, 1) FIAR_ROW(stem, name, 8, 2)
 #endif
 
 // A row with a null entry ends a family's list.

@@ -12,33 +12,43 @@
 
 namespace {
 
-typedef struct {
-  float scale, reciprocal;
-  bool plain;  // the scale is so small, large or special that only the division itself will do
-} divisor_t;
-
-__device__ __forceinline__ divisor_t make_divisor(float scale) {
-  divisor_t divisor;
-  divisor.scale = scale;
-  divisor.reciprocal = __frcp_rn(scale);
-  divisor.plain = !(fabsf(scale) >= 0x1p-60f && fabsf(scale) <= 0x1p60f);
-  return divisor;
+// Does quotient_for_code serve this scale? Else it is so small, large or special that only the
+// division itself will do.
+__device__ __forceinline__ bool divides_fast(float scale) {
+  return fabsf(scale) >= 0x1p-60f && fabsf(scale) <= 0x1p60f;
 }
 
-__device__ __noinline__ float divide(float value, float by) {
-  return __fdiv_rn(value, by);
+__device__ __forceinline__ float quotient_for_code(float value, float scale, float reciprocal) {
+  const float rough = __fmul_rn(value, reciprocal);
+  const float near = __fmaf_rn(__fmaf_rn(-rough, scale, value), reciprocal, rough);
+  const float exact = __fmaf_rn(__fmaf_rn(-near, scale, value), reciprocal, near);
+  const float magnitude = fabsf(rough) < 0x1p12f ? exact : rough;  // also infinities and NaN
+  return copysignf(magnitude, rough);                              // of zeros too
 }
 
-__device__ __forceinline__ float quotient_for_code(float value, const divisor_t& by) {
-  if (by.plain) {
-    return divide(value, by.scale);
+// z[i] = y[i] / scale, as far as codes can tell.
+template <int COUNT>
+__device__ __forceinline__ void divide_for_codes(const float* y, float scale, float* z) {
+  if (divides_fast(scale)) {
+    const float reciprocal = __frcp_rn(scale);
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) {
+      z[i] = quotient_for_code(y[i], scale, reciprocal);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) {
+      z[i] = __fdiv_rn(y[i], scale);
+    }
   }
-  float rough = __fmul_rn(value, by.reciprocal);
-  float near = __fmaf_rn(__fmaf_rn(-rough, by.scale, value), by.reciprocal, rough);
-  float exact = __fmaf_rn(__fmaf_rn(-near, by.scale, value), by.reciprocal, near);
-  float magnitude = fabsf(rough) < 0x1p12f ? exact : rough;  // also infinities and NaN
-  uint32_t sign = (__float_as_uint(value) ^ __float_as_uint(by.scale)) & 0x80000000u;
-  return __uint_as_float((__float_as_uint(magnitude) & 0x7FFFFFFFu) | sign);
+}
+
+template <int COUNT>
+__device__ __forceinline__ void multiply_for_codes(const float* y, float factor, float* z) {
+#pragma unroll
+  for (int i = 0; i < COUNT; ++i) {
+    z[i] = __fmul_rn(y[i], factor);
+  }
 }
 
 }  // namespace

@@ -94,25 +94,37 @@ __device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, int6
   }
 }
 
-// Zeroes what lies between the rows and columns and their padded ends. The whole grid takes part.
-__device__ __noinline__ void pad_scales(const fiar_kernel_args_t& args) {
-  const int64_t rows = args.call.tokens, all_rows = padded_rows(args);
-  const int64_t cols = args.scale_cols, all_cols = padded_cols(args);
-  const int64_t below = (all_rows - rows) * all_cols, beside = rows * (all_cols - cols);
-  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  for (; i < below + beside; i += (int64_t)gridDim.x * blockDim.x) {
-    if (i < below) {
-      store_scale(args, rows + i / all_cols, i % all_cols, 0);
-    } else {
-      store_scale(args, (i - below) / (all_cols - cols), cols + (i - below) % (all_cols - cols), 0);
+// Four one-byte scales lie together in a word, in every layout that has padding.
+__device__ __forceinline__ void clear_padded_row(const fiar_kernel_args_t& args, int row) {
+  const bool words = args.call.scale_type == FIAR_SCALE_TYPE_F32;
+  const int count = words ? args.scale_cols : (int)padded_cols(args) / 4;
+  for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
+    const int64_t index = words ? scale_index(args, row, i) : scale_index(args, row, 4 * i) / 4;
+    static_cast<uint32_t*>(args.call.scales_out)[index] = 0;
+  }
+}
+
+__device__ __noinline__ void clear_padding(const fiar_kernel_args_t& args) {
+  const int rows = (int)args.call.tokens, all_rows = (int)padded_rows(args);
+  const int cols = args.scale_cols, all_cols = (int)padded_cols(args);
+  for (int row = rows + (int)blockIdx.x; row < all_rows; row += (int)gridDim.x) {
+    clear_padded_row(args, row);
+  }
+  if (cols < all_cols) {
+    int row = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    for (; row < rows; row += (int)(gridDim.x * blockDim.x)) {
+      for (int col = cols; col < all_cols; ++col) {
+        store_scale(args, row, col, 0);
+      }
     }
   }
 }
 
-__device__ __forceinline__ void finish_scales(const fiar_kernel_args_t& args) {
-  if (args.scale_cols > 0 && args.call.scales_out &&
-      args.call.scale_layout != FIAR_SCALE_LAYOUT_LINEAR) {
-    pad_scales(args);
+// Zeroes what lies between the scales and the ends of their padded rows and columns. The whole grid
+// takes part, once.
+__device__ __forceinline__ void pad_scales(const fiar_kernel_args_t& args) {
+  if (args.traits & FIAR_TRAIT_PADDED) {
+    clear_padding(args);
   }
 }
 

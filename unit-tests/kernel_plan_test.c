@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What surrounds the kernels and needs no GPU: limits, slot sizes and launch shapes.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+// cmocka wants the four above first.
+#include <cmocka.h>
+
+#include "kernels.h"
+
+static const fiar_device_caps_t h200 = {.sm = 90, .sm_count = 132};
+static const fiar_device_caps_t a100 = {.sm = 80, .sm_count = 108};
+
+static fiar_all_reduce_norm_params call_of(int64_t tokens, int64_t hidden, fiar_dtype_t dtype) {
+  return (fiar_all_reduce_norm_params){.struct_size = sizeof(fiar_all_reduce_norm_params),
+                                       .tokens = tokens,
+                                       .hidden = hidden,
+                                       .input_stride = hidden,
+                                       .residual_stride = hidden,
+                                       .dtype = (uint8_t)dtype,
+                                       .weight_dtype = (uint8_t)dtype};
+}
+
+static fiar_kernel_shape_t shape_of(fiar_algorithm_t algorithm,
+                                    const fiar_all_reduce_norm_params* params,
+                                    const fiar_device_caps_t* caps, int32_t world) {
+  fiar_peers_t peers = {.world = world};
+  fiar_kernel_args_t args;
+  fiar_kernel_shape_t shape;
+  fiar_kernel_args_init(params, &peers, 0, &args);
+  fiar_kernel_shape(algorithm, &args, caps, &shape);
+  return shape;
+}
+
+static void every_row_fits_its_threads_and_the_grid_is_resident(void** state) {
+  (void)state;
+  static const fiar_dtype_t dtypes[] = {FIAR_DTYPE_F16, FIAR_DTYPE_F32};
+  static const int64_t tokens[] = {1, 2, 31, 33, 66, 132, 133, 1000, 8192};
+  for (size_t d = 0; d < 2; ++d) {
+    const int64_t elements = d == 0 ? 8 : 4;
+    for (int64_t hidden = 64; hidden <= 16384; hidden += 8) {
+      for (size_t t = 0; t < sizeof tokens / sizeof *tokens; ++t) {
+        const fiar_all_reduce_norm_params params = call_of(tokens[t], hidden, dtypes[d]);
+        const fiar_device_caps_t* caps = hidden % 16 ? &h200 : &a100;
+        const fiar_kernel_shape_t shape = shape_of(FIAR_ALGORITHM_TWOSHOT, &params, caps, 4);
+        assert_true((int64_t)shape.threads * shape.vectors_a_thread * shape.cluster >=
+                    hidden / elements);
+        assert_true(shape.threads % 32 == 0 && shape.threads > 0);
+        assert_true(shape.threads <= (shape.vectors_a_thread == 4 && d == 1 ? 1024 : 512));
+        assert_true(shape.grid > 0 && shape.grid % shape.cluster == 0);
+        assert_true((int64_t)shape.grid * shape.threads <= (int64_t)caps->sm_count * 1024);
+      }
+    }
+  }
+}
+
+static void few_wide_rows_take_a_cluster_each_where_there_are_clusters(void** state) {
+  (void)state;
+  const fiar_all_reduce_norm_params one = call_of(1, 8192, FIAR_DTYPE_BF16);
+  const fiar_all_reduce_norm_params many = call_of(512, 8192, FIAR_DTYPE_BF16);
+  assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &h200, 4).cluster, 4);
+  assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &a100, 4).cluster, 1);
+  assert_int_equal(shape_of(FIAR_ALGORITHM_LOCAL, &many, &a100, 4).cluster, 1);
+}
+
+static void a_scale_block_that_no_shuffle_serves_keeps_its_row_in_one_block(void** state) {
+  (void)state;
+  static const struct {
+    int32_t group, cluster;
+  } cases[] = {{128, 4}, {96, 1}, {512, 1}, {8192, 1}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    fiar_all_reduce_norm_params params = call_of(1, 8192, FIAR_DTYPE_BF16);
+    params.hidden = cases[i].group == 96 ? 7680 : 8192;
+    params.quant = FIAR_QUANT_FP8_GROUP;
+    params.group_size = cases[i].group;
+    params.quant_out = &params;
+    assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &params, &h200, 4).cluster, cases[i].cluster);
+  }
+}
+
+static void rows_of_an_owner_do_not_all_fall_to_one_block(void** state) {
+  (void)state;
+  for (int32_t world = 2; world <= 16; ++world) {
+    const fiar_all_reduce_norm_params params = call_of(8192, 4096, FIAR_DTYPE_BF16);
+    const fiar_kernel_shape_t shape = shape_of(FIAR_ALGORITHM_TWOSHOT, &params, &h200, world);
+    assert_true(shape.grid / shape.cluster % world != 0);
+  }
+}
+
+static void slots_hold_every_source_and_what_comes_back(void** state) {
+  (void)state;
+  const uint64_t row = 4096 * 2;
+  assert_int_equal(fiar_kernel_slot_bytes(FIAR_ALGORITHM_ONESHOT, 3, 4096, FIAR_DTYPE_BF16, 4),
+                   4 * 3 * row);
+  assert_int_equal(fiar_kernel_slot_bytes(FIAR_ALGORITHM_TWOSHOT, 5, 4096, FIAR_DTYPE_BF16, 4),
+                   (4 * 2 + 5) * row);
+  assert_int_equal(fiar_kernel_slot_bytes(FIAR_ALGORITHM_GATHER, 5, 4096, FIAR_DTYPE_F32, 4),
+                   5 * 2 * row);
+  assert_int_equal(fiar_kernel_slot_bytes(FIAR_ALGORITHM_LOCAL, 5, 4096, FIAR_DTYPE_F32, 4), 0);
+  // Beyond 32 bits.
+  assert_true(fiar_kernel_slot_bytes(FIAR_ALGORITHM_ONESHOT, 65536, 16384, FIAR_DTYPE_F32, 16) ==
+              (uint64_t)16 * 65536 * 65536);
+}
+
+static void calls_that_vectors_cannot_serve_are_refused_with_the_reason(void** state) {
+  (void)state;
+  fiar_all_reduce_norm_params params = call_of(1, 100, FIAR_DTYPE_BF16);
+  assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_ONESHOT, &params, 4), FIAR_UNSUPPORTED);
+  assert_non_null(strstr(fiar_last_error(), "hidden is 100"));
+  assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_ANY, &params, 4), FIAR_OK);
+  params = call_of(1, 4096, FIAR_DTYPE_BF16);
+  params.input = (const void*)(uintptr_t)24;
+  assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_TWOSHOT, &params, 4), FIAR_UNSUPPORTED);
+  assert_non_null(strstr(fiar_last_error(), "input is 0x18"));
+  params = call_of(1, 4096, FIAR_DTYPE_BF16);
+  params.input_stride = 4100;
+  assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_LOCAL, &params, 1), FIAR_UNSUPPORTED);
+  assert_non_null(strstr(fiar_last_error(), "input_stride is 4100"));
+  params = call_of(1, 4096, FIAR_DTYPE_BF16);
+  assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_SHARDED, &params, 4), FIAR_UNSUPPORTED);
+  assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_ONESHOT, &params, 17), FIAR_UNSUPPORTED);
+  assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_ONESHOT, &params, 16), FIAR_OK);
+}
+
+static void an_error_word_names_the_rank_and_the_row(void** state) {
+  (void)state;
+  const uint64_t error = FIAR_WAIT_ERROR(15, 1u << 30);
+  assert_int_not_equal(FIAR_WAIT_ERROR(0, 0), 0);
+  assert_int_equal(FIAR_WAIT_ERROR_RANK(error), 15);
+  assert_int_equal(FIAR_WAIT_ERROR_ROW(error), 1u << 30);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_row_fits_its_threads_and_the_grid_is_resident),
+      cmocka_unit_test(few_wide_rows_take_a_cluster_each_where_there_are_clusters),
+      cmocka_unit_test(a_scale_block_that_no_shuffle_serves_keeps_its_row_in_one_block),
+      cmocka_unit_test(rows_of_an_owner_do_not_all_fall_to_one_block),
+      cmocka_unit_test(slots_hold_every_source_and_what_comes_back),
+      cmocka_unit_test(calls_that_vectors_cannot_serve_are_refused_with_the_reason),
+      cmocka_unit_test(an_error_word_names_the_rank_and_the_row),
+  };
+  return cmocka_run_group_tests_name("kernel_plan", tests, NULL, NULL);
+}

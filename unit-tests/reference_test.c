@@ -104,16 +104,16 @@ static void norm_input_f32_sees_the_unrounded_sum(void** state) {
   fiar_all_reduce_norm_params p = {.tokens = 1,
                                    .hidden = 1,
                                    .dtype = FIAR_DTYPE_BF16,
-                                   .eps = 66049,  // 257 squared
+                                   .eps = 991000,  // 257 and 256 land on neighbours
                                    .residual_out = &added,
                                    .norm_out = &norm,
                                    .norm_input = FIAR_NORM_INPUT_F32};
   assert_int_equal(fiar_reference_all_reduce_norm(1, 0, inputs, residuals, &p), FIAR_OK);
   assert_true(fiar_bf16_to_f32(added) == 256);
-  assert_int_equal(norm, fiar_f32_to_bf16(257.0f / sqrtf(2 * 66049.0f)));
+  assert_int_equal(norm, fiar_f32_to_bf16(257.0f / sqrtf(66049.0f + 991000.0f)));
   p.norm_input = FIAR_NORM_INPUT_ROUNDED;
   assert_int_equal(fiar_reference_all_reduce_norm(1, 0, inputs, residuals, &p), FIAR_OK);
-  assert_int_equal(norm, fiar_f32_to_bf16(256.0f / sqrtf(65536.0f + 66049.0f)));
+  assert_int_equal(norm, fiar_f32_to_bf16(256.0f / sqrtf(65536.0f + 991000.0f)));
 }
 
 // h * root = 1.00390625 rounds to bf16's 1 (a tie, to even), and 3 x 1 is not bf16(3.01171875)

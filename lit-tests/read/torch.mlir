@@ -30,6 +30,7 @@ func.func @norm(%x: !torch.vtensor<[4,4096],bf16>, %w: !torch.vtensor<[4096],bf1
   %4 = torch.aten.mean.dim %1, %2, %true, %none : !torch.vtensor<[4,4096],bf16>, !torch.list<int>, !torch.bool, !torch.none -> !torch.vtensor<[4,1],bf16>
   // CHECK: {{.*}} = "torch.vtensor.literal"() <{value = dense<1.000000e+00> : tensor<1xf32>}> : () -> !torch.vtensor<[1],f32>
   %5 = torch.vtensor.literal(dense<1.0> : tensor<1xf32>) : !torch.vtensor<[1],f32>
+  // CHECK: {{.*}} = "torch_c.to_builtin_tensor"({{.*}}) : (!torch.vtensor<[4,4096],bf16>) -> tensor<4x4096xbf16>
   %6 = torch_c.to_builtin_tensor %x : !torch.vtensor<[4,4096],bf16> -> tensor<4x4096xbf16>
   return %1 : !torch.vtensor<[4,4096],bf16>
 }

@@ -64,7 +64,7 @@ struct OpReader {
   // Attributes of the op's own dialect, as text: `mnemonic` and what stands in brackets in the
   // source.
   mlir::Attribute opaque(const llvm::Twine& text);
-  mlir::FailureOr<llvm::StringRef> bracketed();
+  mlir::FailureOr<std::string> bracketed();
   mlir::ParseResult flag(bool* out_value);  // true, false or a number
   mlir::ParseResult integers(llvm::SmallVectorImpl<int64_t>& out_values);
   mlir::ParseResult region(llvm::ArrayRef<mlir::OpAsmParser::Argument> arguments);
@@ -75,6 +75,24 @@ struct OpReader {
 // Consumes the next token of an attribute's text, if it is one that such texts are made of.
 // out_change is 1 for an opening bracket, -1 for a closing one, else 0.
 bool skip_token(mlir::AsmParser& parser, int* out_change);
+
+// Copies source text, but prints the attributes and types in it: an alias that only an opaque text
+// uses would lose its definition on output.
+struct TextCopy {
+  mlir::AsmParser& parser;
+  const char* done;  // the text before this is copied
+  std::string text;
+
+  bool at_nested() const {
+    char next = *parser.getCurrentLocation().getPointer();
+    return next == '#' || next == '!';
+  }
+  mlir::ParseResult nested();
+  void up_to(const char* end) {
+    text.append(done, end);
+    done = end;
+  }
+};
 
 // The parser of @name. NULL where there is none.
 using PartParser = mlir::ParseResult (*)(OpReader& reader);

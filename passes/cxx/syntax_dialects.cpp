@@ -55,43 +55,26 @@ static bool has_alias(StringRef text) {
   return false;
 }
 
-// Prints the attribute or type that comes next.
-static ParseResult read_and_print(DialectAsmParser& parser, char first, llvm::raw_ostream& os) {
-  Attribute attribute;
-  Type type;
-  if (first == '#' ? parser.parseAttribute(attribute) : parser.parseType(type)) {
-    return failure();
-  }
-  first == '#' ? os << attribute : os << type;
-  return success();
-}
-
-// The text of an attribute or type, with what its aliases stand for in their place: MLIR does not
-// print an alias that only an opaque text uses. Text that does not lex as MLIR stays as it is.
+// The text of an attribute or type with its aliases expanded. Text that does not lex as MLIR stays
+// as it is.
 static FailureOr<std::string> full_text(DialectAsmParser& parser) {
   StringRef text = parser.getFullSymbolSpec();
   if (!has_alias(text)) {
     return text.str();
   }
-  std::string expanded;
-  llvm::raw_string_ostream os(expanded);
-  for (const char* done = text.begin();;) {  // the text before `done` has been printed
-    const char* at = std::min(parser.getCurrentLocation().getPointer(), text.end());
-    if (at == text.end()) {
-      os << StringRef(done, static_cast<size_t>(at - done));
-      return expanded;
-    }
-    if (*at == '#' || *at == '!') {
-      os << StringRef(done, static_cast<size_t>(at - done));
-      if (read_and_print(parser, *at, os)) {
+  TextCopy copy{parser, text.begin(), ""};
+  while (parser.getCurrentLocation().getPointer() < text.end()) {
+    int change;
+    if (copy.at_nested()) {
+      if (copy.nested()) {
         return failure();
       }
-      const char* next = std::min(parser.getCurrentLocation().getPointer(), text.end());
-      done = StringRef(at, static_cast<size_t>(next - at)).rtrim().end();
-    } else if (int change; !skip_token(parser, &change)) {
+    } else if (!skip_token(parser, &change)) {
       return text.str();
     }
   }
+  copy.up_to(std::max(copy.done, text.end()));
+  return copy.text;
 }
 
 class SyntaxDialect : public Dialect {

@@ -114,7 +114,11 @@ ParseResult OpReader::read(StringRef format) {
         return failure();
       }
     } else if (word.consume_front("@")) {
-      if (find_part(word)(*this)) {
+      PartParser part = find_part(word);
+      if (!part) {
+        return parser.emitError(parser.getNameLoc(), "the syntax table has no part ") << word;
+      }
+      if (part(*this)) {
         return failure();
       }
     } else if (word.size() > 1 && word.consume_front(":")) {
@@ -198,10 +202,32 @@ bool skip_token(AsmParser& parser, int* out_change) {
   return (number.has_value() && succeeded(*number)) || succeeded(parser.parseOptionalMinus());
 }
 
-FailureOr<StringRef> OpReader::bracketed() {
+ParseResult TextCopy::nested() {
+  const char* at = parser.getCurrentLocation().getPointer();
+  up_to(at);
+  llvm::raw_string_ostream os(text);
+  Attribute attribute;
+  Type type;
+  if (*at == '#' ? parser.parseAttribute(attribute) : parser.parseType(type)) {
+    return failure();
+  }
+  *at == '#' ? os << attribute : os << type;
+  const char* next = parser.getCurrentLocation().getPointer();
+  done = StringRef(at, static_cast<size_t>(next - at)).rtrim().end();
+  return success();
+}
+
+FailureOr<std::string> OpReader::bracketed() {
   const char* begin = parser.getCurrentLocation().getPointer();
+  TextCopy copy{parser, begin, ""};
   for (int depth = 0, change = 0;;) {
     llvm::SMLoc at = parser.getCurrentLocation();
+    if (depth != 0 && copy.at_nested()) {
+      if (copy.nested()) {
+        return failure();
+      }
+      continue;
+    }
     if (!skip_token(parser, &change)) {
       return parser.emitError(at, "expected the rest of an attribute that opened with '")
              << StringRef(begin, 1) << "'";
@@ -211,7 +237,8 @@ FailureOr<StringRef> OpReader::bracketed() {
       if (change == 0) {
         return parser.emitError(at, "expected an attribute in brackets");
       }
-      return StringRef(begin, static_cast<size_t>(at.getPointer() - begin) + 1);
+      copy.up_to(at.getPointer() + 1);
+      return copy.text;
     }
   }
 }
@@ -270,7 +297,7 @@ static Attribute read_text(OpReader& reader, StringRef mnemonic, StringRef befor
   if (*reader.parser.getCurrentLocation().getPointer() == '#') {
     return read_any(reader, mnemonic);
   }
-  FailureOr<StringRef> text = reader.bracketed();
+  FailureOr<std::string> text = reader.bracketed();
   return failed(text) ? Attribute() : reader.opaque(mnemonic + before + *text + after);
 }
 

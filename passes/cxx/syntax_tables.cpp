@@ -155,7 +155,16 @@ static const OpSyntax torch_rows[] = {
 const OpSyntax torch_fallback = {"", "@torch_op", ""};
 
 static const OpSyntax ttcore_rows[] = {
-    {"device_module", "@attributes @region", ""},
+    {"device_module cpu_module", "@attributes @region", ""},
+    {"device", "sym_name:symbol = device_attr:text=device {}", ""},
+    {"get_global", "sym_name:symbol {} :result", ""},
+    {"load_cached", "( callee:any , [ %* ] ) {} :function", ""},
+    {"tuple", "%* {} :tuple", ""},
+    {"get_tuple_element", "% [ index:i32 ] {} :function", ""},
+};
+
+static const OpSyntax ttir_rows[] = {
+    {"empty", "( ) {} :result", ""},
 };
 
 #define GENERIC_BY(tool) tool " --mlir-print-op-generic FILE"
@@ -173,7 +182,7 @@ const DialectSyntax dialect_syntaxes[dialect_count] = {
     {"torch", torch_rows, {}, &torch_fallback, GENERIC_BY("torch-mlir-opt")},
     {"torch_c", {}, {}, &torch_fallback, GENERIC_BY("torch-mlir-opt")},
     {"ttcore", ttcore_rows, {}, nullptr, GENERIC_BY("ttmlir-opt")},
-    {"ttir", {}, {}, nullptr, GENERIC_BY("ttmlir-opt")},
+    {"ttir", ttir_rows, {}, nullptr, GENERIC_BY("ttmlir-opt")},
     {"ttnn", {}, {}, nullptr, GENERIC_BY("ttmlir-opt")},
     {"mesh", {}, {}, nullptr, GENERIC_BY("LLVM 20's mlir-opt")},
     {"flow", {}, {}, nullptr, GENERIC_BY("iree-opt")},

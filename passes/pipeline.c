@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The named pipelines, as text: one list for fiar-opt, the plugin and C hosts.
-#include <stdint.h>
-
 #include "mlir-c/Dialect/Arith.h"
 #include "mlir-c/Dialect/Bufferization.h"
 #include "mlir-c/Dialect/Func.h"
@@ -81,7 +79,7 @@ static void add_pass(MlirPassManager manager, const char* name, const ModulePass
                                          mlirStringRefCreateFromCString("a pass of fiar"),
                                          mlirStringRefCreateFromCString("builtin.module"),
                                          sizeof dialects / sizeof *dialects, dialects, callbacks,
-                                         (void*)(uintptr_t)module_pass);
+                                         (void*)module_pass);
   mlirPassManagerAddOwnedPass(manager, pass);
 }
 

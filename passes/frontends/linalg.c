@@ -125,7 +125,7 @@ static const char* skip_blanks(const char* at) {
 
 // affine_map<(d0, d1) -> (d1, 0)>: MLIR 22's C API gives no affine map out of an attribute, so its
 // text is read. Gives the number of results, or -1 for a map that does more than pick dimensions.
-static int read_map(MlirAttribute map, int rank, int8_t* out_place) {
+static int read_map(MlirAttribute map, int rank, int* out_place) {
   Text text = {{0}, 0};
   mlirAttributePrint(map, append, &text);
   const char* at = strstr(text.data, "-> (");
@@ -141,7 +141,7 @@ static int read_map(MlirAttribute map, int rank, int8_t* out_place) {
     if (!known || n == FIAR_MAX_RANK || (picks ? number < 0 || number >= rank : number != 0)) {
       return -1;
     }
-    out_place[n++] = picks ? (int8_t)number : FIAR_LOOPS_UNIT;
+    out_place[n++] = picks ? (int)number : FIAR_LOOPS_UNIT;
     at = end;
   }
   return n;

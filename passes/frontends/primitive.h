@@ -140,7 +140,7 @@ typedef struct FiarLoops {
   int64_t size[FIAR_MAX_RANK];  // -1 where dynamic
   int n_operands;
   int operand_rank[FIAR_MAX_LOOP_OPERANDS];
-  int8_t place[FIAR_MAX_LOOP_OPERANDS][FIAR_MAX_RANK];
+  int place[FIAR_MAX_LOOP_OPERANDS][FIAR_MAX_RANK];
 } FiarLoops;
 
 // False where an operand is indexed by more than a choice of loops.

@@ -11,13 +11,13 @@
 #include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Diagnostics.h"
 
-const FiarSlot fiarOperandSlots[FIAR_IN_COUNT] = {
+const FiarSlot fiar_operand_slots[FIAR_IN_COUNT] = {
     {"x", offsetof(fiar_all_reduce_norm_params, input)},
     {"residual", offsetof(fiar_all_reduce_norm_params, residual)},
     {"weight", offsetof(fiar_all_reduce_norm_params, weight)},
     {"scale", offsetof(fiar_all_reduce_norm_params, scale)},
 };
-const FiarSlot fiarResultSlots[FIAR_OUT_COUNT] = {
+const FiarSlot fiar_result_slots[FIAR_OUT_COUNT] = {
     {"sum", offsetof(fiar_all_reduce_norm_params, sum_out)},
     {"residual", offsetof(fiar_all_reduce_norm_params, residual_out)},
     {"norm", offsetof(fiar_all_reduce_norm_params, norm_out)},
@@ -51,7 +51,7 @@ void fiarPrintAttribute(FILE* out, MlirAttribute attribute) {
   mlirAttributePrint(attribute, write_piece, out);
 }
 
-void fiarPrintBuffer(FILE* out, MlirType tensor, bool bytes_of_codes) {
+void fiarPrintBuffer(FILE* out, MlirType tensor, bool packed_codes) {
   int64_t rank = mlirShapedTypeGetRank(tensor);
   fprintf(out, "memref<");
   for (int64_t i = 0; i < rank; ++i) {
@@ -59,10 +59,10 @@ void fiarPrintBuffer(FILE* out, MlirType tensor, bool bytes_of_codes) {
       fprintf(out, "?x");
     } else {
       int64_t size = mlirShapedTypeGetDimSize(tensor, i);
-      fprintf(out, "%" PRId64 "x", bytes_of_codes && i == rank - 1 ? size / 2 : size);
+      fprintf(out, "%" PRId64 "x", packed_codes && i == rank - 1 ? size / 2 : size);
     }
   }
-  if (bytes_of_codes) {
+  if (packed_codes) {
     fprintf(out, "i8");
   } else {
     fiarPrintType(out, mlirShapedTypeGetElementType(tensor));
@@ -186,20 +186,22 @@ static bool take_all_reduce(FiarView* view, const FiarPrimitive* primitive, Fiar
   return true;
 }
 
-static bool add_call(Collector* collector, MlirOperation op, FiarCall** out_call) {
+// A place for the op, or NULL when out of memory.
+static FiarCall* add_call(Collector* collector, MlirOperation op, FiarCallKind kind) {
   FiarCalls* calls = &collector->calls;
   if (calls->count == collector->capacity) {
     size_t capacity = collector->capacity ? 2 * collector->capacity : 16;
     FiarCall* grown = realloc(calls->items, capacity * sizeof *grown);
     if (grown == NULL) {
-      return fiarErrorAt(op, "out of memory");
+      (void)fiarErrorAt(op, "out of memory");
+      return NULL;
     }
     calls->items = grown;
     collector->capacity = capacity;
   }
-  *out_call = &calls->items[calls->count++];
-  **out_call = (FiarCall){.op = op};
-  return true;
+  FiarCall* call = &calls->items[calls->count++];
+  *call = (FiarCall){.op = op, .kind = kind};
+  return call;
 }
 
 static MlirWalkResult collect(MlirOperation op, void* user) {
@@ -210,21 +212,17 @@ static MlirWalkResult collect(MlirOperation op, void* user) {
                {"fiar.all_reduce_norm", FIAR_CALL_ALL_REDUCE_NORM},
                {"fiar.all_gather_rows", FIAR_CALL_ALL_GATHER_ROWS}};
   Collector* collector = user;
-  FiarCall* call = NULL;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
     if (fiarIsNamed(op, kinds[i].name)) {
-      bool ok = add_call(collector, op, &call);
-      if (ok) {
-        call->kind = kinds[i].kind;
-      }
-      collector->failed |= !ok || !take_fiar_op(op, call);
+      FiarCall* call = add_call(collector, op, kinds[i].kind);
+      collector->failed |= call == NULL || !take_fiar_op(op, call);
       return MlirWalkResultAdvance;
     }
   }
   if (collector->view != NULL && fiarPrimitiveKind(collector->view, op) == FIAR_PRIM_ALL_REDUCE) {
     FiarPrimitive primitive = fiarPrimitiveRead(collector->view, op);
-    collector->failed |=
-        !add_call(collector, op, &call) || !take_all_reduce(collector->view, &primitive, call);
+    FiarCall* call = add_call(collector, op, FIAR_CALL_ALL_REDUCE);
+    collector->failed |= call == NULL || !take_all_reduce(collector->view, &primitive, call);
   }
   return MlirWalkResultAdvance;
 }

@@ -27,8 +27,8 @@ typedef struct FiarSlot {
   const char* name;
   size_t offset;
 } FiarSlot;
-extern const FiarSlot fiarOperandSlots[FIAR_IN_COUNT];
-extern const FiarSlot fiarResultSlots[FIAR_OUT_COUNT];
+extern const FiarSlot fiar_operand_slots[FIAR_IN_COUNT];
+extern const FiarSlot fiar_result_slots[FIAR_OUT_COUNT];
 
 typedef enum FiarCallKind {
   FIAR_CALL_ALL_REDUCE,       // x -> sum: fiar.all_reduce, or another dialect's all-reduce

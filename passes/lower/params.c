@@ -318,7 +318,7 @@ static bool take_norm(const FiarCall* call, fiar_all_reduce_norm_params* params)
     if (mlirValueIsNull(value)) {
       continue;
     }
-    const char* name = fiarResultSlots[plain[i]].name;
+    const char* name = fiar_result_slots[plain[i]].name;
     if (!take_dtype(call, value, name, &dtype) || !check_rows(call, value, name, hidden)) {
       return false;
     }

@@ -31,7 +31,7 @@ static void print_signature(FILE* out, const FiarCall* call) {
   fprintf(out, "(");
   for (int i = 0; i < FIAR_IN_COUNT; ++i) {
     if (!mlirValueIsNull(call->operands[i])) {
-      fprintf(out, "%s%%%s: ", comma, fiarOperandSlots[i].name);
+      fprintf(out, "%s%%%s: ", comma, fiar_operand_slots[i].name);
       fiarPrintType(out, mlirValueGetType(call->operands[i]));
       comma = ", ";
     }
@@ -194,14 +194,14 @@ static void print_norm_call(FILE* out, const FiarCall* call,
   char value[48];
   for (int i = 0; i < FIAR_IN_COUNT; ++i) {
     if (!mlirValueIsNull(call->operands[i])) {
-      (void)snprintf(value, sizeof value, "%%in_%s_pointer", fiarOperandSlots[i].name);
-      print_store(out, value, "!llvm.ptr", fiarOperandSlots[i].offset);
+      (void)snprintf(value, sizeof value, "%%in_%s_pointer", fiar_operand_slots[i].name);
+      print_store(out, value, "!llvm.ptr", fiar_operand_slots[i].offset);
     }
   }
   for (int i = 0; i < FIAR_OUT_COUNT; ++i) {
     if (!mlirValueIsNull(call->results[i])) {
-      (void)snprintf(value, sizeof value, "%%out_%s_pointer", fiarResultSlots[i].name);
-      print_store(out, value, "!llvm.ptr", fiarResultSlots[i].offset);
+      (void)snprintf(value, sizeof value, "%%out_%s_pointer", fiar_result_slots[i].name);
+      print_store(out, value, "!llvm.ptr", fiar_result_slots[i].offset);
     }
   }
   print_store(out, "%tokens", "i64", offsetof(fiar_all_reduce_norm_params, tokens));
@@ -252,7 +252,7 @@ static void print_body(FILE* out, const FiarCall* call, const fiar_all_reduce_no
   print_signature(out, call);
   for (int i = 0; i < FIAR_IN_COUNT; ++i) {
     if (!mlirValueIsNull(call->operands[i])) {
-      print_operand(out, fiarOperandSlots[i].name, mlirValueGetType(call->operands[i]));
+      print_operand(out, fiar_operand_slots[i].name, mlirValueGetType(call->operands[i]));
     }
   }
   // The gathered rows are counted by the result.
@@ -261,7 +261,7 @@ static void print_body(FILE* out, const FiarCall* call, const fiar_all_reduce_no
       out, mlirValueGetType(gather ? call->results[FIAR_OUT_SUM] : call->operands[FIAR_IN_X]));
   for (int i = 0; i < FIAR_OUT_COUNT; ++i) {
     if (!mlirValueIsNull(call->results[i])) {
-      print_result(out, fiarResultSlots[i].name, mlirValueGetType(call->results[i]),
+      print_result(out, fiar_result_slots[i].name, mlirValueGetType(call->results[i]),
                    unpacks(call, i));
     }
   }
@@ -273,7 +273,7 @@ static void print_body(FILE* out, const FiarCall* call, const fiar_all_reduce_no
     if (!mlirValueIsNull(call->results[i])) {
       MlirType type = mlirValueGetType(call->results[i]);
       fprintf(out, "  %%%s_tensor = bufferization.to_tensor %%%s_out restrict writable : ",
-              fiarResultSlots[i].name, fiarResultSlots[i].name);
+              fiar_result_slots[i].name, fiar_result_slots[i].name);
       fiarPrintBuffer(out, type, false);
       fprintf(out, " to ");
       fiarPrintType(out, type);
@@ -289,7 +289,7 @@ static void print_body(FILE* out, const FiarCall* call, const fiar_all_reduce_no
       }
       fprintf(out, "%s", separator);
       if (pass == 0) {
-        fprintf(out, "%%%s_tensor", fiarResultSlots[i].name);
+        fprintf(out, "%%%s_tensor", fiar_result_slots[i].name);
       } else {
         fiarPrintType(out, mlirValueGetType(call->results[i]));
       }

@@ -49,8 +49,22 @@ class Builder:
         return value
 
     def broadcast(self, value, shape, dims):
-        return self.op("stablehlo.broadcast_in_dim", [value], shape, value[2],
+        name, operands = "stablehlo.broadcast_in_dim", [value]
+        if "?" in shape:
+            name, operands = "stablehlo.dynamic_broadcast_in_dim", [value, self.sizes(shape)]
+        return self.op(name, operands, shape, value[2],
                        f"<{{broadcast_dimensions = array<i64{': ' if dims else ''}{', '.join(map(str, dims))}>}}> ")
+
+    def sizes(self, shape):
+        """The shape as a tensor; dynamic sizes are those of the first argument's rows."""
+        parts = []
+        for i, size in enumerate(shape):
+            if size == "?":
+                scalar = self.op("stablehlo.get_dimension_size", [self.args[0]], [], "i32", f"<{{dimension = {i} : i64}}> ")
+                parts.append(self.reshape(scalar, [1]))
+            else:
+                parts.append(self.constant(size, "i32", [1]))
+        return self.op("stablehlo.concatenate", parts, [len(shape)], "i32", "<{dimension = 0 : i64}> ")
 
     def splat(self, number, like, elem=None):
         """A constant in the shape of another value, spelled in one of the ways that real modules use."""

@@ -30,11 +30,11 @@ fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_n
   FIAR_TRY(fiar_comm_of_group(comm, params->group, &comm));
   fiar_all_reduce_norm_params checked;
   FIAR_TRY(fiar_params_check(params, comm->world, &checked));
+  FIAR_TRY(fiar_comm_same_call(comm, &checked));
   if (checked.tokens == 0) {
     return FIAR_OK;
   }
   const fiar_problem_t problem = fiar_problem_of(&checked);
-  FIAR_TRY(fiar_comm_same_call(comm, &checked));
   const fiar_backend_t* backend;
   void* state;
   FIAR_TRY(fiar_workspace_for_call(comm, &problem, stream, &backend, &state));
@@ -78,14 +78,14 @@ fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group, const vo
                                       int64_t tokens, int64_t hidden, uint8_t dtype, void* stream) {
   FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
   FIAR_TRY(fiar_shape_check(tokens, hidden, dtype));
-  if (tokens == 0) {
-    return FIAR_OK;
-  }
-  FIAR_TRY(check_rows(comm, rows, out, tokens, hidden, dtype));
+  FIAR_TRY(tokens > 0 ? check_rows(comm, rows, out, tokens, hidden, dtype) : FIAR_OK);
   fiar_problem_t problem = fiar_problem_of_shape(tokens, hidden, dtype, false);
   problem.op = FIAR_OP_ALL_GATHER_ROWS;
   const fiar_all_reduce_norm_params shape = {.tokens = tokens, .hidden = hidden, .dtype = dtype};
   FIAR_TRY(fiar_comm_same_call(comm, &shape));
+  if (tokens == 0) {
+    return FIAR_OK;
+  }
   const fiar_backend_t* backend;
   void* state;
   FIAR_TRY(fiar_workspace_for_call(comm, &problem, stream, &backend, &state));

@@ -5,28 +5,30 @@
 
 #include "comm/comm.h"
 
-// X("name", value). Where the residual is sharded, the sum takes the ranks a round of its own.
-#define SAME_TABLE(X)                                               \
-  X("tokens", params->tokens)                                       \
-  X("hidden", params->hidden)                                       \
-  X("dtype", params->dtype)                                         \
-  X("weight_dtype", params->weight_dtype)                           \
-  X("quant", params->quant)                                         \
-  X("scale_layout", params->scale_layout)                           \
-  X("scale_type", params->scale_type)                               \
-  X("scale_is", params->scale_is)                                   \
-  X("group_size", params->group_size)                               \
-  X("norm_input", params->norm_input)                               \
-  X("norm_rounding", params->norm_rounding)                         \
-  X("residual_layout", params->residual_layout)                     \
-  X("eps", params->eps)                                             \
-  X("weight_bias", params->weight_bias)                             \
-  X("scale_min", params->scale_min)                                 \
-  X("residual (given: 1)", params->residual != NULL)                \
-  X("weight (given: 1)", params->weight != NULL)                    \
-  X("input (given: 1, a gather of rows: 0)", params->input != NULL) \
-  X("sum_out (wanted: 1)",                                          \
-    params->residual_layout != FIAR_RESIDUAL_LAYOUT_FULL && params->sum_out != NULL)
+// X("name", value). Without tokens, pointers say nothing. Where the residual is sharded, the sum
+// takes the ranks a round of its own.
+#define SAME_TABLE(X)                                                                     \
+  X("tokens", params->tokens)                                                             \
+  X("hidden", params->hidden)                                                             \
+  X("dtype", params->dtype)                                                               \
+  X("weight_dtype", params->weight_dtype)                                                 \
+  X("quant", params->quant)                                                               \
+  X("scale_layout", params->scale_layout)                                                 \
+  X("scale_type", params->scale_type)                                                     \
+  X("scale_is", params->scale_is)                                                         \
+  X("group_size", params->group_size)                                                     \
+  X("norm_input", params->norm_input)                                                     \
+  X("norm_rounding", params->norm_rounding)                                               \
+  X("residual_layout", params->residual_layout)                                           \
+  X("eps", params->eps)                                                                   \
+  X("weight_bias", params->weight_bias)                                                   \
+  X("scale_min", params->scale_min)                                                       \
+  X("residual (given: 1)", params->tokens > 0 && params->residual != NULL)                \
+  X("weight (given: 1)", params->tokens > 0 && params->weight != NULL)                    \
+  X("input (given: 1, a gather of rows: 0)", params->tokens > 0 && params->input != NULL) \
+  X("sum_out (wanted: 1)", params->tokens > 0 &&                                          \
+                               params->residual_layout != FIAR_RESIDUAL_LAYOUT_FULL &&    \
+                               params->sum_out != NULL)
 
 #define X(name, value) name,
 static const char* const names[] = {SAME_TABLE(X)};

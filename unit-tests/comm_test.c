@@ -248,6 +248,12 @@ static int ranks_make_different_calls(const ranks_self_t* self) {
       fiar_rt_all_reduce(comm, 0, in, out, 1, 64, odd ? FIAR_DTYPE_BF16 : FIAR_DTYPE_F32, NULL);
   RANKS_CHECK(status == FIAR_MISMATCH, "%d: %s", status, fiar_last_error());
   RANKS_SAYS("dtype is 3 on rank 0, 2 on rank 1");
+  // One that has no tokens, and so nothing to do, tells the others so.
+  status = fiar_rt_all_reduce(comm, 0, in, out, odd ? 0 : 1, 64, FIAR_DTYPE_F32, NULL);
+  RANKS_CHECK(status == FIAR_MISMATCH, "%d: %s", status, fiar_last_error());
+  RANKS_SAYS("tokens is 1 on rank 0, 0 on rank 1");
+  RANKS_OK(
+      fiar_rt_all_reduce(comm, 0, odd ? in : NULL, odd ? out : NULL, 0, 64, FIAR_DTYPE_F32, NULL));
   // One that needs a larger workspace on one rank only is found out, too, before it is made.
   float *large_in = calloc(1 << 20, sizeof *large_in),
         *large_out = calloc(1 << 20, sizeof *large_out);

@@ -162,17 +162,41 @@ static fiar_status_t run_impl(sweep_t* sweep, int index, const bench_case_t* poi
   return FIAR_OK;
 }
 
+static bool same_point(const bench_case_t* a, const bench_case_t* b) {
+  return a->tokens == b->tokens && a->hidden == b->hidden && a->dtype == b->dtype &&
+         a->quant == b->quant && a->residual == b->residual && a->launch == b->launch;
+}
+
+// The row before `before` that is the point's, or NULL.
+static const bench_row_t* find_row(const sweep_t* sweep, const bench_case_t* point, int before) {
+  for (int i = 0; i < before; ++i) {
+    if (same_point(&sweep->report.rows[i].point, point)) {
+      return &sweep->report.rows[i];
+    }
+  }
+  return NULL;
+}
+
 // Runs the point's implementations, the baselines or the others. A baseline has no sharded
-// residual: beside one it is timed with the full residual, which is what a user would have instead.
-static fiar_status_t run_impls(sweep_t* sweep, bench_row_t* row, bool baselines) {
+// residual: beside one it has its time with the full residual, which is what a user would have
+// instead.
+static fiar_status_t run_impls(sweep_t* sweep, int index, bool baselines) {
   const bench_options_t* options = sweep->rank->options;
+  bench_row_t* row = &sweep->report.rows[index];
   bench_case_t point = row->point;
+  const bench_row_t* known = NULL;
   if (baselines && point.residual == BENCH_RESIDUAL_TOKEN_SHARD) {
     point.residual = BENCH_RESIDUAL_FULL;
+    known = find_row(sweep, &point, index);
   }
   for (int i = 0; i < options->impls.count; ++i) {
     int impl = (int)options->impls.at[i];
-    if (bench_impls[impl]->baseline == baselines) {
+    if (bench_impls[impl]->baseline != baselines) {
+      continue;
+    }
+    if (known != NULL) {
+      row->results[impl] = known->results[impl];
+    } else {
       FIAR_TRY(run_impl(sweep, impl, &point, &row->results[impl]));
     }
   }
@@ -183,8 +207,8 @@ static fiar_status_t run_point(sweep_t* sweep, int index) {
   bench_row_t* row = &sweep->report.rows[index];
   row->point = sweep->cases[index];
   row->floor_us = bench_point_floor_us(sweep->rank, &sweep->report.floors, &row->point);
-  FIAR_TRY(run_impls(sweep, row, false));
-  FIAR_TRY(run_impls(sweep, row, true));
+  FIAR_TRY(run_impls(sweep, index, false));
+  FIAR_TRY(run_impls(sweep, index, true));
   if (sweep->rank->rank == 0) {
     bench_report_print_row(&sweep->report, index);
   }

@@ -4,8 +4,9 @@
 // RUN: fiar-opt %s --fiar-to-llvm -o %t.llvm.mlir
 // RUN: mlir-translate --mlir-to-llvmir %t.llvm.mlir -o %t.ll
 // RUN: clang -O1 -fPIC -Wno-override-module -c %t.ll -o %t.o
-// RUN: %cc -O1 -I%S/../../include -I%build/include %S/Inputs/abi.c %t.o -o %t.exe -L%build/lib -lfiar -L%llvm_lib -lmlir_apfloat_wrappers -Wl,-rpath,%build/lib:%llvm_lib
+// RUN: %cc -O1 -I%S/../../include -I%build/include %S/Inputs/abi.c %t.o -pthread -o %t.exe -L%build/lib -lfiar -L%llvm_lib -lmlir_apfloat_wrappers -Wl,-rpath,%build/lib:%llvm_lib
 // RUN: %build/bin/fiar-run -n 2 %t.exe | FileCheck %s
+// RUN: %t.exe threads | FileCheck %s
 // RUN: not %build/bin/fiar-run -n 3 %t.exe 2>&1 | FileCheck %s --check-prefix=WORLD
 // CHECK-COUNT-2: all as by hand
 // WORLD: compiled for 2 ranks

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Calls the functions of abi.mlir and compares with the same calls of the runtime by hand.
+// Calls the functions of abi.mlir and compares with the same calls of the runtime by hand; a rank a
+// process, or with an argument both ranks as threads.
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +18,7 @@ fiar_status_t groups(const uint16_t* x, int64_t tokens, const float* w, uint16_t
 fiar_status_t sharded(const uint16_t* x, const uint16_t* residual, uint16_t* whole, uint16_t* norm);
 fiar_status_t loop(const float* x, int64_t n, float by, float* sum, int64_t* twice, float* same);
 
-static int wrong;
+static _Thread_local int wrong;
 
 static void expect(int good, const char* what) {
   if (!good) {
@@ -47,8 +49,9 @@ static fiar_all_reduce_norm_params params(const void* x, int64_t tokens) {
 }
 
 static void check_fp4(const uint16_t* x) {
-  static uint8_t codes[VALUES / 2], scales[VALUES / 16], want[VALUES / 2], want_scales[VALUES / 16];
-  static uint8_t single[VALUES];
+  static _Thread_local uint8_t codes[VALUES / 2], scales[VALUES / 16], want[VALUES / 2],
+      want_scales[VALUES / 16];
+  static _Thread_local uint8_t single[VALUES];
   float g = 3.0f;
   fiar_all_reduce_norm_params p = params(x, TOKENS);
   p.scale = &g;
@@ -69,9 +72,9 @@ static void check_fp4(const uint16_t* x) {
 }
 
 static void check_groups(const uint16_t* x) {
-  static uint16_t sum[VALUES], want_sum[VALUES];
-  static uint8_t codes[VALUES], want[VALUES];
-  static float scales[VALUES / 32], want_scales[VALUES / 32], w[HIDDEN];
+  static _Thread_local uint16_t sum[VALUES], want_sum[VALUES];
+  static _Thread_local uint8_t codes[VALUES], want[VALUES];
+  static _Thread_local float scales[VALUES / 32], want_scales[VALUES / 32], w[HIDDEN];
   for (int i = 0; i < HIDDEN; ++i) {
     w[i] = (float)(i % 7) * 0.1f;
   }
@@ -95,8 +98,9 @@ static void check_groups(const uint16_t* x) {
 
 // The shards of a whole residual, against the same call with the whole one.
 static void check_sharded(const uint16_t* x, int rank) {
-  static uint16_t residual[3 * HIDDEN], shard[2 * HIDDEN], whole[3 * HIDDEN], norm[3 * HIDDEN];
-  static uint16_t want_whole[3 * HIDDEN], want_norm[3 * HIDDEN];
+  static _Thread_local uint16_t residual[3 * HIDDEN], shard[2 * HIDDEN], whole[3 * HIDDEN],
+      norm[3 * HIDDEN];
+  static _Thread_local uint16_t want_whole[3 * HIDDEN], want_norm[3 * HIDDEN];
   for (int i = 0; i < 3 * HIDDEN; ++i) {
     residual[i] = bf16((float)(i % 11) - 5.0f);
   }
@@ -125,29 +129,64 @@ static void check_loop(int rank) {
   expect(memcmp(x, before, sizeof x) == 0, "an argument was overwritten");
 }
 
-int main(void) {
-  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
-  options.device = FIAR_DEVICE_NONE;
-  fiar_comm_t* comm = NULL;
-  call(fiar_comm_create_from_env(&options, &comm), "communicator");
-  call(fiar_rt_set_comm(0, comm), "communicator");
+// Everything, on this rank's communicator.
+static int check_all(fiar_comm_t* comm) {
+  static _Thread_local uint16_t x[VALUES];
+  int rank = fiar_comm_rank(comm);
+  for (int i = 0; i < VALUES; ++i) {
+    x[i] = bf16((float)((i * 7 + rank * 3) % 13) - 6.0f);
+  }
+  check_loop(rank);
   if (!wrong) {
-    static uint16_t x[VALUES];
-    int rank = fiar_comm_rank(comm);
-    for (int i = 0; i < VALUES; ++i) {
-      x[i] = bf16((float)((i * 7 + rank * 3) % 13) - 6.0f);
-    }
-    check_loop(rank);
-    if (!wrong) {
-      check_fp4(x);
-      check_groups(x);
-      check_sharded(x, rank);
-    }
+    check_fp4(x);
+    check_groups(x);
+    check_sharded(x, rank);
   }
   if (!wrong) {
     printf("all as by hand\n");
   }
+  return wrong;
+}
+
+static int as_process(const fiar_comm_options_t* options) {
+  fiar_comm_t* comm = NULL;
+  call(fiar_comm_create_from_env(options, &comm), "communicator");
+  call(fiar_rt_set_comm(0, comm), "communicator");
+  int failed = wrong || check_all(comm);
   (void)fiar_rt_set_comm(0, NULL);
   fiar_comm_destroy(comm);
-  return wrong;
+  return failed;
+}
+
+static void* rank_thread(void* comm) {
+  call(fiar_rt_set_thread_comm(0, comm), "communicator");
+  int failed = wrong || check_all(comm);
+  (void)fiar_rt_set_thread_comm(0, NULL);
+  return failed ? comm : NULL;
+}
+
+// Both ranks as threads of this process: the model's status is each thread's own.
+static int as_threads(const fiar_comm_options_t* options) {
+  fiar_comm_t* comms[2] = {NULL, NULL};
+  pthread_t threads[2];
+  void* failed[2];
+  if (fiar_comm_create_threads(2, NULL, options, comms) != FIAR_OK) {
+    printf("communicators: %s\n", fiar_last_error());
+    return 1;
+  }
+  for (int i = 0; i < 2; ++i) {
+    (void)pthread_create(&threads[i], NULL, rank_thread, comms[i]);
+  }
+  for (int i = 0; i < 2; ++i) {
+    (void)pthread_join(threads[i], &failed[i]);
+    fiar_comm_destroy(comms[i]);
+  }
+  return failed[0] != NULL || failed[1] != NULL;
+}
+
+int main(int argc, char** argv) {
+  (void)argv;
+  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
+  options.device = FIAR_DEVICE_NONE;
+  return argc > 1 ? as_threads(&options) : as_process(&options);
 }

@@ -89,3 +89,31 @@ func.func @whole_shard(%x: tensor<5x64xbf16>, %r: tensor<5x64xbf16>) -> tensor<5
 func.func @memref(%x: memref<4xf32>) {
   return
 }
+
+// -----
+
+// The runtime only adds, and gives the element type it took.
+shard.grid @ranks(shape = 4)
+func.func @maximum(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{the all-reduce's reduction is max; the runtime only adds}}
+  %0 = shard.all_reduce %x on @ranks grid_axes = [0] reduction = max : tensor<4xf32> -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+shard.grid @ranks(shape = 4)
+func.func @wider(%x: tensor<4xbf16>) -> tensor<4xf32> {
+  // expected-error@+1 {{the all-reduce must have one operand and a result of the same type}}
+  %0 = shard.all_reduce %x on @ranks grid_axes = [0] : tensor<4xbf16> -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+shard.grid @ranks(shape = ?)
+func.func @unknown(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error@+1 {{the all-reduce has no replica groups}}
+  %0 = shard.all_reduce %x on @ranks grid_axes = [0] : tensor<4xf32> -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}

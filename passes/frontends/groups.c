@@ -352,6 +352,12 @@ static bool ids_valid(const FiarGroups* groups, int64_t limit, char* text, size_
 int64_t fiarGroupsWorld(FiarView* view, const FiarPrimitive* collective, char* text,
                         size_t text_size) {
   FiarGroups groups;
+  if (strcmp(collective->mode, FIAR_GROUPS_PROCESS) == 0) {
+    MlirStringRef name = fiarAttributeText(collective->groups);
+    snprintf(text, text_size, "only the option `world` can say how many ranks \"%.*s\" has",
+             (int)name.length, name.data);
+    return name.length == 0 ? 0 : view->world;
+  }
   if (!fiarGroupsExpand(view->module, collective->groups, &groups, text, text_size)) {
     return 0;
   }

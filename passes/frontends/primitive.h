@@ -66,25 +66,28 @@ typedef struct FiarPrimitive {
   int n_dims;
   int64_t dims[FIAR_MAX_RANK];
   int64_t dims2[FIAR_MAX_RANK];
-  bool keep_dims;   // REDUCE_*: reduced dimensions stay with size 1
-  bool has_number;  // CONSTANT: a splat; POWER: the exponent is an attribute
-  double number;
-  MlirOperation callee;   // CALL
-  MlirAttribute groups;   // collectives: as the source spells them
-  const char* mode;       // collectives: what the ids of the groups count (FIAR_GROUPS_*)
-  const char* reduction;  // ALL_REDUCE: "sum", or the name of what it is instead
+  bool keep_dims;          // REDUCE_*: reduced dimensions stay with size 1
+  bool broadcasts;         // elementwise: operands of other shapes are broadcast, right-aligned
+  bool has_number;         // CONSTANT: a splat; with one operand: the second is this number
+  double number, number2;  // CLAMP with one operand: low and high
+  MlirOperation callee;    // CALL
+  MlirAttribute groups;    // collectives: as the source spells them
+  const char* mode;        // collectives: what the ids of the groups count (FIAR_GROUPS_*)
+  const char* reduction;   // ALL_REDUCE: "sum", or the name of what it is instead
 } FiarPrimitive;
 
 // What the ids in a collective's groups are (StableHLO's process groups).
 #define FIAR_GROUPS_FLATTENED "flattened_ids"
 #define FIAR_GROUPS_REPLICA "cross_replica"
 #define FIAR_GROUPS_REPLICA_AND_PARTITION "cross_replica_and_partition"
+#define FIAR_GROUPS_PROCESS "process_group"  // no ids: `groups` is the name of a communicator
 
 // A module seen through the tables. One thread at a time; the module's symbols may not be renamed
 // while it lives.
 typedef struct FiarView {
   MlirOperation module;
-  FiarMap rows;  // an op name's identifier -> index in row_list; UINT32_MAX: no row
+  int64_t world;  // the ranks of communicators that have only a name; 0: not known
+  FiarMap rows;   // an op name's identifier -> index in row_list; UINT32_MAX: no row
   const struct FiarOpRow* row_list[256];
   size_t n_rows;
   FiarMap symbols;  // a symbol name's attribute -> index in symbol_ops

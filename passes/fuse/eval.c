@@ -285,7 +285,12 @@ static FiarTerm eval_unary(const eval_t* eval, const FiarTerm* a) {
 
 // A named norm takes its weight as a vector; the result has the operand's labels.
 static FiarTerm eval_named_norm(const eval_t* eval, const FiarTerm* in, const FiarTerm* weight) {
-  if (!fiarIsChain(in) || in->layout.shape.rank != eval->shape.rank) {
+  bool same =
+      mlirOpResultGetResultNumber(eval->value) == 0 && in->layout.shape.rank == eval->shape.rank;
+  for (int i = 0; same && i < eval->shape.rank; ++i) {
+    same = eval->shape.size[i] == in->layout.shape.size[i];
+  }
+  if (!fiarIsChain(in) || !same) {
     return fiarIsChain(in) ? leave(eval, in) : outside(eval);
   }
   FiarRuleContext context = {eval->fusion, eval->primitive, in->layout, eval->shape.elem, 0};
@@ -294,7 +299,8 @@ static FiarTerm eval_named_norm(const eval_t* eval, const FiarTerm* in, const Fi
 
 // A constant operand that the op holds as an attribute, or that its name implies.
 static FiarTerm implied(const FiarTerm* like, double number) {
-  FiarTerm term = {.role = FIAR_ROLE_CONST, .number = number, .facts = {.anchor = -1}};
+  FiarTerm term = {.role = FIAR_ROLE_CONST, .facts = {.anchor = -1}};
+  term.number = fiarRoundTo(like->layout.shape.elem, number);
   term.layout = like->layout;
   for (int i = 0; i < term.layout.shape.rank; ++i) {
     term.layout.label[i] = FIAR_LABEL_SAME;
@@ -474,7 +480,18 @@ static FiarTerm eval_constant(const eval_t* eval) {
 }
 
 static FiarTerm eval_ternary(const eval_t* eval) {
-  const FiarTerm *a = operand(eval, 0), *b = operand(eval, 1), *c = operand(eval, 2);
+  const FiarPrimitive* p = eval->primitive;
+  const FiarTerm *a = operand(eval, 0), *b = a, *c = a;
+  FiarTerm low, high;
+  if (p->n_in == 1) {
+    low = implied(b, p->number);
+    high = implied(b, p->number2);
+    a = &low;
+    c = &high;
+  } else {
+    b = operand(eval, 1);
+    c = operand(eval, 2);
+  }
   const FiarTerm* chain = fiarIsChain(b) ? b : fiarIsChain(c) ? c : a;
   if (!fiarIsChain(chain)) {
     return outside(eval);
@@ -491,6 +508,33 @@ static FiarTerm eval_ternary(const eval_t* eval) {
   return out;
 }
 
+// Right-aligned, as numpy does; false where the labels cannot follow.
+static bool broadcast_to(const FiarShape* shape, FiarTerm* term) {
+  int rank = term->layout.shape.rank;
+  int64_t dims[FIAR_MAX_RANK];
+  if (rank > shape->rank) {
+    return false;
+  }
+  for (int i = 0; i < rank; ++i) {
+    dims[i] = shape->rank - rank + i;
+  }
+  FiarLayout in = term->layout;
+  FiarShape to = *shape;
+  to.elem = in.shape.elem;
+  return fiarLayoutBroadcast(&in, dims, rank, &to, &term->layout);
+}
+
+// Two operands, or one and a number.
+static FiarTerm eval_operands(const eval_t* eval) {
+  const FiarPrimitive* p = eval->primitive;
+  FiarTerm a = *operand(eval, 0);
+  FiarTerm b = p->n_in > 1 ? *operand(eval, 1) : implied(&a, p->number);
+  if (p->broadcasts && (!broadcast_to(&eval->shape, &a) || !broadcast_to(&eval->shape, &b))) {
+    return fiarIsChain(&a) || fiarIsChain(&b) ? leave(eval, further(&a, &b)) : outside(eval);
+  }
+  return eval_binary(eval, &a, &b);
+}
+
 // Too few operands for the kind: a table row that does not fit the op.
 static bool operands_missing(const FiarPrimitive* p) {
   switch (p->kind) {
@@ -502,9 +546,11 @@ static bool operands_missing(const FiarPrimitive* p) {
     case FIAR_PRIM_MIN:
     case FIAR_PRIM_EQUAL:
     case FIAR_PRIM_BATCH_MUL:
-      return p->n_in < 2;
-    case FIAR_PRIM_SELECT:
+    case FIAR_PRIM_POWER:
+      return p->n_in < 2 && !(p->n_in == 1 && p->has_number);
     case FIAR_PRIM_CLAMP:
+      return p->n_in < 3 && !(p->n_in == 1 && p->has_number);
+    case FIAR_PRIM_SELECT:
       return p->n_in < 3;
     case FIAR_PRIM_CONSTANT:
     case FIAR_PRIM_CALL:
@@ -535,12 +581,8 @@ static FiarTerm eval_op(const eval_t* eval) {
     case FIAR_PRIM_MAX:
     case FIAR_PRIM_MIN:
     case FIAR_PRIM_EQUAL:
-      return eval_binary(eval, operand(eval, 0), operand(eval, 1));
-    case FIAR_PRIM_POWER: {
-      const FiarTerm* in = operand(eval, 0);
-      FiarTerm exponent = p->n_in == 2 ? *operand(eval, 1) : implied(in, p->number);
-      return eval_binary(eval, in, &exponent);
-    }
+    case FIAR_PRIM_POWER:
+      return eval_operands(eval);
     case FIAR_PRIM_RECIPROCAL: {
       FiarPrimitive divide = *p;
       divide.kind = FIAR_PRIM_DIV;

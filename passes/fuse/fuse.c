@@ -61,7 +61,8 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
   FiarPrimitive scatter;
   if (kind == FIAR_PRIM_ALL_REDUCE) {
     FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
-    for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+    bool is_one = primitive.kind == FIAR_PRIM_ALL_REDUCE;
+    for (intptr_t i = 0; is_one && i < mlirOperationGetNumResults(op); ++i) {
       FiarAnchor* anchor = anchor_add(fusion, op);
       if (anchor == NULL) {
         return;
@@ -193,7 +194,8 @@ static void follow_user(FiarFusion* fusion, size_t index, MlirOperation user,
     fiarLeaveFor(fusion, term, user, "a nested region");
     return;
   }
-  if (kind == FIAR_PRIM_ALL_REDUCE) {
+  if (kind == FIAR_PRIM_ALL_REDUCE &&
+      fiarPrimitiveRead(&fusion->view, user).kind == FIAR_PRIM_ALL_REDUCE) {
     refuse_collective(fusion, term, user);
   }
   for (intptr_t i = 0; i < mlirOperationGetNumResults(user) && kind != FIAR_PRIM_UNKNOWN; ++i) {
@@ -361,6 +363,7 @@ MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
     fusion.failed = true;
   } else {
     fusion.failed = !fiarViewInit(&fusion.view, module);
+    fusion.view.world = known.world;
     collect(&fusion, module);
     fuse_all(&fusion);
     if (!fusion.failed) {

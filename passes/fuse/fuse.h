@@ -274,6 +274,8 @@ void fiarRewriteClear(FiarFusion* fusion);
 // members. `is_replaced` has the values whose uses go to the fused op. Gives the number of ops dead
 // before.
 size_t fiarMarkDead(FiarFusion* fusion, const FiarAnchor* anchor, const FiarMap* is_replaced);
+// Marks what only the operands of a dead op kept.
+void fiarMarkOperands(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced);
 // Takes marks back to that number.
 void fiarUnmarkDead(FiarFusion* fusion, size_t n_dead);
 bool fiarIsDead(const FiarFusion* fusion, MlirOperation op);

@@ -52,6 +52,17 @@ static bool only_dead_uses(const FiarFusion* fusion, MlirOperation op, const Fia
   return true;
 }
 
+static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced);
+
+void fiarMarkOperands(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced) {
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
+    MlirValue operand = mlirOperationGetOperand(op, i);
+    if (mlirValueIsAOpResult(operand)) {
+      mark(fusion, mlirOpResultGetOwner(operand), is_replaced);
+    }
+  }
+}
+
 // Marks the op, then what only it kept.
 static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced) {
   if (fiarIsDead(fusion, op) || fiarMapFind(&fusion->kept, op.ptr, 0) != NULL ||
@@ -59,12 +70,7 @@ static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replace
       !fiarPrimitivePure(&fusion->view, op) || !fiarMarkOpDead(fusion, op)) {
     return;
   }
-  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
-    MlirValue operand = mlirOperationGetOperand(op, i);
-    if (mlirValueIsAOpResult(operand)) {
-      mark(fusion, mlirOpResultGetOwner(operand), is_replaced);
-    }
-  }
+  fiarMarkOperands(fusion, op, is_replaced);
 }
 
 size_t fiarMarkDead(FiarFusion* fusion, const FiarAnchor* anchor, const FiarMap* is_replaced) {

@@ -198,7 +198,7 @@ static MlirOperation ancestor_in(MlirOperation op, MlirBlock block) {
 static bool effects_between(plan_t* plan, MlirOperation from, MlirOperation to) {
   for (MlirOperation op = mlirOperationGetNextInBlock(from); !mlirOperationIsNull(op);
        op = mlirOperationGetNextInBlock(op)) {
-    FiarPrimitiveKind kind = fiarPrimitiveKind(&plan->fusion->view, op);
+    FiarPrimitiveKind kind = fiarPrimitiveRead(&plan->fusion->view, op).kind;
     bool collective = kind == FIAR_PRIM_ALL_REDUCE || kind == FIAR_PRIM_REDUCE_SCATTER ||
                       kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_COLLECTIVE;
     if (!collective && !fiarIsDead(plan->fusion, op) &&
@@ -418,6 +418,7 @@ static void retire_anchor(plan_t* plan) {
     }
   }
   (void)fiarMarkOpDead(plan->fusion, op);
+  fiarMarkOperands(plan->fusion, op, &plan->replaced);
   MlirOperation scatter = plan->anchor->primitive.op;
   if (!mlirOperationEqual(scatter, op)) {
     MlirOpOperand use = mlirValueGetFirstUse(mlirOperationGetResult(scatter, 0));

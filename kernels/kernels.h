@@ -92,6 +92,7 @@ typedef struct fiar_kernel_args {
   int32_t vectors;        // 16-byte vectors a row
   int32_t scale_cols;     // scales a row, K of docs/numerics.md; 0: none
   int32_t block_vectors;  // vectors a scale; 0: none, or blocks are not whole vectors
+  int32_t block_shift;    // log2 of block_vectors where that is a power of two, else -1
   float inverse_hidden;
   float weight_bias;      // 1 where there is no weight
   int32_t cluster_shift;  // log2 of the blocks a row, as launched: fiar_launch sets it

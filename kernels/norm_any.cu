@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(256) norm_any(const __grid_constant__ fiar_ker
     if (args.traits & FIAR_TRAIT_NORM) {
       const uint32_t nothing[1] = {0};
       const float total = reduce_row<1>(&shared, at, 0, &turn, squares, nothing, false).sum;
-      norm_elements(args, row, rsqrtf(mean_of(total, args) + args.call.eps), h);
+      norm_elements(args, row, rsqrtf(__fmaf_rn(total, args.inverse_hidden, args.call.eps)), h);
     }
     __syncthreads();
     if (args.traits & FIAR_TRAIT_QUANT) {

@@ -13,7 +13,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
   worker<V> me;
   begin_work<V>(args, &shared, &me);
   reduce_ready(args.cluster_shift);
-  me.given = given_scale(args);
+  load_scale<V>(args, &me);
   for (int row = me.at.row; row < (int)args.call.tokens; row += me.at.row_step) {
     uint4 sum[V], residual[V];
     load_input<V>(args, me.at, row, sum);

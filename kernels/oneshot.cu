@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
   if (at.row < tokens) {
     push_row<NR, V>(args, call, at, at.row);
   }
-  me.given = given_scale(args);
+  load_scale<V>(args, &me);
   pad_scales(args);
   reduce_ready(args.cluster_shift);
   for (int row = at.row; row < tokens; row += at.row_step) {
@@ -52,6 +52,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
                              args.all_bytes, at.step, at.count};
     take_sums<NR, V>(args.peers, &call, shares, own, row, sum);
     finish_row<V>(args, &me, sum, residual, row);
+    clear_shares<NR, V>(args.peers, shares);
   }
   release_dependents();
   close_call(args.peers);

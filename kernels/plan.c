@@ -34,8 +34,14 @@ static int64_t up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-static bool is_power_of_two(int64_t n) {
-  return n > 0 && (n & (n - 1)) == 0;
+// -1 where n is no power of two.
+static int32_t log2_of(int64_t n) {
+  int32_t shift = 0;
+  while (n > 1 && n % 2 == 0) {
+    n /= 2;
+    ++shift;
+  }
+  return n == 1 ? shift : -1;
 }
 
 static uint32_t traits_of(const fiar_all_reduce_norm_params* call, int32_t block_vectors) {
@@ -59,7 +65,7 @@ static uint32_t traits_of(const fiar_all_reduce_norm_params* call, int32_t block
       {call->quant == FIAR_QUANT_FP8_STATIC, FIAR_TRAIT_STATIC},
       {call->quant == FIAR_QUANT_FP8_TOKEN, FIAR_TRAIT_ROW_AMAX},
       {blocks, FIAR_TRAIT_BLOCKS},
-      {blocks && is_power_of_two(block_vectors) && block_vectors <= 32, FIAR_TRAIT_SHUFFLES},
+      {blocks && log2_of(block_vectors) >= 0 && block_vectors <= 32, FIAR_TRAIT_SHUFFLES},
       {formats[call->quant].bits == 4, FIAR_TRAIT_FP4},
       {call->scale_is == FIAR_SCALE_IS_DIVISOR, FIAR_TRAIT_DIVIDES},
       {call->scale_type == FIAR_SCALE_TYPE_UE8M0, FIAR_TRAIT_EXPONENTS},
@@ -102,6 +108,7 @@ void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar
   out_args->scale_cols = block > 0 ? (int32_t)(call->hidden / block) : 0;
   out_args->block_vectors =
       block > 0 && block * bytes % VECTOR_BYTES == 0 ? (int32_t)(block * bytes / VECTOR_BYTES) : 0;
+  out_args->block_shift = log2_of(out_args->block_vectors);
   out_args->inverse_hidden = 1.0f / (float)call->hidden;
   out_args->weight_bias = call->weight ? call->weight_bias : 1.0f;
   out_args->traits = traits_of(call, out_args->block_vectors);

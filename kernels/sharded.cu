@@ -141,6 +141,9 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
     }
     store_quantised<V>(args, me->at, row, codes);
   }
+  if (mine) {
+    clear_shares<NR, V>(args.peers, owned_shares<NR>(args, *call, me->at, row));
+  }
 }
 
 template <int NR, int V>
@@ -157,7 +160,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
   if (at.row < tokens) {
     send_share<NR, V>(args, call, at, at.row);
   }
-  me.given = given_scale(args);
+  load_scale<V>(args, &me);
   pad_scales(args);
   reduce_ready(args.cluster_shift);
   // As in twoshot.cu: shares a row ahead, what comes back a row behind.

@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
   if (at.row < tokens) {
     send_share<NR, V>(args, call, at, at.row);
   }
-  me.given = given_scale(args);
+  load_scale<V>(args, &me);
   pad_scales(args);
   reduce_ready(args.cluster_shift);
   // Shares go out a row ahead, sums are taken a row behind: each wait hides behind other rows'
@@ -41,6 +41,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
       if (mine) {
         sum_shares<NR, V>(args, &call, at, row, sum);
         send_back<NR, V>(args, call, back, at, row, sum);
+        clear_shares<NR, V>(args.peers, owned_shares<NR>(args, call, at, row));
       } else {
         take_back<NR, V>(args, &call, back, at, row, sum);
       }

@@ -43,16 +43,22 @@ __device__ __forceinline__ void send_share(const fiar_kernel_args_t& args, const
   }
 }
 
-// The owner's side: the sum of all ranks' shares of a row.
+// The owner's side: where the shares of a row lie, and their sum. clear_shares must follow.
+template <int NR>
+__device__ __forceinline__ shares_t owned_shares(const fiar_kernel_args_t& args, const call_t& call,
+                                                 const place_t& at, int row) {
+  const shares_t shares = {
+      own_slot(args, call) + row_offset(at, row / world_of<NR>(args), args.row_bytes),
+      args.owned_bytes, at.step, at.count};
+  return shares;
+}
+
 template <int NR, int V>
 __device__ __forceinline__ void sum_shares(const fiar_kernel_args_t& args, call_t* call,
                                            const place_t& at, int row, uint4* sum) {
   uint4 own[V];
   load_input<V>(args, at, row, own);
-  const shares_t shares = {
-      own_slot(args, *call) + row_offset(at, row / world_of<NR>(args), args.row_bytes),
-      args.owned_bytes, at.step, at.count};
-  take_sums<NR, V>(args.peers, call, shares, own, row, sum);
+  take_sums<NR, V>(args.peers, call, owned_shares<NR>(args, *call, at, row), own, row, sum);
 }
 
 // A row of vectors to all others; and from its owner. back: back_offset.

@@ -17,9 +17,9 @@ template <int V>
 struct worker {
   place_t at;
   row_shared_t* shared;
-  uint32_t turn;    // of reduce_row
-  float given;      // the caller's scale
-  uint4 weight[V];  // as it lies in memory, of the element type; zeros where there is none
+  uint32_t turn;            // of reduce_row
+  float given, reciprocal;  // the caller's scale, and 1 over it
+  uint4 weight[V];          // as it lies in memory, of the element type; zeros where there is none
 };
 
 // The start of every kernel up to the dependency wait, before which only the immutable weight is
@@ -39,6 +39,13 @@ __device__ __forceinline__ void begin_work(const fiar_kernel_args_t& args, row_s
     load_row<V>(args.call.weight, 0, 0, me->at, me->weight);
   }
   wait_dependency();
+}
+
+// Reads the caller's scale: after the dependency wait.
+template <int V>
+__device__ __forceinline__ void load_scale(const fiar_kernel_args_t& args, worker<V>* me) {
+  me->given = given_scale(args);
+  me->reciprocal = __frcp_rn(me->given);
 }
 
 // weight_bias + weight in f32; the host sets the bias to 1 where there is no weight.
@@ -71,13 +78,6 @@ __device__ __forceinline__ void weight_values(const fiar_kernel_args_t& args, co
       weight[i] = round_element(weight[i]);
     }
   }
-}
-
-// total / hidden, to within an ulp.
-__device__ __forceinline__ float mean_of(float total, const fiar_kernel_args_t& args) {
-  const float near = __fmul_rn(total, args.inverse_hidden);
-  const float left = __fmaf_rn(-near, (float)(int)args.call.hidden, total);
-  return isfinite(near) ? __fmaf_rn(left, args.inverse_hidden, near) : near;
 }
 
 // The largest magnitude of a row of rounded values.
@@ -164,7 +164,7 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
   }
   const row_total_t total = reduce_row<V>(me->shared, me->at, args.cluster_shift, &me->turn,
                                           squares, maxima, with_max && !before);
-  const float root = rsqrtf(mean_of(total.sum, args) + args.call.eps);
+  const float root = rsqrtf(__fmaf_rn(total.sum, args.inverse_hidden, args.call.eps));
 #pragma unroll
   for (int v = 0; v < V; ++v) {
 #pragma unroll
@@ -196,7 +196,7 @@ __device__ __forceinline__ void quantise_row(const fiar_kernel_args_t& args, wor
     for (int v = 0; v < V; ++v) {
       float y[FIAR_E];
       unpack(norm[v], y);
-      encode_fp8_static(y, args.traits & FIAR_TRAIT_DIVIDES, me->given, &codes[v]);
+      encode_fp8_static(y, args.traits & FIAR_TRAIT_DIVIDES, me->given, me->reciprocal, &codes[v]);
     }
     return;
   }
@@ -222,7 +222,8 @@ __device__ __forceinline__ void quantise_row(const fiar_kernel_args_t& args, wor
   }
 #pragma unroll
   for (int v = 0; v < V; ++v) {
-    codes[v] = encode(norm[v], __uint_as_float(largest[v]), format);
+    codes[v] = V == 1 ? encode_here(norm[v], __uint_as_float(largest[v]), format)
+                      : encode(norm[v], __uint_as_float(largest[v]), format);
   }
 }
 
@@ -233,7 +234,11 @@ __device__ __forceinline__ bool leads_block(const fiar_kernel_args_t& args, int 
   if (args.scale_cols == 0) {
     return false;
   }
-  *out_col = vector / args.block_vectors;
+  if (args.traits & FIAR_TRAIT_ROW_AMAX) {
+    *out_col = 0;
+    return vector == 0;
+  }
+  *out_col = args.block_shift >= 0 ? vector >> args.block_shift : vector / args.block_vectors;
   return vector == *out_col * args.block_vectors;
 }
 

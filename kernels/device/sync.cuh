@@ -286,7 +286,7 @@ __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call
 }
 
 // sums[v] = ((x0 + x1) + x2) + ... over the ranks, rounded once to the element type. own[v] is this
-// rank's share. Leaves the places empty.
+// rank's share. The places are then cleared by clear_shares.
 template <int NR, int V>
 __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* call,
                                           const shares_t& shares, const uint4* own, int row,
@@ -323,15 +323,28 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
         for (int i = 0; i < FIAR_E; ++i) {
           total[v][i] = rank == 0 ? share[i] : __fadd_rn(total[v][i], share[i]);
         }
-        if (rank != peers.rank && v < shares.count) {
-          store_slot(share_at(shares, rank, v), filled(kEmpty));
-        }
       }
     }
   }
 #pragma unroll
   for (int v = 0; v < V; ++v) {
     sums[v] = pack(total[v]);
+  }
+}
+
+// Leaves the places empty for the call after the next. Apart from take_sums, so that what others
+// wait for goes first.
+template <int NR, int V>
+__device__ __forceinline__ void clear_shares(const fiar_peers_t& peers, const shares_t& shares) {
+  const int world = NR ? NR : peers.world;
+#pragma unroll
+  for (int rank = 0; rank < world; ++rank) {
+#pragma unroll
+    for (int v = 0; v < V; ++v) {
+      if (rank != peers.rank && v < shares.count) {
+        store_slot(share_at(shares, rank, v), filled(kEmpty));
+      }
+    }
   }
 }
 

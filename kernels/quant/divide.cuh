@@ -26,11 +26,16 @@ __device__ __forceinline__ float quotient_for_code(float value, float scale, flo
   return copysignf(magnitude, rough);                              // of zeros too
 }
 
-// z[i] = y[i] / scale, as far as codes can tell.
+// Out of line: rare, and long.
+__device__ __noinline__ float divide(float value, float by) {
+  return __fdiv_rn(value, by);
+}
+
+// z[i] = y[i] / scale, as far as codes can tell. reciprocal: 1 / scale, rounded.
 template <int COUNT>
-__device__ __forceinline__ void divide_for_codes(const float* y, float scale, float* z) {
+__device__ __forceinline__ void divide_for_codes(const float* y, float scale, float reciprocal,
+                                                 float* z) {
   if (divides_fast(scale)) {
-    const float reciprocal = __frcp_rn(scale);
 #pragma unroll
     for (int i = 0; i < COUNT; ++i) {
       z[i] = quotient_for_code(y[i], scale, reciprocal);
@@ -38,7 +43,7 @@ __device__ __forceinline__ void divide_for_codes(const float* y, float scale, fl
   } else {
 #pragma unroll
     for (int i = 0; i < COUNT; ++i) {
-      z[i] = __fdiv_rn(y[i], scale);
+      z[i] = divide(y[i], scale);
     }
   }
 }

@@ -42,10 +42,10 @@ __device__ __forceinline__ void encode_e4m3(const float* z, encoded_t* out) {
 }
 
 __device__ __forceinline__ void encode_fp8_static(const float* y, bool divides, float given,
-                                                  encoded_t* out) {
+                                                  float reciprocal, encoded_t* out) {
   float z[FIAR_E];
   if (divides) {
-    divide_for_codes<FIAR_E>(y, given, z);
+    divide_for_codes<FIAR_E>(y, given, reciprocal, z);
   } else {
     multiply_for_codes<FIAR_E>(y, given, z);
   }
@@ -62,10 +62,11 @@ __device__ __forceinline__ void encode_fp8_scaled(const format_t& format, const 
     multiply_for_codes<FIAR_E>(y, ue8m0_reciprocal(out->scale), z);
   } else {
     out->scale = __float_as_uint(scale);
+    const float reciprocal = __frcp_rn(scale);
     if (format.traits & FIAR_TRAIT_DIVIDES) {
-      divide_for_codes<FIAR_E>(y, scale, z);
+      divide_for_codes<FIAR_E>(y, scale, reciprocal, z);
     } else {
-      multiply_for_codes<FIAR_E>(y, __frcp_rn(scale), z);
+      multiply_for_codes<FIAR_E>(y, reciprocal, z);
     }
   }
   encode_e4m3(z, out);
@@ -104,7 +105,7 @@ __device__ __forceinline__ void encode_nvfp4(const format_t& format, float* y, f
     }
   }
   if (divides) {
-    divide_for_codes<FIAR_E>(y, scale, z);
+    divide_for_codes<FIAR_E>(y, scale, __frcp_rn(scale), z);
   } else {
     multiply_for_codes<FIAR_E>(y, __fdiv_rn(format.given, scale), z);
   }
@@ -112,15 +113,15 @@ __device__ __forceinline__ void encode_nvfp4(const format_t& format, float* y, f
 }
 
 // A vector's codes, and its block's scale from the block's largest magnitude (largest_to_encode).
-// Out of line: one copy for every place and format, and out of the way of static fp8, which needs
-// no block.
-__device__ __noinline__ encoded_t encode(uint4 values, float amax, format_t format) {
+__device__ __forceinline__ encoded_t encode_here(const uint4& values, float amax,
+                                                 const format_t& format) {
   encoded_t out = {0, 0, 0};
   float y[FIAR_E];
   unpack(values, y);
   switch (format.quant) {
     case FIAR_QUANT_FP8_STATIC:
-      encode_fp8_static(y, format.traits & FIAR_TRAIT_DIVIDES, format.given, &out);
+      encode_fp8_static(y, format.traits & FIAR_TRAIT_DIVIDES, format.given,
+                        __frcp_rn(format.given), &out);
       break;
     case FIAR_QUANT_FP8_TOKEN:
     case FIAR_QUANT_FP8_GROUP:
@@ -134,6 +135,11 @@ __device__ __noinline__ encoded_t encode(uint4 values, float amax, format_t form
       break;
   }
   return out;
+}
+
+// The same out of line, where it would be there several times.
+__device__ __noinline__ encoded_t encode(uint4 values, float amax, format_t format) {
+  return encode_here(values, amax, format);
 }
 
 // As bits of a non-negative float, so that NaN is above all.

@@ -12,7 +12,7 @@
 // / B two-shot, where B is what a GPU pushes out and h the second hop, so they meet at h B / ((N -
 // 1) (1 - 2 / N)). B = 350 GB/s and h = 2 us were measured on H200 over NVLink (docs/design.md,
 // speed).
-static const double hop_bytes = 350e9 * 2e-6;
+static const double hop_bytes = 350e9 * 1e-6;
 
 // No larger message goes one-shot, whatever the tuning says: its slot would be `world` times as
 // large.

@@ -23,6 +23,8 @@ static const format_rule_t formats[] = {
     [FIAR_QUANT_MXFP8] = {"mxfp8", TYPE(UE8M0), false, true},
     [FIAR_QUANT_MXFP4] = {"mxfp4", TYPE(UE8M0), false, true},
 };
+_Static_assert(FIAR_ARRAY_LENGTH(formats) == FIAR_QUANT_COUNT,
+               "a format of quant_formats.def has no rule here");
 #undef TYPE
 
 #define X(name, value, text) text,

@@ -16,6 +16,8 @@ static fiar_quantise_row_fn* const quantise_row[] = {
     [FIAR_QUANT_MXFP8] = fiar_quantise_row_mxfp8,
     [FIAR_QUANT_MXFP4] = fiar_quantise_row_mxfp4,
 };
+_Static_assert(sizeof quantise_row / sizeof *quantise_row == FIAR_QUANT_COUNT,
+               "a format of quant_formats.def has no quantiser here");
 
 static float rounded(float value, uint8_t dtype) {
   float room;

@@ -27,6 +27,14 @@ void fiar_store(void* array, uint8_t dtype, int64_t index, float value);
 size_t fiar_dtype_bytes(uint8_t dtype);
 
 // ---- Sizes and places of scales
+// Formats of quant_formats.def, so that tables with a row for each can say that they are complete.
+enum {
+  FIAR_QUANT_COUNT = 0
+#define X(name, value, text, bits, block) +1
+#include "fiar/quant_formats.def"
+#undef X
+};
+
 int64_t fiar_quant_block(
     const fiar_all_reduce_norm_params* params);  // elements a scale; 0: no scales out
 size_t fiar_reference_codes_bytes(const fiar_all_reduce_norm_params* params);

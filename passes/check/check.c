@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check/evaluate.h"
@@ -55,16 +56,24 @@ static double ulps(FiarElement elem, double a, double b) {
 }
 
 // What docs/numerics.md lets differ: nothing where roots are coarse, nor for what no norm went
-// into; two ulps in a norm, eight where the element type is f32 itself, whose association shows;
+// into; two ulps in a norm, more where the element type is f32 itself, whose association shows;
 // anything in what is computed from one (the runs with coarse roots compare it).
-static bool close_enough(FiarRoots roots, const FiarTensor* tensor, double before, double after) {
-  if (same_number(before, after)) {
+static bool close_enough(const FiarEvalOptions* run, const FiarTensor* tensor, double before,
+                         double after) {
+  bool tainted = tensor->taint != FIAR_TAINT_EXACT;
+  if (same_number(before, after) || (run->data == FIAR_CHECK_OVERFLOW && tainted)) {
     return true;
   }
-  if (roots != FIAR_ROOTS_TRUE || tensor->taint == FIAR_TAINT_EXACT) {
+  if (tainted && fabs(before - after) < ldexp(1, -140)) {
+    return true;  // denormal products round as they associate
+  }
+  if (run->roots != FIAR_ROOTS_TRUE || !tainted) {
     return false;
   }
-  double bound = tensor->shape.elem == FIAR_ELEM_F32 ? 8 : 2;
+  // The IR adds squares one by one: an error that grows with the row.
+  const FiarShape* shape = &tensor->shape;
+  bool wide = shape->elem == FIAR_ELEM_F32 && shape->rank > 0;
+  double bound = wide ? 8 + (double)shape->size[shape->rank - 1] / 8 : 2;
   return tensor->taint == FIAR_TAINT_DERIVED || ulps(tensor->shape.elem, before, after) <= bound;
 }
 
@@ -86,27 +95,58 @@ static const char* const root_names[] = {
 #undef X
 };
 
-static void compare_tensors(Check* check, const FiarEvalOptions* run, const FiarObservation* before,
+static void compare_elements(Check* check, const FiarEvalOptions* run,
+                             const FiarObservation* before, const FiarTensor* tensor,
+                             const double* a, const double* b) {
+  for (int64_t i = 0; i < run->ranks * tensor->count; ++i) {
+    if (close_enough(run, tensor, a[i], b[i])) {
+      continue;
+    }
+    char text[320];
+    MlirStringRef name = fiarOpName(before->op);
+    (void)snprintf(text, sizeof text,
+                   "operand %d of %.*s differs after the rewrite: rank %d, element %" PRId64
+                   ": %.9g became %.9g (%s data, %s roots, seed %" PRIu64 ")",
+                   before->operand, (int)name.length, name.data, (int)(i / tensor->count),
+                   i % tensor->count, a[i], b[i], data_names[run->data], root_names[run->roots],
+                   run->seed);
+    complain(check, mlirOperationGetLocation(before->op), text);
+    return;
+  }
+}
+
+// The elements of a tensor that nothing has looked at are made now, into *out_made.
+static const double* elements_of(const FiarEvalOptions* run, const FiarTensor* tensor,
+                                 double** out_made) {
+  *out_made = NULL;
+  if (tensor->at != NULL) {
+    return tensor->at;
+  }
+  *out_made = malloc((size_t)(run->ranks * tensor->count) * sizeof **out_made + 1);
+  if (*out_made != NULL) {
+    fiarInvent(run, tensor, *out_made);
+  }
+  return *out_made;
+}
+
+static bool compare_tensors(Check* check, const FiarEvalOptions* run, const FiarObservation* before,
                             const FiarObservation* after) {
-  char text[320];
   const FiarTensor *a = &before->tensor, *b = &after->tensor;
   if (a->count != b->count || a->shape.elem != b->shape.elem) {
     complain(check, mlirOperationGetLocation(before->op), "an operand changed its type");
-    return;
+    return true;
   }
-  for (int64_t i = 0; i < run->ranks * a->count; ++i) {
-    if (!close_enough(run->roots, b, a->at[i], b->at[i])) {
-      MlirStringRef name = fiarOpName(before->op);
-      (void)snprintf(text, sizeof text,
-                     "operand %d of %.*s differs after the rewrite: rank %d, element %" PRId64
-                     ": %.9g became %.9g (%s data, %s roots, seed %" PRIu64 ")",
-                     before->operand, (int)name.length, name.data, (int)(i / a->count),
-                     i % a->count, a->at[i], b->at[i], data_names[run->data],
-                     root_names[run->roots], run->seed);
-      complain(check, mlirOperationGetLocation(before->op), text);
-      return;
-    }
+  if (a->at == NULL && b->at == NULL && a->key == b->key && a->replicated == b->replicated) {
+    return true;
   }
+  double *made_a, *made_b;
+  const double *at_a = elements_of(run, a, &made_a), *at_b = elements_of(run, b, &made_b);
+  if (at_a != NULL && at_b != NULL) {
+    compare_elements(check, run, before, b, at_a, at_b);
+  }
+  free(made_a);
+  free(made_b);
+  return at_a != NULL && at_b != NULL;
 }
 
 // Where an observation stands among those of its op and operand: a function's ops see one a call.
@@ -149,7 +189,7 @@ static bool compare(Check* check, const FiarEvalOptions* run, const FiarEvaluati
     const uint32_t* at = fiarMapFind(&places.at, (const void*)(uintptr_t)(seen->id + 2), place);
     done = place != 0;
     if (at != NULL) {
-      compare_tensors(check, run, seen, &after->list[*at]);
+      done = done && compare_tensors(check, run, seen, &after->list[*at]);
     } else if (!fiarPrimitivePure(&check->view, seen->op)) {
       complain(check, mlirOperationGetLocation(seen->op), "the rewrite lost this op");
     }

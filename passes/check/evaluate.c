@@ -47,9 +47,21 @@ double* fiarEvalRoom(FiarEval* eval, int64_t count) {
   return room;
 }
 
-const FiarTensor* fiarEvalFind(FiarEval* eval, MlirValue value) {
+static FiarTensor* bound_to(FiarEval* eval, MlirValue value) {
   const uint32_t* found = fiarMapFind(&eval->index, value.ptr, 0);
   return found == NULL || *found == UINT32_MAX ? NULL : &eval->tensors[*found];
+}
+
+const FiarTensor* fiarEvalFind(FiarEval* eval, MlirValue value) {
+  FiarTensor* tensor = bound_to(eval, value);
+  if (tensor != NULL && tensor->at == NULL) {
+    tensor->at = fiarEvalRoom(eval, tensor->count);
+    if (tensor->at == NULL) {
+      return NULL;
+    }
+    fiarInvent(eval->options, tensor, tensor->at);
+  }
+  return tensor;
 }
 
 bool fiarEvalBind(FiarEval* eval, MlirValue value, const FiarTensor* tensor) {
@@ -72,7 +84,8 @@ bool fiarEvalShape(MlirValue result, const FiarTensor* like, FiarShape* out_shap
   }
   for (int i = 0; i < out_shape->rank; ++i) {
     if (out_shape->size[i] < 0) {
-      bool known = like != NULL && like->shape.rank == out_shape->rank;
+      // A size of 1 may be what a broadcast stretches.
+      bool known = like != NULL && like->shape.rank == out_shape->rank && like->shape.size[i] != 1;
       out_shape->size[i] = known ? like->shape.size[i] : FIAR_CHECK_DYNAMIC_SIZE;
     }
   }
@@ -87,25 +100,24 @@ static uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// Vectors are weights: huge ones would only overflow the quantisers' scales, where fused ops
-// saturate and the IR gives NaN (docs/numerics.md).
-static double edge_number(const FiarShape* shape, uint64_t bits, double plain) {
-  double tiny = shape->elem == FIAR_ELEM_F16 ? ldexp(1, -23) : ldexp(1, -130);
-  double huge = shape->rank < 2 ? plain : shape->elem == FIAR_ELEM_F16 ? 60000 : ldexp(1, 126);
-  switch (bits % 32) {
+static double edge_number(FiarElement elem, uint64_t bits, double plain) {
+  switch (bits % 16) {
     case 0:
       return 0.0;
     case 1:
       return -0.0;
     case 2:
-      return tiny * plain;
-    case 3:
-      return bits & 32 ? huge : plain;
-    case 4:
-      return shape->rank > 1 && (bits & 0xFFF00) == 0 ? INFINITY : plain;
+      return plain * (elem == FIAR_ELEM_F16 ? ldexp(1, -23) : ldexp(1, -130));
     default:
       return plain;
   }
+}
+
+static double overflowing_number(FiarElement elem, uint64_t bits, double plain) {
+  if (bits % 32 == 0) {
+    return (bits & 0xF00) == 0 ? INFINITY : elem == FIAR_ELEM_F16 ? 60000 : ldexp(1, 126);
+  }
+  return plain;
 }
 
 static double number_for(const FiarEvalOptions* options, const FiarShape* shape, uint64_t bits) {
@@ -123,28 +135,37 @@ static double number_for(const FiarEvalOptions* options, const FiarShape* shape,
   double plain =
       options->data == FIAR_CHECK_INTEGER ? (double)(bits >> 20 & 255) - 127 : 8 * unit - 4;
   plain = fiarElementRound(shape->elem, plain);
-  return options->data == FIAR_CHECK_EDGE
-             ? fiarElementRound(shape->elem, edge_number(shape, bits, plain))
-             : plain;
+  if (options->data == FIAR_CHECK_EDGE) {
+    plain = edge_number(shape->elem, bits, plain);
+  } else if (options->data == FIAR_CHECK_OVERFLOW) {
+    plain = overflowing_number(shape->elem, bits, plain);
+  }
+  return fiarElementRound(shape->elem, plain);
 }
 
-// Gives a value data made from who it belongs to. `replicated`: the same on every rank.
+void fiarInvent(const FiarEvalOptions* options, const FiarTensor* tensor, double* out) {
+  // The first row of a matrix is zero where edges are looked for: its scales are zero, too.
+  bool zeros = options->data == FIAR_CHECK_EDGE && tensor->shape.rank > 1;
+  int64_t row = zeros ? tensor->shape.size[tensor->shape.rank - 1] : 0;
+  for (int rank = 0; rank < options->ranks; ++rank) {
+    uint64_t key = tensor->key + (tensor->replicated ? 0 : (uint64_t)rank << 40);
+    for (int64_t i = 0; i < tensor->count; ++i) {
+      out[rank * tensor->count + i] =
+          i < row ? 0 : number_for(options, &tensor->shape, mix(key + (uint64_t)i));
+    }
+  }
+}
+
+// Gives a value data made from who it belongs to, when something computes with it.
 static bool invent(FiarEval* eval, MlirValue value, int64_t id, int64_t part, bool replicated) {
   FiarTensor tensor = {0};
   if (!fiarEvalShape(value, NULL, &tensor.shape)) {
     return fiarEvalBind(eval, value, NULL);
   }
   tensor.count = fiarShapeElements(&tensor.shape);
-  tensor.at = fiarEvalRoom(eval, tensor.count);
-  for (int rank = 0; tensor.at != NULL && rank < eval->options->ranks; ++rank) {
-    uint64_t key = mix(eval->options->seed ^ mix((uint64_t)id * 64 + (uint64_t)part)) +
-                   (replicated ? 0 : (uint64_t)rank << 40);
-    for (int64_t i = 0; i < tensor.count; ++i) {
-      tensor.at[rank * tensor.count + i] =
-          number_for(eval->options, &tensor.shape, mix(key + (uint64_t)i));
-    }
-  }
-  return tensor.at != NULL && fiarEvalBind(eval, value, &tensor);
+  tensor.key = mix(eval->options->seed ^ mix((uint64_t)id * 64 + (uint64_t)part));
+  tensor.replicated = replicated;
+  return fiarEvalBind(eval, value, &tensor);
 }
 
 static int64_t id_of(MlirOperation op) {
@@ -154,7 +175,7 @@ static int64_t id_of(MlirOperation op) {
 
 static bool observe(FiarEval* eval, MlirOperation op) {
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
-    const FiarTensor* seen = fiarEvalFind(eval, mlirOperationGetOperand(op, i));
+    const FiarTensor* seen = bound_to(eval, mlirOperationGetOperand(op, i));
     if (seen == NULL) {
       continue;
     }
@@ -208,7 +229,7 @@ static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done
   }
   *out_done = true;
   for (intptr_t i = 0; i < mlirBlockGetNumArguments(body); ++i) {
-    const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(p->op, i));
+    const FiarTensor* found = bound_to(eval, mlirOperationGetOperand(p->op, i));
     FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
     if (!fiarEvalBind(eval, mlirBlockGetArgument(body, i), found == NULL ? NULL : &held)) {
       return false;
@@ -218,7 +239,7 @@ static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done
     return false;
   }
   for (intptr_t i = 0; i < mlirOperationGetNumResults(p->op); ++i) {
-    const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(last, i));
+    const FiarTensor* found = bound_to(eval, mlirOperationGetOperand(last, i));
     FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
     if (!fiarEvalBind(eval, mlirOperationGetResult(p->op, i), found == NULL ? NULL : &held)) {
       return false;
@@ -230,7 +251,7 @@ static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done
 static bool evaluate_identity(FiarEval* eval, const FiarPrimitive* p) {
   for (intptr_t i = 0; i < mlirOperationGetNumResults(p->op); ++i) {
     const FiarTensor* found = i < mlirOperationGetNumOperands(p->op)
-                                  ? fiarEvalFind(eval, mlirOperationGetOperand(p->op, i))
+                                  ? bound_to(eval, mlirOperationGetOperand(p->op, i))
                                   : NULL;
     FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
     if (!fiarEvalBind(eval, mlirOperationGetResult(p->op, i), found == NULL ? NULL : &held)) {

@@ -15,10 +15,13 @@
 #define FIAR_CHECK_ID "fiar.check_id"
 
 // X(NAME, "text", "the data that uninterpreted ops and arguments give")
-#define FIAR_CHECK_DATA_TABLE(X)                                                   \
-  X(INTEGER, "integer", "integers of 8 bits, so that sums are exact in any order") \
-  X(RANDOM, "random", "uniform in -4 .. 4, rounded to the element type")           \
-  X(EDGE, "edge", "zeros of both signs, denormals, values near overflow, and a few infinities")
+// With OVERFLOW only what no norm went into is compared: products overflow or not as they
+// associate.
+#define FIAR_CHECK_DATA_TABLE(X)                                                      \
+  X(INTEGER, "integer", "integers of 8 bits, so that sums are exact in any order")    \
+  X(RANDOM, "random", "uniform in -4 .. 4, rounded to the element type")              \
+  X(EDGE, "edge", "as random, with zeros of both signs, rows of zeros and denormals") \
+  X(OVERFLOW, "overflow", "as random, with values near overflow and infinities")
 
 typedef enum FiarCheckData {
 #define X(name, text, meaning) FIAR_CHECK_##name,
@@ -62,6 +65,9 @@ typedef struct FiarEvaluation {
   size_t n_owned, owned_capacity;
   char error[256];  // empty: it ran to the end
 } FiarEvaluation;
+
+// Writes an invented tensor's elements, options->ranks * tensor->count of them.
+void fiarInvent(const FiarEvalOptions* options, const FiarTensor* tensor, double* out);
 
 // Evaluates every function body of the module. False: *out has the reason; free it all the same.
 bool fiarEvaluate(MlirOperation module, const FiarEvalOptions* options, FiarEvaluation* out);

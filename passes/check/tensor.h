@@ -17,7 +17,9 @@ typedef struct FiarTensor {
   FiarShape shape;  // every size known
   int64_t count;    // elements a rank
   FiarTaint taint;
-  double* at;  // at[rank * count + i], row-major
+  double* at;       // at[rank * count + i], row-major; NULL: invented, and not yet looked at
+  uint64_t key;     // of invented data
+  bool replicated;  // invented data are the same on every rank
 } FiarTensor;
 
 // Rounds a result that is exact, or correct to double precision, to the element type as the IR's

@@ -1,5 +1,7 @@
 """variants.py FIAR_OPT COUNT: COUNT random combinations of every alternative of every form fuse, each into the
-op that its parameters say. The seed is the number of the combination, so a failure can be run alone."""
+op that its parameters say. The seed is the number of the combination, so a failure can be run alone.
+
+variants.py print COUNT: prints small ones instead, for other passes to read."""
 import random
 import struct
 import sys
@@ -12,10 +14,10 @@ def f32(x):
     return struct.unpack("f", struct.pack("f", x))[0]
 
 
-def build(seed):
+def build(seed, small=False):
     r = random.Random(seed)
     elem = r.choice(["bf16", "bf16", "f16", "f32"])
-    hidden, rows = r.choice([256, 768, 2304, 4096]), r.choice([1, 3, 16, 17])
+    hidden, rows = (128, r.choice([1, 3])) if small else (r.choice([256, 768, 2304, 4096]), r.choice([1, 3, 16, 17]))
     world = r.choice([2, 3, 4, 8])
     eps = r.choice([1e-6, 1e-5, 3e-4, 0.015625])
     shape = r.choice([[rows, hidden], [2, rows, hidden], [rows, 1, hidden], ["?", hidden]])
@@ -119,6 +121,9 @@ def check(seed, want, fused, report, text):
 
 count = int(sys.argv[2])
 first = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+if sys.argv[1] == "print":
+    print("\n// -----\n".join(build(seed, small=True)[0] for seed in range(first, first + count)))
+    sys.exit()
 built = [build(seed) for seed in range(first, first + count)]
 for seed, ((text, want), result) in enumerate(zip(built, fuse(sys.argv[1], [m for m, _ in built])), first):
     check(seed, want, *result)

@@ -24,5 +24,6 @@ function(fiar_add_model name source)
   add_library(${name} STATIC ${stem}.o)
   set_source_files_properties(${stem}.o PROPERTIES EXTERNAL_OBJECT ON)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
-  target_link_libraries(${name} PUBLIC fiar::runtime ${FIAR_APFLOAT})
+  # Only a model that converts such elements itself loads it.
+  target_link_libraries(${name} PUBLIC fiar::runtime -Wl,--push-state,--as-needed ${FIAR_APFLOAT} -Wl,--pop-state)
 endfunction()

@@ -2,9 +2,9 @@
 // The handlers behind fiar's custom calls in XLA, for hosts that register them: the Python package
 // does (docs/jax.md). Unstable until 1.0.
 //
-// libfiar_xla.so has them; link nothing of XLA. Each function serves every stage of its target, so
-// one pointer is registered as prepare, initialize and execute. They may be called from any thread
-// at once, and on failure return an XLA error whose text is one sentence.
+// libfiar_xla.so has them; link nothing of XLA. Each function serves every stage of its target.
+// They may be called from any thread at once, and on failure return an XLA error whose text is one
+// sentence.
 //
 // A target is called `fiar.<op>` in the IR (api_version 4). Its operands and results are those of
 // the fiar dialect's op, absent ones left out, row-major; its attributes (the dictionary
@@ -43,6 +43,14 @@ struct XLA_FFI_Error;
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_reduce_norm(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_reduce(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_gather_rows(struct XLA_FFI_CallFrame* frame);
+
+// Platform "CUDA", in builds with CUDA: register them for the stages prepare, initialize and
+// execute. The communicator is XLA's own ncclComm_t, taken through its collectives extension
+// (jaxlib 0.11.2); older XLAs must have all devices of a group in this process. Whatever allocates
+// happens in initialize, so that the calls may be recorded into command buffers.
+FIAR_API struct XLA_FFI_Error* fiar_xla_all_reduce_norm(struct XLA_FFI_CallFrame* frame);
+FIAR_API struct XLA_FFI_Error* fiar_xla_all_reduce(struct XLA_FFI_CallFrame* frame);
+FIAR_API struct XLA_FFI_Error* fiar_xla_all_gather_rows(struct XLA_FFI_CallFrame* frame);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The targets of platform "CUDA".
+#include "fiar/xla.h"
+#include "runtime_impl.h"
+#include "xla/call.h"
+#include "xla/device_comm.h"
+
+// What the call will run on is made before the programs of the ranks run, so that nothing is
+// allocated while XLA records a command buffer.
+static fiar_status_t open_workspace(fiar_comm_t* comm, const fiar_xla_call_t* call) {
+  fiar_all_reduce_norm_params checked;
+  const fiar_backend_t* backend;
+  void* state;
+  if (call->op == FIAR_XLA_ALL_GATHER_ROWS || call->params.tokens == 0 || !call->params.input) {
+    return FIAR_OK;  // nothing to make, or an XLA that does not give addresses yet
+  }
+  FIAR_TRY(fiar_params_check(&call->params, fiar_comm_world(comm), &checked));
+  const fiar_problem_t problem = fiar_problem_of(&checked);
+  return fiar_workspace_for_call(comm, &problem, NULL, &backend, &state);
+}
+
+static XLA_FFI_Error* stream_of(XLA_FFI_CallFrame* frame, void** out_stream) {
+  XLA_FFI_Stream_Get_Args args = {.struct_size = XLA_FFI_Stream_Get_Args_STRUCT_SIZE,
+                                  .ctx = frame->ctx};
+  XLA_FFI_Error* error = frame->api->XLA_FFI_Stream_Get(&args);
+  *out_stream = args.stream;
+  return error;
+}
+
+static XLA_FFI_Error* launch(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call,
+                             fiar_comm_t* comm) {
+  void* stream = NULL;
+  XLA_FFI_Error* error = stream_of(frame, &stream);
+  if (error) {
+    return error;
+  }
+  const fiar_all_reduce_norm_params* params = &call->params;
+  fiar_status_t status =
+      call->op == FIAR_XLA_ALL_GATHER_ROWS
+          ? fiar_rt_all_gather_rows(comm, 0, params->input, params->sum_out, params->tokens,
+                                    params->hidden, params->dtype, stream)
+          : fiar_rt_all_reduce_norm(comm, params, stream);
+  return fiar_xla_error(frame->api, status);
+}
+
+static XLA_FFI_Error* run(XLA_FFI_CallFrame* frame, fiar_xla_op_t op) {
+  if (fiar_xla_answer_metadata(frame, XLA_FFI_HANDLER_TRAITS_COMMAND_BUFFER_COMPATIBLE)) {
+    return NULL;
+  }
+  fiar_xla_call_t call;
+  fiar_status_t status = fiar_xla_call_read(frame, op, &call);
+  if (status != FIAR_OK) {
+    return fiar_xla_error(frame->api, status);
+  }
+  if (frame->stage == XLA_FFI_ExecutionStage_PREPARE) {
+    return fiar_xla_comm_request(frame, &call);
+  }
+  fiar_comm_t* comm = NULL;
+  XLA_FFI_Error* error = fiar_xla_comm_get(frame, &call, &comm);
+  if (error) {
+    return error;
+  }
+  return frame->stage == XLA_FFI_ExecutionStage_INITIALIZE
+             ? fiar_xla_error(frame->api, open_workspace(comm, &call))
+             : launch(frame, &call, comm);
+}
+
+XLA_FFI_Error* fiar_xla_all_reduce_norm(XLA_FFI_CallFrame* frame) {
+  return run(frame, FIAR_XLA_ALL_REDUCE_NORM);
+}
+
+XLA_FFI_Error* fiar_xla_all_reduce(XLA_FFI_CallFrame* frame) {
+  return run(frame, FIAR_XLA_ALL_REDUCE);
+}
+
+XLA_FFI_Error* fiar_xla_all_gather_rows(XLA_FFI_CallFrame* frame) {
+  return run(frame, FIAR_XLA_ALL_GATHER_ROWS);
+}

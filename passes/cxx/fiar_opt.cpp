@@ -45,12 +45,14 @@ static llvm::StringRef unread_dialect(llvm::StringRef text, const mlir::DialectR
     text = rest;
     line = line.ltrim();
     if (line.starts_with("%")) {
-      line = line.substr(line.find(" = ")).drop_front(3).ltrim();
+      line = line.split(" = ").second.ltrim();
     }
-    llvm::StringRef name = line.take_while([](char c) { return llvm::isAlnum(c) || c == '_'; });
-    if (!name.empty() && line.drop_front(name.size()).starts_with(".") &&
-        !registry.getDialectAllocator(name)) {
-      return name;
+    auto in_name = [](char c) { return llvm::isAlnum(c) || c == '_' || c == '.'; };
+    auto [dialect, op] = line.take_while(in_name).split('.');
+    bool attribute = line.drop_while(in_name).ltrim().starts_with("=");
+    if (!op.empty() && llvm::isAlpha(line.front()) && !attribute &&
+        !registry.getDialectAllocator(dialect)) {
+      return dialect;
     }
   }
   return "";

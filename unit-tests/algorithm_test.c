@@ -39,7 +39,7 @@ static void small_messages_go_one_shot_and_large_ones_two_shot(void** state) {
 
 static void the_model_crosses_over_near_the_measured_point_of_4_ranks(void** state) {
   (void)state;
-  assert_int_equal(choice(&model, 32, 4096, 4), FIAR_ALGORITHM_ONESHOT);
+  assert_int_equal(choice(&model, 16, 4096, 4), FIAR_ALGORITHM_ONESHOT);
   assert_int_equal(choice(&model, 128, 4096, 4), FIAR_ALGORITHM_TWOSHOT);
 }
 

@@ -38,7 +38,7 @@
   FIAR_ROW(stem, name, 2, 1)            \
   FIAR_ROW(stem, name, 2, 2)            \
   FIAR_ROW(stem, name, 4, 1)            \
-  FIAR_ROW(stem, name, 4, 2) FIAR_ROW(stem, name, 8, 1) FIAR_ROW(stem, name, 8, 2)
+  FIAR_ROW(stem, name, 4, 2) FIAR_ROW(stem, name, 8, 1)
 #endif
 
 // A row with a null entry ends a family's list.

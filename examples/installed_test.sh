@@ -25,7 +25,20 @@ for embed in "$out/embed/embed" "$out/embed_pc"; do
 done
 echo "both embeddings fuse and lower"
 
-# A program of C11 and nothing but the runtime.
-printf '#include "fiar/fiar.h"\nint main(void) { return fiar_rt_check_abi(FIAR_ABI_VERSION) != FIAR_OK; }\n' >"$out/model.c"
-cc -std=c11 "$out/model.c" -o "$out/model" $(pkg-config --cflags --libs fiar) -Wl,-rpath,"$prefix/lib"
-"$out/model"
+# A program of C11 and nothing but the runtime: by pkg-config, and linked statically by CMake.
+mkdir "$out/model"
+printf '#include "fiar/fiar.h"\nint main(void) { return fiar_rt_check_abi(FIAR_ABI_VERSION) != FIAR_OK; }\n' >"$out/model/model.c"
+cc -std=c11 "$out/model/model.c" -o "$out/model_pc" $(pkg-config --cflags --libs fiar) -Wl,-rpath,"$prefix/lib"
+"$out/model_pc"
+cat >"$out/model/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(model LANGUAGES C)
+find_package(Fiar 0.1 REQUIRED)
+add_executable(model model.c)
+target_link_libraries(model PRIVATE fiar::runtime_static)
+END
+cmake -S "$out/model" -B "$out/model/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix"
+cmake --build "$out/model/build"
+"$out/model/build/model"
+ldd "$out/model/build/model" | grep libfiar && { echo "libfiar.so is linked, libfiar.a should be"; exit 1; }
+exit 0

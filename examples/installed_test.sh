@@ -10,11 +10,12 @@ mkdir -p "$out"
 cmake --install "$build" --prefix "$out/prefix" >"$out/install.log"
 prefix=$out/prefix
 
-for example in tp_block embed; do
+for example in tp_block embed two_ranks; do
   cmake -S "$here/$example" -B "$out/$example" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$prefix"
   cmake --build "$out/$example"
 done
 "$prefix/bin/fiar-run" -n 4 "$out/tp_block/tp_block"
+"$out/two_ranks/two_ranks" | sort | grep -c 'on host: residual 2 4 6' | grep -qx 2
 
 # The same embedding without CMake.
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"

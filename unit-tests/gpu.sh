@@ -78,12 +78,15 @@ short() {
   run "gpu_test trtllm processes $gpus" "$build/bin/gpu_test" trtllm processes "$gpus"
 }
 
-# Two ranks as threads of one process on one GPU, fewer calls: the tools slow kernels down a hundredfold.
+# Two ranks on one GPU. The tools run one kernel of a process at a time, so ranks that wait for each other are
+# processes there; racecheck does not, and sees threads.
 sanitizer() {
-  for tool in memcheck racecheck synccheck initcheck; do
-    for body in misaligned_arrays_give_the_same_answers graphs_replay_in_any_order; do
-      run "$tool $body" env FIAR_TEST_SHARED_DEVICE=1 FIAR_TEST_CALLS=500 FIAR_TIMEOUT_MS=120000 \
-        compute-sanitizer --tool $tool --error-exitcode 9 "$build/bin/gpu_test" trtllm threads 2 $body
+  for body in misaligned_arrays_give_the_same_answers gathered_rows_are_the_shards_rows; do
+    for tool in memcheck synccheck initcheck racecheck; do
+      mode=processes
+      [ $tool != racecheck ] || mode=threads
+      run "$tool $body" env CUDA_VISIBLE_DEVICES=0 FIAR_TEST_SHARED_DEVICE=1 FIAR_TIMEOUT_MS=120000 \
+        compute-sanitizer --tool $tool --target-processes all --error-exitcode 9 "$build/bin/gpu_test" trtllm $mode 2 $body
     done
   done
 }

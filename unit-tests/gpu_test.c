@@ -81,6 +81,13 @@ static uint32_t next(uint32_t* state) {
   return *state >> 8;
 }
 
+// The params' inputs are const; these tests made them.
+static void* writable(const void* array) {
+  void* same;
+  memcpy(&same, &array, sizeof same);
+  return same;
+}
+
 // ---- Bodies
 // --------------------------------------------------------------------------------------
 
@@ -232,13 +239,12 @@ static int dependents_see_whole_inputs_and_outputs(const ranks_self_t* self) {
       GPU_MUST(cudaMalloc(&codes, code_bytes + 1));
       GPU_MUST(cudaMemcpy(input, p->input, call->bytes[GPU_INPUT], cudaMemcpyDefault));
       GPU_MUST(cudaMemcpy(residual, p->residual, call->bytes[GPU_RESIDUAL], cudaMemcpyDefault));
-      GPU_MUST(cudaMemset((void*)(uintptr_t)p->input, 0x11, call->bytes[GPU_INPUT]));
-      GPU_MUST(cudaMemset((void*)(uintptr_t)p->residual, 0x11, call->bytes[GPU_RESIDUAL]));
+      GPU_MUST(cudaMemset(writable(p->input), 0x11, call->bytes[GPU_INPUT]));
+      GPU_MUST(cudaMemset(writable(p->residual), 0x11, call->bytes[GPU_RESIDUAL]));
       gpu_call_poison(call, session.stream);
-      GPU_MUST(gpu_late_copy((void*)(uintptr_t)p->residual, residual, call->bytes[GPU_RESIDUAL],
+      GPU_MUST(gpu_late_copy(writable(p->residual), residual, call->bytes[GPU_RESIDUAL],
                              session.stream));
-      GPU_MUST(
-          gpu_late_copy((void*)(uintptr_t)p->input, input, call->bytes[GPU_INPUT], session.stream));
+      GPU_MUST(gpu_late_copy(writable(p->input), input, call->bytes[GPU_INPUT], session.stream));
       RANKS_OK(gpu_call_issue(call, session.stream));
       GPU_MUST(gpu_early_copy(norm, p->norm_out, call->bytes[GPU_NORM], session.stream));
       RANKS_OK(gpu_call_issue(call, session.stream));
@@ -285,8 +291,8 @@ static int gathered_rows_are_the_shards_rows(const ranks_self_t* self) {
     float *rows, *out;
     RANKS_CHECK(host, "no memory");
     for (int64_t i = 0; i < held * HIDDEN; ++i) {
-      host[i < tokens * HIDDEN ? i : 0] =
-          (float)((i / HIDDEN * self->world + self->rank) * HIDDEN + i % HIDDEN);
+      const int64_t row = i / HIDDEN * self->world + self->rank;
+      host[i < tokens * HIDDEN ? i : 0] = (float)(row * HIDDEN + i % HIDDEN);
     }
     GPU_MUST(cudaMalloc((void**)&rows, (size_t)(held * HIDDEN) * sizeof *rows));
     GPU_MUST(cudaMalloc((void**)&out, (size_t)(tokens * HIDDEN) * sizeof *out));
@@ -390,7 +396,8 @@ static int destroying_gives_all_device_memory_back(const ranks_self_t* self) {
     GPU_MUST(cudaMemGetInfo(&after, &total));
     before = i == 0 ? after : before;  // the first round loads the kernels
   }
-  RANKS_CHECK(after == before, "%zu bytes are free, %zu were before", after, before);
+  // NCCL may give memory of its first round back later.
+  RANKS_CHECK(after >= before, "%zu bytes are free, %zu were before", after, before);
   return 0;
 }
 
@@ -450,6 +457,15 @@ static int the_plain_all_reduce_sums(const ranks_self_t* self) {
   RANKS_CHECK(reason == NULL || self->world == 3, "disabled: %s", reason);
   GPU_MUST(cudaMalloc((void**)&in, sizeof host));
   GPU_MUST(cudaMalloc((void**)&out, sizeof host));
+  const int64_t shape[] = {TOKENS, HIDDEN};
+  const fiar_tensor_t tensor = {.data = in,
+                                .shape = shape,
+                                .rank = 2,
+                                .device = fiar_comm_device(session.comm),
+                                .dtype = FIAR_DTYPE_F32};
+  if (!reason && !fiar_allreduce_should_use(allreduce, &tensor, &reason)) {
+    RANKS_CHECK(0, "%s", reason);
+  }
   for (int round = 0; round < 4 && !reason; ++round) {
     float* to = round % 2 == 0 ? out : in;
     for (int i = 0; i < COUNT; ++i) {
@@ -569,6 +585,8 @@ int main(int argc, char** argv) {
                  devices);
     return 77;
   }
+  const char* bound = getenv("FIAR_TIMEOUT_MS");  // checking tools need a long one
+  const int usual = bound ? atoi(bound) : 20000;
   int passed = 0, failed = 0, skipped = 0;
   for (int i = 0; i < TESTS; ++i) {
     const char* name = tests[i].body.name;
@@ -584,18 +602,18 @@ int main(int argc, char** argv) {
     const bool hasty = (tests[i].flags & SHORT_TIMEOUT) != 0;
     char timeout[48], forced[64];
     (void)snprintf(timeout, sizeof timeout, "FIAR_TIMEOUT_MS=%d",
-                   hasty ? ABSENT_TIMEOUT_MS : 20000);
+                   hasty ? ABSENT_TIMEOUT_MS : usual);
     (void)snprintf(forced, sizeof forced, "FIAR_ALLREDUCE_BACKEND=%s", argv[1]);
     const char* const environment[] = {timeout, forced, NULL};
     fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
     options.device = shared ? 0 : FIAR_DEVICE_AUTO;
     options.backend = argv[1];
-    options.timeout_ms = hasty ? ABSENT_TIMEOUT_MS : 20000;
+    options.timeout_ms = hasty ? ABSENT_TIMEOUT_MS : usual;
     const ranks_run_t run = {.body = name,
                              .argument = argv[1],
                              .world = world,
                              .threads = threads,
-                             .timeout_ms = 120000,
+                             .timeout_ms = 6 * usual,
                              .environment = environment,
                              .options = &options};
     const bool good = ranks_run(&run, NULL) == 0;

@@ -130,7 +130,10 @@ static fiar_status_t open_state(fiar_comm_t* comm, size_t bytes, void** out_stat
                        .bytes = bytes};
     status = memory_open(state);
   }
-  FIAR_TRY_DONE(fiar_comm_vote(comm, status));
+  status = fiar_comm_vote(comm, status);
+  if (status != FIAR_OK || !state) {
+    goto done;
+  }
   if (state->world > 1) {
     FIAR_TRY_DONE(fiar_nccl_group_init(comm, &state->group));
     FIAR_TRY_DONE(fiar_comm_vote(comm, connect_ranks(state)));

@@ -13,7 +13,7 @@
 typedef struct share {
   cudaIpcMemHandle_t handle;
   uint64_t process[2];  // pid and a nonce: pids of two containers may be equal
-  uint64_t pointer;
+  void* pointer;
   uint64_t bytes;
   int64_t device;
 } share_t;
@@ -63,7 +63,7 @@ static fiar_status_t share_make(fiar_peer_memory_t* memory, share_t* out_share) 
   FIAR_CUDA_TRY(cudaIpcGetMemHandle(&out_share->handle, memory->own));
   out_share->process[0] = (uint64_t)getpid();
   out_share->process[1] = process_nonce;
-  out_share->pointer = (uint64_t)(uintptr_t)memory->own;
+  out_share->pointer = memory->own;
   out_share->bytes = memory->bytes;
   out_share->device = device;
   return FIAR_OK;
@@ -85,7 +85,7 @@ static fiar_status_t peer_open_direct(const share_t* mine, const share_t* peer, 
       return fiar_cuda_fail(error, "cudaDeviceEnablePeerAccess");
     }
   }
-  *out_at = (void*)(uintptr_t)peer->pointer;
+  *out_at = peer->pointer;
   return FIAR_OK;
 }
 

@@ -157,10 +157,13 @@ fiar_status_t fiar_comm_create_from_nccl(void* nccl_comm, const fiar_comm_option
     own.struct_size =
         options->struct_size > sizeof own ? options->struct_size : (uint32_t)sizeof own;
   }
-  FIAR_TRY(exchange_create(nccl_comm, own.timeout_ms, &rank, &exchange));
+  fiar_status_t status = exchange_create(nccl_comm, own.timeout_ms, &rank, &exchange);
+  if (status != FIAR_OK || !exchange) {
+    return status;
+  }
   own.device = exchange->device;
-  fiar_status_t status = fiar_comm_create_from_all_gather(rank, exchange->world, exchange_callback,
-                                                          exchange, &own, &comm);
+  status = fiar_comm_create_from_all_gather(rank, exchange->world, exchange_callback, exchange,
+                                            &own, &comm);
   if (status == FIAR_OK) {
     fiar_comm_set_nccl(comm, nccl_comm);
     if (comm->transport && comm->transport != &fiar_board_transport) {

@@ -127,10 +127,11 @@ static double number_for(const FiarEvalOptions* options, const FiarShape* shape,
   if (shape->elem == FIAR_ELEM_F8E8M0FNU) {
     return ldexp(1, (int)(bits % 7) - 3);
   }
-  // Scalars are scales and the like: positive, of moderate size.
+  // Scalars are scales and the like: near 1, where no block scale overflows, since fused ops then
+  // saturate and the IR gives NaN (docs/numerics.md).
   double unit = (double)(bits >> 40) / (double)(1 << 24);
   if (shape->rank == 0) {
-    return fiarElementRound(shape->elem, 0.01 + unit);
+    return fiarElementRound(shape->elem, 0.75 + unit / 2);
   }
   double plain =
       options->data == FIAR_CHECK_INTEGER ? (double)(bits >> 20 & 255) - 127 : 8 * unit - 4;

@@ -203,7 +203,7 @@ def outline(lines, rng):
     """One op becomes a call of a function that does it."""
     found = [(i, m) for i, m in ops(lines)
              if m[4] and m[3].split(".")[-1] in COMMUTATIVE | {"divide", "rsqrt", "convert", "subtract"}
-             and not m[5].strip() and len(m[1]) <= 6]
+             and not m[5].strip() and "x" in m[7] and len(m[1]) <= 6]
     if not found:
         return None
     i, m = rng.choice(found)

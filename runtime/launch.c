@@ -7,9 +7,12 @@
 #include "base/base.h"
 
 static fiar_status_t cuda_status(const char* call, cudaError_t error) {
-  return error == cudaSuccess ? FIAR_OK
-                              : FIAR_FAIL(CUDA_ERROR, "%s: %s (%s)", call,
-                                          cudaGetErrorString(error), cudaGetErrorName(error));
+  if (error == cudaSuccess) {
+    return FIAR_OK;
+  }
+  (void)cudaGetLastError();  // the caller's own calls should not find it
+  return FIAR_FAIL(CUDA_ERROR, "%s: %s (%s)", call, cudaGetErrorString(error),
+                   cudaGetErrorName(error));
 }
 
 static fiar_status_t check_slots(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args) {
@@ -22,15 +25,17 @@ static fiar_status_t check_slots(fiar_algorithm_t algorithm, const fiar_kernel_a
                          (unsigned long long)args->peers.slot_bytes, (unsigned long long)bytes);
 }
 
-// More dynamic shared memory than a kernel gets by itself is asked for once a launch; only ANY uses
-// any.
+// More dynamic shared memory than a kernel gets by itself must be asked for; only ANY uses any.
 static fiar_status_t allow_shared(const fiar_kernel_t* kernel, int32_t bytes) {
   enum { GRANTED = 40 * 1024 };
-  return bytes <= GRANTED
-             ? FIAR_OK
-             : cuda_status("cudaFuncSetAttribute",
-                           cudaFuncSetAttribute(
-                               kernel->entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+  if (bytes > GRANTED &&
+      cudaFuncSetAttribute(kernel->entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes) !=
+          cudaSuccess) {
+    (void)cudaGetLastError();
+    return FIAR_FAIL(UNSUPPORTED,
+                     "a row takes %d bytes of shared memory, more than this device has", bytes);
+  }
+  return FIAR_OK;
 }
 
 static fiar_status_t launch_kernel(const fiar_kernel_t* kernel, const fiar_kernel_shape_t* shape,

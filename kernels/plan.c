@@ -237,9 +237,9 @@ static bool blocks_fit_warps(const fiar_kernel_args_t* args) {
 }
 
 // Few rows: several blocks a row, each on a multiprocessor of its own, while there are enough of
-// those.
+// those. Not on 12.x, where clusters have not been tried.
 static int32_t choose_cluster(const fiar_kernel_args_t* args, const fiar_device_caps_t* caps) {
-  if (caps->sm < 90 || !blocks_fit_warps(args)) {
+  if (caps->sm < 90 || caps->sm >= 120 || !blocks_fit_warps(args)) {
     return 1;
   }
   int32_t cluster = MAX_CLUSTER;

@@ -63,6 +63,8 @@ static void few_wide_rows_take_a_cluster_each_where_there_are_clusters(void** st
   assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &h200, 4).cluster, 4);
   assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &a100, 4).cluster, 1);
   assert_int_equal(shape_of(FIAR_ALGORITHM_LOCAL, &many, &a100, 4).cluster, 1);
+  const fiar_device_caps_t rtx = {.sm = 120, .sm_count = 188};
+  assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &rtx, 4).cluster, 1);
 }
 
 static void a_scale_block_that_no_shuffle_serves_keeps_its_row_in_one_block(void** state) {

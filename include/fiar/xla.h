@@ -47,7 +47,7 @@ FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_gather_rows(struct XLA_FFI_Call
 // Platform "CUDA", in builds with CUDA: register them for the stages prepare, initialize and
 // execute. The communicator is XLA's own ncclComm_t, taken through its collectives extension
 // (jaxlib 0.11.2); older XLAs must have all devices of a group in this process. Whatever allocates
-// happens in initialize, so that the calls may be recorded into command buffers.
+// happens in initialize. Not marked as fit for XLA's command buffers.
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_reduce_norm(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_reduce(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_gather_rows(struct XLA_FFI_CallFrame* frame);

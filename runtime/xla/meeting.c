@@ -62,7 +62,7 @@ static void gather_rows(int32_t world, const void* const* inputs,
 static fiar_status_t compute(const meeting_t* meeting, int32_t rank) {
   const int32_t world = meeting->key.world;
   const fiar_all_reduce_norm_params* params = &meeting->seats[rank].params;
-  const void *inputs[FIAR_MAX_WORLD], *residuals[FIAR_MAX_WORLD];
+  const void *inputs[FIAR_MAX_WORLD] = {NULL}, *residuals[FIAR_MAX_WORLD] = {NULL};
   for (int32_t r = 0; r < world; ++r) {
     inputs[r] = meeting->seats[r].params.input;
     residuals[r] = meeting->seats[r].params.residual;

@@ -36,6 +36,13 @@ mpi() {
   [ "$(grep -c 'sum 16' "$room/out")" = 4 ] || wrong "not four sums of 16"
 }
 
+# The program makes its communicator from MPI itself.
+mpi_comm() {
+  mpi
+  expect 0 mpirun --oversubscribe -n 2 "$program" null
+  [ "$(grep -c 'world is 0' "$room/out")" = 2 ] || wrong "MPI_COMM_NULL was taken"
+}
+
 fiar_run() {
   expect 0 "$run" -n 4 "$program"
   for rank in 0 1 2 3; do has out "[$rank] sum 16"; done
@@ -98,6 +105,7 @@ fiar_run() {
 
 case $which in
   mpirun) mpi ;;
+  mpi-comm) mpi_comm ;;
   fiar-run) fiar_run ;;
 esac
 exit $failed

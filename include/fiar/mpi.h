@@ -15,8 +15,8 @@ extern "C" {
 // Collective over `mpi_comm`, which stays the caller's and outlives the communicator. Rank and size
 // are MPI's. MPI carries the ranks' small messages while the communicator is made, and afterwards
 // only where the ranks are on several hosts; the data of the calls never. MPI must be initialised,
-// and one thread at a time calls it. Errors: INVALID_ARGUMENT for MPI_COMM_NULL, UNAVAILABLE before
-// MPI_Init, else as fiar_comm_create_from_all_gather.
+// and one thread at a time calls it. Errors: INVALID_ARGUMENT ("world is 0") for MPI_COMM_NULL or
+// before MPI_Init, else as fiar_comm_create_from_all_gather.
 FIAR_API fiar_status_t fiar_comm_create_from_mpi(MPI_Comm mpi_comm,
                                                  const fiar_comm_options_t* options,
                                                  fiar_comm_t** out_comm);

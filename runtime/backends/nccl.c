@@ -23,11 +23,9 @@ typedef struct state {
 } state_t;
 
 static const char* refuses(const fiar_problem_t* problem, const fiar_caps_t* caps) {
-  if (caps->sm == 0) {
-    return "needs CUDA devices";
-  }
-  if (caps->sm < 80) {
-    return "needs CUDA devices of compute capability 8.0 or later";
+  const char* reason = fiar_cuda_refuses(problem, caps);
+  if (reason) {
+    return reason;
   }
   if (caps->world > 1 && !caps->nccl) {
     return "needs libnccl.so.2, and a device for each rank";

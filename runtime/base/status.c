@@ -39,7 +39,7 @@ fiar_status_t fiar_annotate(fiar_status_t status, const char* format, ...) {
   int length = vsnprintf(last_error, sizeof last_error, format, args);
   va_end(args);
   if (length >= 0 && (size_t)length < sizeof last_error) {
-    (void)snprintf(last_error + length, sizeof last_error - (size_t)length, ": %s", tail);
+    (void)snprintf(last_error + length, sizeof last_error - (size_t)length, ": %.1000s", tail);
   }
   return status;
 }

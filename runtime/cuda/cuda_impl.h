@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "fiar/abi.h"
+#include "runtime_impl.h"
 
 // CUDA_ERROR (OUT_OF_MEMORY, UNAVAILABLE where that is what it means) with the call's name, CUDA's
 // name of the error and its text. Clears the runtime's last error, which belongs to the caller's
@@ -36,6 +37,9 @@ fiar_status_t fiar_cuda_fail(cudaError_t error, const char* call);
 // FIAR_OK where a driver and a device answer; else UNAVAILABLE, which says which of the two is
 // missing.
 fiar_status_t fiar_cuda_available(int* out_devices);
+
+// What no backend of devices can serve; as fiar_backend_t.refuses.
+const char* fiar_cuda_refuses(const fiar_problem_t* problem, const fiar_caps_t* caps);
 
 // Makes device current for this thread and says what was before, for leave to restore. Costs no
 // driver call where it is current already.

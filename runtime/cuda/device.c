@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cuda/cuda_impl.h"
 #include "cuda/nccl_dl.h"
 #include "runtime_impl.h"
@@ -16,6 +17,19 @@ int32_t fiar_cuda_auto_device(int32_t local_rank) {
     return local_rank;
   }
   return cudaGetDevice(&current) == cudaSuccess ? current : FIAR_DEVICE_NONE;
+}
+
+const char* fiar_cuda_refuses(const fiar_problem_t* problem, const fiar_caps_t* caps) {
+  if (caps->sm == 0) {
+    return "needs CUDA devices";
+  }
+  if (caps->sm < 80) {
+    return "needs CUDA devices of compute capability 8.0 or later";
+  }
+  if (problem->weight_dtype != problem->dtype && problem->weight_dtype != FIAR_DTYPE_F32) {
+    return "needs a weight of the element type or of f32";
+  }
+  return NULL;
 }
 
 // A device by its place on the bus: ordinals differ between processes that see different devices.
@@ -70,6 +84,10 @@ fiar_status_t fiar_cuda_probe(fiar_comm_t* comm, fiar_caps_t* caps) {
     }
     one_device_each = one_device_each && memcmp(&places[peer], &mine, sizeof mine) != 0;
     reaches_all = reaches_all && reaches(device, &places[peer]);
+  }
+  if (!one_device_each) {
+    FIAR_LOG(WARN, COMM, "rank %d shares device %d with another rank: their kernels take turns",
+             rank, device);
   }
   // NCCL refuses two ranks on one device.
   caps->nccl = one_device_each && fiar_nccl_open(&nccl) == FIAR_OK;

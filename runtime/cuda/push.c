@@ -44,11 +44,9 @@ static fiar_all_reduce_norm_params params_of(const fiar_problem_t* problem) {
 }
 
 const char* fiar_push_refuses(const fiar_problem_t* problem, const fiar_caps_t* caps) {
-  if (caps->sm == 0) {
-    return "needs CUDA devices";
-  }
-  if (caps->sm < 80) {
-    return "needs CUDA devices of compute capability 8.0 or later";
+  const char* reason = fiar_cuda_refuses(problem, caps);
+  if (reason) {
+    return reason;
   }
   if (caps->world < 2 || caps->world > FIAR_KERNEL_MAX_WORLD) {
     return "needs 2 to 16 ranks";

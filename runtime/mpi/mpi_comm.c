@@ -45,12 +45,11 @@ fiar_status_t fiar_comm_create_from_mpi(MPI_Comm mpi_comm, const fiar_comm_optio
   enum { DEFAULT_TIMEOUT_MS = 30000 };
   *out_comm = NULL;
   int initialised = 0, rank = 0, world = 0;
-  if (MPI_Initialized(&initialised) != MPI_SUCCESS || !initialised) {
-    return FIAR_UNAVAILABLE;
-  }
-  if (mpi_comm == MPI_COMM_NULL || MPI_Comm_rank(mpi_comm, &rank) != MPI_SUCCESS ||
+  if (MPI_Initialized(&initialised) != MPI_SUCCESS || !initialised || mpi_comm == MPI_COMM_NULL ||
+      MPI_Comm_rank(mpi_comm, &rank) != MPI_SUCCESS ||
       MPI_Comm_size(mpi_comm, &world) != MPI_SUCCESS) {
-    return FIAR_INVALID_ARGUMENT;
+    world = 0;  // refused below, with libfiar's sentence
+    mpi_comm = MPI_COMM_NULL;
   }
   const char* text = getenv("FIAR_TIMEOUT_MS");
   long timeout_ms = text && *text ? strtol(text, NULL, 10) : DEFAULT_TIMEOUT_MS;

@@ -3,10 +3,10 @@
 
 sdy.mesh @mesh = <["dp"=2, "tp"=2]>
 
-// Every attribute but `groups` goes along, f32 and i64 wide; masks say which operands and results there are.
+// Every attribute but `groups` goes along, and the number of the call, f32 and i64 wide; masks say which operands and results there are.
 // CHECK-LABEL: func.func @fused
 // CHECK:         %0:2 = "stablehlo.custom_call"(%arg0, %arg1, %arg2) <{api_version = 4 : i32,
-// CHECK-SAME:      backend_config = {eps = 9.99999997E-7 : f32, group_ids = array<i64: 0, 1, 2, 3>, group_mode = 3 : i64,
+// CHECK-SAME:      backend_config = {call_id = 0 : i64, eps = 9.99999997E-7 : f32, group_ids = array<i64: 0, 1, 2, 3>, group_mode = 3 : i64,
 // CHECK-SAME:      group_size = 0 : i64, groups_count = 1 : i64, norm_input = "rounded", norm_rounding = "after_weight",
 // CHECK-SAME:      operands = 13 : i64, quant = "fp8_static", residual_layout = "full", results = 12 : i64,
 // CHECK-SAME:      scale_is = "multiplier", scale_layout = "linear", scale_min = 0.000000e+00 : f32, scale_type = "f32",
@@ -27,8 +27,8 @@ func.func @fused(%x: tensor<4x32xbf16>, %w: tensor<32xf32>, %s: tensor<f32>) -> 
 
 // A mesh's axes are written out: "tp" is the inner one.
 // CHECK-LABEL: func.func @mesh_axes
-// CHECK:         backend_config = {group_ids = array<i64: 0, 1, 2, 3>, group_mode = 3 : i64, groups_count = 2 : i64, world = 2 : i64}
-// CHECK:         backend_config = {group_ids = array<i64: 0, 2, 1, 3>, group_mode = 3 : i64, groups_count = 2 : i64, world = 2 : i64}
+// CHECK:         backend_config = {call_id = 1 : i64, group_ids = array<i64: 0, 1, 2, 3>, group_mode = 3 : i64, groups_count = 2 : i64, world = 2 : i64}
+// CHECK:         backend_config = {call_id = 2 : i64, group_ids = array<i64: 0, 2, 1, 3>, group_mode = 3 : i64, groups_count = 2 : i64, world = 2 : i64}
 // CHECK-SAME:    operand_layouts = [dense<[2, 1, 0]> : tensor<3xindex>]
 func.func @mesh_axes(%x: tensor<2x4x32xf32>) -> tensor<2x4x32xf32> {
   %0 = "fiar.all_reduce"(%x) {world = 2 : i64, groups = #stablehlo.replica_group_mesh_axes<mesh = @mesh, axes = [#stablehlo.axis_ref<name = "tp">]>} : (tensor<2x4x32xf32>) -> tensor<2x4x32xf32>

@@ -114,7 +114,7 @@ static bool print_groups(FILE* out, MlirOperation module, const FiarCall* call) 
 }
 
 // The attributes of the custom call, as text: a null attribute where an error was reported.
-static MlirAttribute parse_config(MlirOperation module, const FiarCall* call) {
+static MlirAttribute parse_config(MlirOperation module, const FiarCall* call, size_t number) {
   char* text = NULL;
   size_t size = 0;
   FILE* out = open_memstream(&text, &size);
@@ -122,7 +122,9 @@ static MlirAttribute parse_config(MlirOperation module, const FiarCall* call) {
     (void)fiarErrorAt(call->op, "out of memory");
     return mlirAttributeGetNull();
   }
-  fprintf(out, "{");
+  // XLA may run independent calls in any order: the place in the module tells them apart on all
+  // ranks.
+  fprintf(out, "{call_id = %zu : i64, ", number);
   if (call->kind == FIAR_CALL_ALL_REDUCE_NORM) {
     print_norm_attributes(out, call);
   }
@@ -189,7 +191,7 @@ MlirLogicalResult fiarLowerToFfi(MlirOperation module) {
     fiar_all_reduce_norm_params params;
     MlirAttribute config = {NULL};
     good = fiarCallParams(&calls.items[done], &params);
-    config = good ? parse_config(module, &calls.items[done]) : config;
+    config = good ? parse_config(module, &calls.items[done], done) : config;
     good = good && !mlirAttributeIsNull(config);
     if (good) {
       replace_by_custom_call(&calls.items[done++], config);

@@ -125,7 +125,7 @@ func.func @accumulator_twice(%x: tensor<32x32xf32>, %s: tensor<32x32xf32>) -> te
   %e1 = tensor.empty() : tensor<32xf32>
   %e2 = tensor.empty() : tensor<32x32xf32>
   %zeros = linalg.fill ins(%zero : f32) outs(%e1 : tensor<32xf32>) -> tensor<32xf32>
-  // expected-remark@+1 {{the squares goes into arith.addf}}
+  // expected-remark@+1 {{the square goes into arith.addf}}
   %sum = shard.all_reduce %x on @line grid_axes = [0] reduction = sum : tensor<32x32xf32> -> tensor<32x32xf32>
 
   %t = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>],
@@ -153,7 +153,7 @@ func.func @reads_destination(%x: tensor<32x32xf32>, %s: tensor<32x32xf32>) -> te
   %e1 = tensor.empty() : tensor<32xf32>
   %e2 = tensor.empty() : tensor<32x32xf32>
   %zeros = linalg.fill ins(%zero : f32) outs(%e1 : tensor<32xf32>) -> tensor<32xf32>
-  // expected-remark@+1 {{the squares goes into arith.addf}}
+  // expected-remark@+1 {{the square goes into arith.addf}}
   %sum = shard.all_reduce %x on @line grid_axes = [0] reduction = sum : tensor<32x32xf32> -> tensor<32x32xf32>
   %sq = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>],
                         iterator_types = ["parallel", "parallel"]}

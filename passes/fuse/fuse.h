@@ -29,7 +29,7 @@
   X(HIDDEN_WEIGHT, "the sum times the weight")            \
   X(ROW_SUM, "the sum of a row")                          \
   X(ROW_MEAN, "the mean of a row")                        \
-  X(SQUARE, "the squares")                                \
+  X(SQUARE, "the square")                                 \
   X(SQUARE_SUM, "the sum of squares")                     \
   X(MEAN, "the mean square")                              \
   X(MEAN_EPS, "the mean square plus eps")                 \

@@ -210,6 +210,21 @@ def root_rounded(b):
     return [b.convert(b.ew("multiply", f, b.broadcast(rounded, [T, H], [0, 1])), "bf16")]
 
 
+@case("no RMSNorm follows")
+def constant_subtracted(b):
+    f = b.convert(start(b), "f32")
+    return [norm_of(b, b.ew("subtract", f, b.splat(1.0, f)))]
+
+
+@case("no RMSNorm follows: the square goes into stablehlo.reduce")
+def sum_from_one(b):
+    f = b.convert(start(b), "f32")
+    sums = b.broadcast(b.reduce("add", b.ew("multiply", f, f), [1], init=1.0), [T, 1], [0])
+    means = forms.mean(b, sums, H, "divide")
+    root = b.ew("rsqrt", b.ew("add", means, b.splat(1e-6, means)))
+    return [b.convert(b.ew("multiply", f, b.broadcast(root, [T, H], [0, 1])), "bf16")]
+
+
 @case("the norm stays in f32: it is not rounded to bf16, as the all-reduce is")
 def norm_stays_wide(b):
     f = b.convert(start(b), "f32")

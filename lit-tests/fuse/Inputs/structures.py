@@ -148,6 +148,14 @@ def weight_of_rank_three(b):
     return [norm_of(b, h, w=b.arg([1, 1, H], "bf16"))]
 
 
+# 1 + w in bf16, then widened: f32(w) + 1 would round otherwise, so the sum is the weight.
+@case(op("x residual weight", "norm", weight_bias="0.000000e+00", norm_rounding="after_weight"), kept=["stablehlo.add"])
+def bias_rounded_to_bf16(b):
+    h = b.ew("add", b.all_reduce(x(b)), x(b))
+    w = b.arg([H], "bf16")
+    return [norm_of(b, h, w=b.ew("add", w, b.splat(1.0, w)), form="after")]
+
+
 @case(op("x residual weight", "norm"))
 def f32_weight_rounded_first(b):
     h = b.ew("add", b.all_reduce(x(b)), x(b))

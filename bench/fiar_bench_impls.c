@@ -48,8 +48,8 @@ static void close_fiar(void* opaque) {
   free(state);
 }
 
-// A workspace reads what is forced when it is made. Threads share it: rank 0 alone writes, while the
-// others wait.
+// A workspace reads what is forced when it is made. Threads share it: rank 0 alone writes, while
+// the others wait.
 static fiar_status_t force_algorithm(bench_rank_t* rank, int64_t algorithm) {
   FIAR_TRY(fiar_comm_barrier(rank->team));
 #if FIAR_HAVE_CUDA

@@ -102,7 +102,9 @@ typedef struct bench_result {
   bool served;             // else `reason` says why not
   double us;               // median over the replays of a call's time
   double low_us, high_us;  // 10th and 90th percentile
+  double least_us;         // the median with the shortest of the ranks' times, whatever --over says
   double host_us;          // median of a call's time on the calling thread
+  int sets;                // of arrays that the chain goes round
   char backend[24];
   char reason[200];
 } bench_result_t;

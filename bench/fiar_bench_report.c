@@ -205,8 +205,9 @@ static void write_json_result(FILE* file, const bench_report_t* report, const be
   } else {
     (void)fprintf(file,
                   "\"backend\": \"%s\", \"us\": %.4f, \"low_us\": %.4f, \"high_us\": %.4f, "
-                  "\"host_us\": %.4f",
-                  result->backend, result->us, result->low_us, result->high_us, result->host_us);
+                  "\"least_us\": %.4f, \"host_us\": %.4f, \"sets\": %d",
+                  result->backend, result->us, result->low_us, result->high_us, result->least_us,
+                  result->host_us, result->sets);
     if (row->floor_us > 0) {
       (void)fprintf(file, ", \"floor_us\": %.4f", row->floor_us);
     }

@@ -14,9 +14,9 @@ typedef struct sweep {
   bench_case_t* cases;
   void* states[BENCH_IMPL_COUNT];  // NULL: not opened
   char reasons[BENCH_IMPL_COUNT][sizeof((bench_result_t*)0)->reason];
-  void* arena;
-  bool own_arena;
-  bool wrong;  // a check failed
+  void* arena;                         // the points' arrays
+  void* own_arenas[BENCH_IMPL_COUNT];  // of implementations that need them in memory of theirs
+  bool wrong;                          // a check failed
 } sweep_t;
 
 static void keep_reason(char* reason, size_t room) {
@@ -53,8 +53,9 @@ static fiar_status_t open_impls(sweep_t* sweep) {
   return FIAR_OK;
 }
 
-// Symmetric windows must hold the arrays of those who read through them; others take any memory.
-static fiar_status_t open_arena(sweep_t* sweep) {
+// Room for the largest point. Symmetric windows must hold the arrays of those who read through
+// them; everyone else gets plain memory.
+static fiar_status_t open_arenas(sweep_t* sweep) {
   bench_rank_t* rank = sweep->rank;
   size_t bytes = 0;
   for (int i = 0; i < sweep->report.count; ++i) {
@@ -70,16 +71,12 @@ static fiar_status_t open_arena(sweep_t* sweep) {
     if (sweep->states[i] == NULL || impl->make_arena == NULL) {
       continue;
     }
-    fiar_status_t status = impl->make_arena(sweep->states[i], bytes, &sweep->arena);
-    status = fiar_comm_vote(rank->team, status);
-    if (status == FIAR_OK) {
-      return FIAR_OK;
+    fiar_status_t status = impl->make_arena(sweep->states[i], bytes, &sweep->own_arenas[i]);
+    if (fiar_comm_vote(rank->team, status) != FIAR_OK) {
+      keep_reason(sweep->reasons[i], sizeof sweep->reasons[i]);
+      close_impl(sweep, i);
     }
-    keep_reason(sweep->reasons[i], sizeof sweep->reasons[i]);
-    close_impl(sweep, i);
-    sweep->arena = NULL;
   }
-  sweep->own_arena = true;
   return fiar_comm_vote(rank->team, rank->device->alloc(rank->state, bytes, &sweep->arena));
 }
 
@@ -241,7 +238,7 @@ static fiar_status_t run_sweep(sweep_t* sweep) {
     FIAR_TRY(bench_floors_measure(rank, &sweep->report.floors));
   }
   FIAR_TRY(open_impls(sweep));
-  FIAR_TRY(open_arena(sweep));
+  FIAR_TRY(open_arenas(sweep));
   if (rank->rank == 0) {
     bench_report_print_head(&sweep->report);
   }
@@ -267,7 +264,7 @@ static fiar_status_t run_sweep(sweep_t* sweep) {
 fiar_status_t bench_sweep(bench_rank_t* rank) {
   sweep_t sweep = {.rank = rank};
   fiar_status_t status = run_sweep(&sweep);
-  if (sweep.own_arena && sweep.arena != NULL) {
+  if (sweep.arena != NULL) {
     rank->device->release(rank->state, sweep.arena);
   }
   for (int i = BENCH_IMPL_COUNT; i-- > 0;) {

@@ -46,16 +46,15 @@ static double quantile(const double* sorted, int64_t count, double part) {
   return sorted[(int64_t)(part * (double)(count - 1) + 0.5)];
 }
 
-// One of the ranks' times a replay, as --over says, sorted.
-static void over_ranks(const bench_rank_t* rank, const bench_time_t* all, double* out_device,
-                       double* out_host) {
+// One of the ranks' times a replay, the shortest or the longest, sorted.
+static void over_ranks(const bench_rank_t* rank, const bench_time_t* all, bool least,
+                       double* out_device, double* out_host) {
   int64_t replays = rank->options->replays;
   for (int64_t replay = 0; replay < replays; ++replay) {
     double device = all[replay].device_us;
     double host = all[replay].host_us;
     for (int32_t of = 1; of < rank->world; ++of) {
       const bench_time_t* time = &all[of * replays + replay];
-      bool least = rank->options->over == BENCH_OVER_MIN;
       device = (time->device_us < device) == least ? time->device_us : device;
       host = time->host_us > host ? time->host_us : host;
     }
@@ -98,7 +97,9 @@ fiar_status_t bench_time_point(bench_rank_t* rank, const bench_impl_t* impl, voi
   FIAR_TRY_DONE(fiar_comm_vote(rank->team, status));
   FIAR_TRY_DONE(replay_all(rank, recorded, mine));
   FIAR_TRY_DONE(fiar_comm_all_gather(rank->team, mine, all, bytes));
-  over_ranks(rank, all, device, host);
+  over_ranks(rank, all, true, device, host);
+  out_result->least_us = quantile(device, replays, 0.5);
+  over_ranks(rank, all, rank->options->over == BENCH_OVER_MIN, device, host);
   out_result->us = quantile(device, replays, 0.5);
   out_result->low_us = quantile(device, replays, 0.1);
   out_result->high_us = quantile(device, replays, 0.9);

@@ -42,7 +42,7 @@ for ranks in "$@"; do
   measure bars --hidden 4096,7168,8192 --residual full,token_shard --tune "$out/fiar.tune"
   measure formats --hidden 4096 --tokens 1,16,128,1024,8192 --impl fiar \
     --quant none,fp8_token,fp8_group,nvfp4,mxfp8,mxfp4
-  measure eager --hidden 4096 --tokens 1,64 --launch eager --impl fiar,nccl
+  measure eager --mode processes --hidden 4096 --tokens 1,64 --launch eager --impl fiar,nccl
   measure chain --hidden 4096,8192 --tokens 1,16,64,256 --launch chain --impl fiar,nccl,nccl_separate
   export FIAR_PDL=off
   measure chain-no-pdl --hidden 4096,8192 --tokens 1,16,64,256 --launch chain --impl fiar

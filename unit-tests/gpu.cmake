@@ -8,6 +8,9 @@ target_include_directories(nccl_abi_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DI
 add_test(NAME unit.nccl_abi COMMAND nccl_abi_test)
 set_tests_properties(unit.nccl_abi PROPERTIES SKIP_RETURN_CODE 77)
 
+# C programs link the static library without a C++ one, nvcc's host code included.
+add_test(NAME unit.no_cxx COMMAND sh -c "! nm -u $<TARGET_FILE:fiar_static> | grep -E '__cxa_guard|__gxx|_Z[NSnd]'")
+
 target_sources(conformance PRIVATE conformance_cuda.c)
 target_link_libraries(conformance PRIVATE CUDA::cudart_static)
 fiar_test_program(gpu_test gpu_test.c gpu_calls.c gpu_kernels.cu)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fiar/version.h"
+#include "fiar_bench_revision.h"
 
 double bench_best_baseline(const bench_row_t* row) {
   double best = 0;
@@ -33,8 +34,8 @@ static bool wanted(const bench_report_t* report, int impl) {
 
 void bench_report_print_head(const bench_report_t* report) {
   const bench_options_t* options = report->options;
-  printf("fiar-bench %s: %d ranks (%s) on %s\n", FIAR_VERSION_STRING, report->world,
-         bench_mode_name(options->mode), report->device);
+  printf("fiar-bench %s (%s): %d ranks (%s) on %s\n", FIAR_VERSION_STRING, BENCH_REVISION,
+         report->world, bench_mode_name(options->mode), report->device);
   printf("us a call: median of %lld chains of %lld calls, %s over the ranks\n",
          (long long)options->replays, (long long)options->calls, bench_over_name(options->over));
   if (report->floors.measured) {
@@ -171,8 +172,10 @@ static void write_text(FILE* file, const char* text) {
 
 static void write_json_head(FILE* file, const bench_report_t* report) {
   const bench_options_t* options = report->options;
-  (void)fprintf(file, "{\n  \"schema\": \"fiar-bench/1\",\n  \"version\": \"%s\",\n  \"device\": ",
-                FIAR_VERSION_STRING);
+  (void)fprintf(
+      file,
+      "{\n  \"schema\": \"fiar-bench/1\",\n  \"version\": \"%s\",\n  \"revision\": \"%s\",\n  \"device\": ",
+      FIAR_VERSION_STRING, BENCH_REVISION);
   write_text(file, report->device);
   (void)fprintf(file,
                 ",\n  \"ranks\": %d, \"mode\": \"%s\", \"calls\": %lld, \"replays\": %lld, "

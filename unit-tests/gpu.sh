@@ -78,17 +78,21 @@ short() {
   run "gpu_test trtllm processes $gpus" "$build/bin/gpu_test" trtllm processes "$gpus"
 }
 
-# Two ranks on one GPU. The tools run one kernel of a process at a time, so ranks that wait for each other are
-# processes there; racecheck does not, and sees threads.
+# The tools run one kernel of a process at a time, so ranks that wait for each other are processes, on a GPU each
+# where there are two. racecheck does not, and sees threads.
 sanitizer() {
-  for body in misaligned_arrays_give_the_same_answers gathered_rows_are_the_shards_rows; do
-    for tool in memcheck synccheck initcheck racecheck; do
-      mode=processes
-      [ $tool != racecheck ] || mode=threads
-      run "$tool $body" env CUDA_VISIBLE_DEVICES=0 FIAR_TEST_SHARED_DEVICE=1 FIAR_TIMEOUT_MS=120000 \
-        compute-sanitizer --tool $tool --target-processes all --error-exitcode 9 "$build/bin/gpu_test" trtllm $mode 2 $body
+  [ "$gpus" -ge 2 ] || export FIAR_TEST_SHARED_DEVICE=1
+  for tool in memcheck synccheck initcheck racecheck; do
+    mode=processes
+    [ $tool != racecheck ] || mode=threads
+    for body in misaligned_arrays_give_the_same_answers gathered_rows_are_the_shards_rows; do
+      run "$tool $body" env FIAR_TIMEOUT_MS=120000 compute-sanitizer --tool $tool --target-processes all \
+        --error-exitcode 9 "$build/bin/gpu_test" trtllm $mode 2 $body
     done
+    run "$tool kernel_test" compute-sanitizer --tool $tool --error-exitcode 9 "$build/bin/kernel_test" --world 2 --cases 6 \
+      --only calls_match_the_reference
   done
+  unset FIAR_TEST_SHARED_DEVICE
 }
 
 for part in "$@"; do

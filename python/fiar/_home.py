@@ -18,7 +18,7 @@ def homes():
     if os.environ.get("FIAR_HOME"):
         return [pathlib.Path(os.environ["FIAR_HOME"])]
     checkout = pathlib.Path(__file__).resolve().parents[2]
-    built = [checkout / "build", checkout / "build-release"]
+    built = [checkout / "build", checkout / "build-release"] if (checkout / "CMakePresets.json").exists() else []
     return built + [pathlib.Path(p) for p in (sys.prefix, "/usr/local", "/usr")]
 
 

@@ -17,12 +17,11 @@
 #include "fiar/runtime.h"
 #include "host/reference.h"
 
-// What two devices must have alike to belong to one call.
+// What two devices must have alike to belong to one call; compared as bytes, so without padding.
 typedef struct call_key {
   int64_t run_id, call_id, operands, results;
-  fiar_xla_op_t op;
-  fiar_all_reduce_norm_params shape;  // the params without pointers
-  int32_t world;
+  unsigned char shape[sizeof(fiar_all_reduce_norm_params)];  // the params without pointers
+  int32_t op, world;
   int32_t devices[FIAR_MAX_WORLD];
 } call_key_t;
 
@@ -49,12 +48,12 @@ static struct {
 
 // ---- The call itself ----
 
-static void gather_rows(int32_t world, const void* const* inputs,
-                        const fiar_all_reduce_norm_params* params) {
+static void gather_rows(const meeting_t* meeting, const fiar_all_reduce_norm_params* params) {
+  const int32_t world = meeting->key.world;
   const size_t row = (size_t)params->hidden * fiar_dtype_bytes(params->dtype);
   for (int64_t t = 0; t < params->tokens; ++t) {
-    memcpy((char*)params->sum_out + (size_t)t * row,
-           (const char*)inputs[t % world] + (size_t)(t / world) * row, row);
+    const char* rows = meeting->seats[t % world].params.input;
+    memcpy((char*)params->sum_out + (size_t)t * row, rows + (size_t)(t / world) * row, row);
   }
 }
 
@@ -62,14 +61,14 @@ static void gather_rows(int32_t world, const void* const* inputs,
 static fiar_status_t compute(const meeting_t* meeting, int32_t rank) {
   const int32_t world = meeting->key.world;
   const fiar_all_reduce_norm_params* params = &meeting->seats[rank].params;
-  const void *inputs[FIAR_MAX_WORLD] = {NULL}, *residuals[FIAR_MAX_WORLD] = {NULL};
+  if (meeting->key.op == FIAR_XLA_ALL_GATHER_ROWS) {
+    gather_rows(meeting, params);
+    return FIAR_OK;
+  }
+  const void *inputs[FIAR_MAX_WORLD], *residuals[FIAR_MAX_WORLD];
   for (int32_t r = 0; r < world; ++r) {
     inputs[r] = meeting->seats[r].params.input;
     residuals[r] = meeting->seats[r].params.residual;
-  }
-  if (meeting->key.op == FIAR_XLA_ALL_GATHER_ROWS) {
-    gather_rows(world, inputs, params);
-    return FIAR_OK;
   }
   fiar_status_t status = fiar_reference_all_reduce_norm(
       world, rank, inputs, params->residual ? residuals : NULL, params);
@@ -203,7 +202,11 @@ static fiar_status_t take_part(const fiar_xla_call_t* call, const call_key_t* ke
 
 static XLA_FFI_Error* make_key(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call,
                                call_key_t* key, int32_t* rank) {
-  memset(key, 0, sizeof *key);  // padding too: keys are compared as bytes
+  *key = (call_key_t){.call_id = call->call_id,
+                      .operands = call->operands,
+                      .results = call->results,
+                      .op = (int32_t)call->op,
+                      .world = (int32_t)call->world};
   int32_t device = -1;
   XLA_FFI_Error* error = fiar_xla_run_id(frame, &key->run_id);
   if (!error) {
@@ -212,16 +215,11 @@ static XLA_FFI_Error* make_key(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* 
   if (error) {
     return error;
   }
-  key->call_id = call->call_id;
-  key->operands = call->operands;
-  key->results = call->results;
-  key->op = call->op;
-  memcpy(&key->shape, &call->params, sizeof key->shape);
-  key->shape.input = key->shape.residual = key->shape.weight = NULL;
-  key->shape.scale = NULL;
-  key->shape.sum_out = key->shape.residual_out = key->shape.norm_out = NULL;
-  key->shape.quant_out = key->shape.scales_out = NULL;
-  key->world = (int32_t)call->world;
+  fiar_all_reduce_norm_params shape = call->params;
+  shape.input = shape.residual = shape.weight = NULL;
+  shape.scale = NULL;
+  shape.sum_out = shape.residual_out = shape.norm_out = shape.quant_out = shape.scales_out = NULL;
+  memcpy(key->shape, &shape, sizeof key->shape);
   return fiar_xla_error(frame->api, fiar_xla_call_group(call, device, key->devices, rank));
 }
 

@@ -20,11 +20,12 @@ typedef fiar_status_t fp8_fn(const void*, const void*, const void*, const float*
 typedef fiar_status_t nvfp4_fn(const void*, const void*, const void*, const float*, void*, void*,
                                void*, void*);
 
-#define FUNCTIONS(X)                                                                           \
-  X(F32, f32, none)                                                                            \
-  X(F32, f32, fp8)                                                                             \
-  X(F32, f32, nvfp4) X(F16, f16, none) X(F16, f16, fp8) X(F16, f16, nvfp4) X(BF16, bf16, none) \
-      X(BF16, bf16, fp8) X(BF16, bf16, nvfp4)
+// clang-format off
+#define FUNCTIONS(X)                                              \
+  X(F32, f32, none) X(F32, f32, fp8) X(F32, f32, nvfp4)           \
+  X(F16, f16, none) X(F16, f16, fp8) X(F16, f16, nvfp4)           \
+  X(BF16, bf16, none) X(BF16, bf16, fp8) X(BF16, bf16, nvfp4)
+// clang-format on
 #define X(DTYPE, dtype, quant) \
   quant##_fn flow_##dtype##_##quant##_fused, flow_##dtype##_##quant##_unfused;
 FUNCTIONS(X)

@@ -77,7 +77,7 @@ def change_dims(lines, rng):
     m = re.search(r"array<i64: ([0-9, ]+)>", lines[i])
     dims = m[1].split(", ")
     k = rng.randrange(len(dims))
-    dims[k] = str(rng.choice([d for d in range(3) if str(d) != dims[k]]))
+    dims[k] = str(rng.choice([d for d in range(4) if str(d) not in dims] or [9]))
     return lines[:i] + [lines[i][:m.start(1)] + ", ".join(dims) + lines[i][m.end(1):]] + lines[i + 1:]
 
 
@@ -200,10 +200,11 @@ def barrier(lines, rng):
 
 
 def outline(lines, rng):
-    """One op becomes a call of a function that does it."""
+    """One op becomes a call of a function that does it. What a function does to an argument of the module
+    alone is left out: the fused op could not name the argument behind the call."""
     found = [(i, m) for i, m in ops(lines)
              if m[4] and m[3].split(".")[-1] in COMMUTATIVE | {"divide", "rsqrt", "convert", "subtract"}
-             and not m[5].strip() and "x" in m[7] and len(m[1]) <= 6]
+             and not m[5].strip() and "x" in m[7] and not m[4].startswith("%arg") and len(m[1]) <= 6]
     if not found:
         return None
     i, m = rng.choice(found)

@@ -80,13 +80,14 @@ static fiar_status_t open_arenas(sweep_t* sweep) {
   return fiar_comm_vote(rank->team, rank->device->alloc(rank->state, bytes, &sweep->arena));
 }
 
-// What one call between its matmuls gives when each waits for the one before it.
+// What a chain's last call on set 0 gives, with its matmul, when each waits for the one before it.
 static fiar_status_t run_apart(sweep_t* sweep, int index, const bench_gemm_t* gemm,
                                const bench_arrays_t* arrays, uint64_t* out_hash) {
   bench_rank_t* rank = sweep->rank;
   const bench_call_t* call = &arrays->calls[0];
   void* stream = rank->device->stream(rank->state);
-  FIAR_TRY(bench_gemm_before(gemm, 0, call, stream));
+  int64_t last = (rank->options->calls - 1) / arrays->sets * arrays->sets;
+  FIAR_TRY(bench_gemm_before(gemm, last, call, stream));
   FIAR_TRY(rank->device->synchronise(rank->state));
   FIAR_TRY(bench_impls[index]->run(sweep->states[index], call, stream));
   FIAR_TRY(rank->device->synchronise(rank->state));

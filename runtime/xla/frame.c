@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "xla/frame.h"
 
+// The interface that this library uses, whatever the headers it is built with: an XLA refuses newer
+// ones than its own. (What newer XLAs offer is looked up by the size of their table.)
+enum { USED_API_MINOR = 3 };
+_Static_assert(XLA_FFI_API_MAJOR == 0 && XLA_FFI_API_MINOR >= USED_API_MINOR,
+               "libfiar_xla.so needs the headers of jaxlib 0.10 or newer");
+
 bool fiar_xla_answer_metadata(XLA_FFI_CallFrame* frame, XLA_FFI_Handler_Traits traits) {
   if (!frame->extension_start || frame->extension_start->type != XLA_FFI_Extension_Metadata) {
     return false;
   }
   XLA_FFI_Metadata* metadata = ((XLA_FFI_Metadata_Extension*)frame->extension_start)->metadata;
   metadata->api_version.major_version = XLA_FFI_API_MAJOR;
-  metadata->api_version.minor_version = XLA_FFI_API_MINOR;
+  metadata->api_version.minor_version = USED_API_MINOR;
   metadata->traits = traits;
   return true;
 }

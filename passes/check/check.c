@@ -155,9 +155,14 @@ typedef struct Places {
   FiarMap at;   // (id, operand and occurrence) -> index
 } Places;
 
+// An op's number as a map's key.
+static const void* key_of(int64_t id) {
+  return (const void*)(uintptr_t)(id + 2);  // NOLINT(performance-no-int-to-ptr): never followed
+}
+
 // The key of the next observation of this op and operand; 0 without memory.
 static uint32_t next_place(FiarMap* met, const FiarObservation* seen) {
-  const void* id = (const void*)(uintptr_t)(seen->id + 2);
+  const void* id = key_of(seen->id);
   const uint32_t* found = fiarMapFind(met, id, (uint32_t)seen->operand);
   uint32_t occurrence = found == NULL ? 1 : *found + 1;
   return fiarMapSet(met, id, (uint32_t)seen->operand, occurrence)
@@ -169,8 +174,7 @@ static bool index_observations(const FiarEvaluation* after, Places* places) {
   for (size_t i = 0; i < after->count; ++i) {
     const FiarObservation* seen = &after->list[i];
     uint32_t place = next_place(&places->met, seen);
-    if (place == 0 ||
-        !fiarMapSet(&places->at, (const void*)(uintptr_t)(seen->id + 2), place, (uint32_t)i)) {
+    if (place == 0 || !fiarMapSet(&places->at, key_of(seen->id), place, (uint32_t)i)) {
       return false;
     }
   }
@@ -186,7 +190,7 @@ static bool compare(Check* check, const FiarEvalOptions* run, const FiarEvaluati
   for (size_t i = 0; done && i < before->count; ++i) {
     const FiarObservation* seen = &before->list[i];
     uint32_t place = next_place(&met, seen);
-    const uint32_t* at = fiarMapFind(&places.at, (const void*)(uintptr_t)(seen->id + 2), place);
+    const uint32_t* at = fiarMapFind(&places.at, key_of(seen->id), place);
     done = place != 0;
     if (at != NULL) {
       done = done && compare_tensors(check, run, seen, &after->list[*at]);

@@ -227,8 +227,8 @@ static bool compute_rms_norm(FiarEval* eval, const FiarPrimitive* p, const FiarT
     for (int64_t i = 0; i < hidden; ++i) {
       sum += x[i] * x[i];
     }
-    double root =
-        fiarEvalCoarse(eval, (float)(1 / sqrt((float)(sum / (double)hidden) + (float)p->number)));
+    double root = fiarEvalCoarse(
+        eval, (float)(1 / sqrt((double)((float)(sum / (double)hidden) + (float)p->number))));
     for (int64_t i = 0; i < hidden; ++i) {
       double normal = (float)(x[i] * root);
       out->at[row * hidden + i] =

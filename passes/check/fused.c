@@ -121,10 +121,12 @@ static uint8_t index_of(MlirOperation op, const char* attribute, const char* con
 #define INDEX_OF(op, attribute, names) \
   index_of(op, attribute, names, sizeof(names) / sizeof *(names))
 
-#define X(name, value, text, ...) [value] = text,
+#define X(name, value, text, code_bits, block) [value] = text,
 static const char* const quants[] = {
 #include "fiar/quant_formats.def"
 };
+#undef X
+#define X(name, value, text) [value] = text,
 static const char* const layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
 static const char* const scale_types[] = {FIAR_SCALE_TYPE_TABLE(X)};
 static const char* const scale_ises[] = {FIAR_SCALE_IS_TABLE(X)};
@@ -169,6 +171,9 @@ static bool read_call(FiarEval* eval, MlirOperation op, FusedCall* call) {
   if (!read_operands(eval, op, call)) {
     return false;
   }
+  if (call->x.shape.rank == 0 || call->x.count == 0) {
+    return fiarEvalFail(eval, "fiar.all_reduce_norm of an empty tensor");
+  }
   call->elem = call->x.shape.elem;
   call->hidden = call->x.shape.size[call->x.shape.rank - 1];
   call->tokens = call->x.count / call->hidden;
@@ -207,7 +212,7 @@ static void fused_row(const FiarEval* eval, const FusedCall* call, const double*
     total += norm[i] * norm[i];
   }
   float mean = (float)(total / (double)call->hidden) + (float)call->eps;
-  double root = fiarEvalCoarse(eval, (float)(1 / sqrt(mean)));
+  double root = fiarEvalCoarse(eval, (float)(1 / sqrt((double)mean)));
   for (int64_t i = 0; i < call->hidden; ++i) {
     double normal = (float)(norm[i] * root);
     if (weight != NULL) {

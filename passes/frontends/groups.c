@@ -215,7 +215,7 @@ static bool axes_read(MlirStringRef attribute, const mesh_t* mesh, int* order, i
 }
 
 static bool expand_axes(const mesh_t* mesh, const int* order, int n_order, FiarGroups* out_groups) {
-  int64_t strides[MAX_AXES], total = 1, size = 1;
+  int64_t strides[MAX_AXES] = {0}, total = 1, size = 1;
   bool reduced[MAX_AXES] = {false};
   for (int i = mesh->n_axes - 1; i >= 0; --i) {
     strides[i] = total;

@@ -125,7 +125,7 @@ FiarPrimitiveKind fiarPrimitiveKind(FiarView* view, MlirOperation op);
 bool fiarPrimitivePure(FiarView* view, MlirOperation op);
 
 // The op of the module that defines the symbol, or a null op.
-MlirOperation fiarViewSymbol(FiarView* view, MlirAttribute flat_symbol_ref);
+MlirOperation fiarViewSymbol(FiarView* view, MlirAttribute reference);
 
 // The symbol's op is about to be erased.
 void fiarViewForget(FiarView* view, MlirOperation op);

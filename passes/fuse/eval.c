@@ -481,7 +481,7 @@ static FiarTerm eval_constant(const eval_t* eval) {
 
 static FiarTerm eval_ternary(const eval_t* eval) {
   const FiarPrimitive* p = eval->primitive;
-  const FiarTerm *a = operand(eval, 0), *b = a, *c = a;
+  const FiarTerm *a = operand(eval, 0), *b = a, *c;
   FiarTerm low, high;
   if (p->n_in == 1) {
     low = implied(b, p->number);

@@ -105,8 +105,10 @@ static void each_live_use(plan_t* plan, void (*visit)(plan_t*, int, MlirOperatio
   FiarAnchor* anchor = plan->anchor;
   for (size_t i = 0; i < anchor->n_members; ++i) {
     uint32_t* result = fiarMapFind(&plan->replaced, anchor->members[i].value.ptr, 0);
-    for (MlirOpOperand use = result == NULL ? (MlirOpOperand){NULL}
-                                            : mlirValueGetFirstUse(anchor->members[i].value);
+    if (result == NULL) {
+      continue;
+    }
+    for (MlirOpOperand use = mlirValueGetFirstUse(anchor->members[i].value);
          !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
       MlirOperation user = mlirOpOperandGetOwner(use);
       if (!fiarIsDead(plan->fusion, user)) {

@@ -6,6 +6,7 @@
 #ifndef FIAR_COMPILER_H
 #define FIAR_COMPILER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fiar/status.h"
@@ -16,9 +17,10 @@
 extern "C" {
 #endif
 
-// Loads the fiar dialect (fiar.all_reduce, fiar.all_reduce_norm, fiar.all_gather_rows) into the
-// context, so that its ops parse and verify. Loading twice is harmless. Failure: the dialect text
-// that the library carries did not load, which only another dialect called "fiar" can cause.
+// Loads the fiar dialect (fiar.all_reduce, fiar.all_reduce_norm, fiar.all_gather_rows,
+// fiar.take_rows) into the context, so that its ops parse and verify. Loading twice is harmless.
+// Failure: the dialect text that the library carries did not load, which only another dialect
+// called "fiar" can cause.
 FIAR_API MlirLogicalResult fiarLoadDialect(MlirContext context);
 
 // The IRDL text of the dialect, for hosts that load it themselves. Static storage.
@@ -63,6 +65,34 @@ typedef struct FiarFuseCounts {
 // the module is then unchanged. A module without a match is no failure.
 FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
                                     FiarFuseCounts* out_counts);
+
+// Options of fiarShardResidual. Zero-initialise, set struct_size, then what is wanted.
+typedef struct FiarShardOptions {
+  uint32_t struct_size;         // sizeof(FiarShardOptions), as the caller was built
+  FiarReportMode report;        // a table or JSON, one row a fused call
+  FiarMessageCallback message;  // or NULL
+  void* message_data;
+  MlirStringCallback report_to;  // receives the report in pieces; NULL: standard error
+  void* report_data;
+  int64_t min_tokens;  // calls with fewer rows stay whole
+  // Residuals, weights and scales are the same on all ranks of a group: the caller's word for what
+  // the module does not prove.
+  bool assume_replicated;
+} FiarShardOptions;
+
+// What fiarShardResidual did to a module.
+typedef struct FiarShardCounts {
+  int64_t seen;            // fiar.all_reduce_norm ops in the module
+  int64_t sharded, left;   // by this run; each that was left has a reason in the report
+  int64_t takes, gathers;  // fiar.take_rows and fiar.all_gather_rows put in
+} FiarShardCounts;
+
+// The pass fiar-shard-residual (docs/passes/fiar-shard-residual.md), after fiarFuse: where
+// residuals go from one fiar.all_reduce_norm below `module` (a builtin.module) to the next, each
+// rank keeps only the rows that it owns. `options` and `out_counts` may be NULL. Failure: out of
+// memory, or another op than a module; the module is then unchanged.
+FIAR_API MlirLogicalResult fiarShardResidual(MlirOperation module, const FiarShardOptions* options,
+                                             FiarShardCounts* out_counts);
 
 // Options of fiarCheck. Zero-initialise, then set at least struct_size, rewrite and seeds.
 typedef struct FiarCheckOptions {

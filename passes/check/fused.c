@@ -285,12 +285,24 @@ static void store_residual(const FusedCall* call, int64_t position, int64_t worl
   }
 }
 
+// Whether the rank holds what the group's first one holds.
+static bool same_as_first(const FiarTensor* tensor, const int64_t* members, int rank) {
+  return tensor->at == NULL ||
+         memcmp(tensor->at + members[0] * tensor->count, tensor->at + rank * tensor->count,
+                (size_t)tensor->count * sizeof *tensor->at) == 0;
+}
+
 static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups, int rank,
                        FiarTensor* outs, double* scratch) {
   int64_t position, all = call->tokens * call->hidden;
   const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
   if (members == NULL) {
     return fiarEvalFail(eval, "rank %d is in no group of fiar.all_reduce_norm", rank);
+  }
+  // A row's owner may be the only one that normalises and quantises it.
+  if (call->sharded && (!same_as_first(&call->weight, members, rank) ||
+                        !same_as_first(&call->scale, members, rank))) {
+    return fiarEvalFail(eval, "the ranks of a token-sharded call have different weights or scales");
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
   for (int64_t i = 0; i < all; ++i) {
@@ -383,6 +395,32 @@ static bool gather_rows(FiarEval* eval, MlirOperation op, const FiarGroups* grou
   return out.at != NULL && fiarEvalBind(eval, mlirOperationGetResult(op, 0), &out);
 }
 
+// Rank r's rows r, r + world, ...; a row beyond the last token is zero here, and nothing may read
+// it.
+static bool take_rows(FiarEval* eval, MlirOperation op, const FiarGroups* groups) {
+  const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(op, 0));
+  FiarTensor out = {0};
+  if (found == NULL || !fiarEvalShape(mlirOperationGetResult(op, 0), NULL, &out.shape)) {
+    return fiarEvalFail(eval, "fiar.take_rows of something else than known tensors");
+  }
+  FiarTensor full = *found;
+  out.count = fiarShapeElements(&out.shape);
+  out.taint = full.taint;
+  out.at = fiarEvalRoom(eval, out.count);
+  int64_t hidden = out.shape.size[out.shape.rank - 1];
+  for (int rank = 0; out.at != NULL && rank < eval->options->ranks; ++rank) {
+    int64_t position, row = 0;
+    if (fiarEvalGroupOf(groups, rank, &position) == NULL || out.count * groups->size < full.count) {
+      return fiarEvalFail(eval, "fiar.take_rows has no room for rank %d's rows", rank);
+    }
+    for (int64_t t = position; t < full.count / hidden; t += groups->size) {
+      memcpy(out.at + rank * out.count + row++ * hidden, full.at + rank * full.count + t * hidden,
+             (size_t)hidden * sizeof *out.at);
+    }
+  }
+  return out.at != NULL && fiarEvalBind(eval, mlirOperationGetResult(op, 0), &out);
+}
+
 static bool plain_sum(FiarEval* eval, MlirOperation op, const FiarGroups* groups) {
   (void)groups;
   FiarPrimitive p = {
@@ -396,7 +434,8 @@ bool fiarEvalFused(FiarEval* eval, MlirOperation op) {
     bool (*of)(FiarEval*, MlirOperation, const FiarGroups*);
   } rows[] = {{"fiar.all_reduce", plain_sum},
               {"fiar.all_reduce_norm", fused_norm},
-              {"fiar.all_gather_rows", gather_rows}};
+              {"fiar.all_gather_rows", gather_rows},
+              {"fiar.take_rows", take_rows}};
   FiarGroups groups;
   char text[160];
   if (!fiarGroupsExpand(eval->view.module, fiarOpAttribute(op, "groups"), &groups, text,

@@ -15,12 +15,22 @@ MlirLogicalResult fuse(MlirOperation clone, void*) {
   return fiarFuse(clone, &options, nullptr);
 }
 
+MlirLogicalResult fuseAndShard(MlirOperation clone, void*) {
+  FiarShardOptions options = {};
+  options.struct_size = sizeof options;
+  return mlirLogicalResultIsFailure(fuse(clone, nullptr))
+             ? mlirLogicalResultFailure()
+             : fiarShardResidual(clone, &options, nullptr);
+}
+
+enum class Rewrite { Fuse, FuseAndShard };
+
 class Check : public ModulePass<Check> {
  public:
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(Check)
   static constexpr char argument[] = "fiar-check";
   static constexpr char description[] =
-      "Check on simulated ranks that fiar-fuse keeps what the module computes";
+      "Check on simulated ranks that the rewrites keep what the module computes";
 
   Check() = default;
   Check(const Check& other) : ModulePass(other) {}
@@ -32,7 +42,7 @@ class Check : public ModulePass<Check> {
   MlirLogicalResult run(MlirOperation module) {
     FiarCheckOptions options = {};
     options.struct_size = sizeof options;
-    options.rewrite = fuse;
+    options.rewrite = rewrite == Rewrite::Fuse ? fuse : fuseAndShard;
     options.seeds = seeds;
     options.first_seed = first_seed;
     options.message = messageToDiagnostics;
@@ -45,6 +55,11 @@ class Check : public ModulePass<Check> {
                         llvm::cl::init(1)};
   Option<int64_t> first_seed{*this, "first-seed", llvm::cl::desc("The first data set's number"),
                              llvm::cl::init(0)};
+  Option<Rewrite> rewrite{*this, "rewrite", llvm::cl::desc("The rewrite under test"),
+                          llvm::cl::init(Rewrite::Fuse),
+                          llvm::cl::values(clEnumValN(Rewrite::Fuse, "fuse", "fiar-fuse"),
+                                           clEnumValN(Rewrite::FuseAndShard, "fuse-and-shard",
+                                                      "fiar-fuse, then fiar-shard-residual"))};
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ void registerPasses() {
   registerCheckPasses();
   registerFusePasses();
   registerLowerPasses();
+  registerShardPasses();
 }
 
 }  // namespace fiar

@@ -20,6 +20,7 @@ void registerPasses();
 void registerCheckPasses();
 void registerFusePasses();
 void registerLowerPasses();
+void registerShardPasses();
 
 }  // namespace fiar
 

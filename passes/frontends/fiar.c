@@ -8,6 +8,7 @@ static const FiarOpRow rows[] = {
     {"all_reduce_norm", FIAR_PRIM_COLLECTIVE, NULL},
     {"all_reduce", FIAR_PRIM_COLLECTIVE, NULL},
     {"all_gather_rows", FIAR_PRIM_COLLECTIVE, NULL},
+    {"take_rows", FIAR_PRIM_COLLECTIVE, NULL},  // local, but no function of its operand alone
     {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 

@@ -20,6 +20,7 @@
 #include "fiar/types.h"
 #include "frontends/primitive.h"
 #include "fuse/layout.h"
+#include "ir/text.h"
 
 // X(NAME, "what the value is", for reasons). In the order in which a sequence reaches them.
 #define FIAR_ROLE_TABLE(X)                                \
@@ -147,8 +148,9 @@ typedef struct FiarFusion {
   FiarMap replaced;  // values -> place in replacements
   MlirValue* replacements;
   size_t n_replaced, replaced_capacity;
-  bool failed;   // out of memory or a contradiction; the pass fails
-  bool sharded;  // no all-reduce, but real sharding annotations
+  FiarWriter writer;  // report.c
+  bool failed;        // out of memory or a contradiction; the pass fails
+  bool sharded;       // no all-reduce, but real sharding annotations
 } FiarFusion;
 
 // eval.c ------------------------------------------------------------------------------------------

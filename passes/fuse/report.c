@@ -93,62 +93,7 @@ bool fiarHasShardings(MlirOperation module) {
 // ---- text
 // ----------------------------------------------------------------------------------------
 
-enum { LOCATION_SIZE = 120, FORM_SIZE = 96 };
-
-typedef struct buffer {
-  char* data;
-  size_t size, length;
-} buffer_t;
-
-static void buffer_append(MlirStringRef part, void* data) {
-  buffer_t* buffer = data;
-  size_t room = buffer->size - 1 - buffer->length;
-  size_t length = part.length < room ? part.length : room;
-  memcpy(buffer->data + buffer->length, part.data, length);
-  buffer->length += length;
-  buffer->data[buffer->length] = '\0';
-}
-
-// file:line:col where the location has one (of several: the first), else as MLIR prints it, cut.
-static void location_text(MlirLocation location, char* out_text) {
-  buffer_t buffer = {out_text, LOCATION_SIZE, 0};
-  out_text[0] = '\0';
-  for (int depth = 0; depth < 8; ++depth) {
-    if (mlirLocationIsAName(location)) {
-      MlirLocation child = mlirLocationNameGetChildLoc(location);
-      if (mlirLocationEqual(child, mlirLocationUnknownGet(mlirLocationGetContext(location)))) {
-        buffer_append(mlirIdentifierStr(mlirLocationNameGetName(location)), &buffer);
-        return;
-      }
-      location = child;
-    } else if (mlirLocationIsACallSite(location)) {
-      location = mlirLocationCallSiteGetCallee(location);
-    } else if (mlirLocationIsAFused(location) && mlirLocationFusedGetNumLocations(location) > 0) {
-      unsigned n = mlirLocationFusedGetNumLocations(location);
-      MlirLocation* all = malloc(n * sizeof *all);
-      if (all == NULL) {
-        break;
-      }
-      mlirLocationFusedGetLocations(location, all);
-      location = all[0];
-      free(all);
-    } else {
-      break;
-    }
-  }
-  if (mlirLocationIsAFileLineColRange(location)) {
-    MlirStringRef name = mlirIdentifierStr(mlirLocationFileLineColRangeGetFilename(location));
-    const char* base = name.data;
-    for (size_t i = 0; i < name.length; ++i) {
-      base = name.data[i] == '/' ? name.data + i + 1 : base;
-    }
-    snprintf(out_text, LOCATION_SIZE, "%.*s:%d:%d", (int)(name.length - (size_t)(base - name.data)),
-             base, mlirLocationFileLineColRangeGetStartLine(location),
-             mlirLocationFileLineColRangeGetStartColumn(location));
-  } else {
-    mlirLocationPrint(location, buffer_append, &buffer);
-  }
-}
+enum { FORM_SIZE = 96 };
 
 static const char* quant_text(fiar_quant_t quant) {
   static const char* const texts[] = {
@@ -187,30 +132,11 @@ static void results_text(const FiarAnchor* anchor, const char* quote, const char
   }
 }
 
-static void out(const FiarFusion* fusion, const char* format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void out(const FiarFusion* fusion, const char* format, ...) {
-  char text[1024];
-  va_list arguments;
-  va_start(arguments, format);
-  int length = vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  if (length < 0) {
-    return;
-  }
-  size_t size = (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
-  if (fusion->options->report_to != NULL) {
-    fusion->options->report_to(mlirStringRefCreate(text, size), fusion->options->report_data);
-  } else {
-    fwrite(text, 1, size, stderr);
-  }
-}
-
 static void text_rows(const FiarFusion* fusion) {
   int wide_location = 0, wide_form = 0;
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
-    char location[LOCATION_SIZE], form[FORM_SIZE];
-    location_text(fusion->anchors[i].location, location);
+    char location[FIAR_LOCATION_SIZE], form[FORM_SIZE];
+    fiarLocationText(fusion->anchors[i].location, location);
     form_text(&fusion->anchors[i], form);
     int n = (int)strlen(location), m = fusion->anchors[i].fused ? (int)strlen(form) : 0;
     wide_location = n > wide_location ? n : wide_location;
@@ -218,23 +144,24 @@ static void text_rows(const FiarFusion* fusion) {
   }
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
     const FiarAnchor* anchor = &fusion->anchors[i];
-    char location[LOCATION_SIZE], form[FORM_SIZE], results[64], why[LOCATION_SIZE];
-    location_text(anchor->location, location);
+    char location[FIAR_LOCATION_SIZE], form[FORM_SIZE], results[64], why[FIAR_LOCATION_SIZE];
+    fiarLocationText(anchor->location, location);
     if (anchor->fused) {
       form_text(anchor, form);
       results_text(anchor, "", ", ", results, sizeof results);
-      out(fusion, "  %-*s  fused  %-*s  world %" PRId64 "  eps %g  -> %s\n", wide_location,
-          location, wide_form, form, anchor->world, anchor->facts.eps, results);
+      fiarWrite(&fusion->writer, "  %-*s  fused  %-*s  world %" PRId64 "  eps %g  -> %s\n",
+                wide_location, location, wide_form, form, anchor->world, anchor->facts.eps,
+                results);
       if (anchor->facts.quant == FIAR_QUANT_NONE && anchor->quant_reason.rank > 0) {
-        location_text(anchor->quant_reason.location, why);
-        out(fusion, "  %-*s         without its quantiser (%s): %s\n", wide_location, "", why,
-            anchor->quant_reason.text);
+        fiarLocationText(anchor->quant_reason.location, why);
+        fiarWrite(&fusion->writer, "  %-*s         without its quantiser (%s): %s\n", wide_location,
+                  "", why, anchor->quant_reason.text);
       }
     } else {
-      location_text(anchor->reason.location, why);
-      out(fusion, "  %-*s  left   %s%s%s%s\n", wide_location, location, anchor->reason.text,
-          strcmp(why, location) == 0 ? "" : " (", strcmp(why, location) == 0 ? "" : why,
-          strcmp(why, location) == 0 ? "" : ")");
+      fiarLocationText(anchor->reason.location, why);
+      fiarWrite(&fusion->writer, "  %-*s  left   %s%s%s%s\n", wide_location, location,
+                anchor->reason.text, strcmp(why, location) == 0 ? "" : " (",
+                strcmp(why, location) == 0 ? "" : why, strcmp(why, location) == 0 ? "" : ")");
     }
   }
 }
@@ -242,44 +169,31 @@ static void text_rows(const FiarFusion* fusion) {
 // ---- JSON
 // ----------------------------------------------------------------------------------------
 
-static void json_string(const FiarFusion* fusion, const char* text) {
-  out(fusion, "\"");
-  for (; *text != '\0'; ++text) {
-    if (*text == '"' || *text == '\\') {
-      out(fusion, "\\%c", *text);
-    } else if ((unsigned char)*text < 0x20) {
-      out(fusion, "\\u%04x", (unsigned char)*text);
-    } else {
-      out(fusion, "%c", *text);
-    }
-  }
-  out(fusion, "\"");
-}
-
 static void json_reason(const FiarFusion* fusion, const char* key, const FiarReason* reason) {
-  char location[LOCATION_SIZE];
-  location_text(reason->location, location);
-  out(fusion, ", \"%s\": ", key);
-  json_string(fusion, reason->text);
-  out(fusion, ", \"%s_at\": ", key);
-  json_string(fusion, location);
+  char location[FIAR_LOCATION_SIZE];
+  fiarLocationText(reason->location, location);
+  fiarWrite(&fusion->writer, ", \"%s\": ", key);
+  fiarWriteJsonString(&fusion->writer, reason->text);
+  fiarWrite(&fusion->writer, ", \"%s_at\": ", key);
+  fiarWriteJsonString(&fusion->writer, location);
 }
 
 static void json_rows(const FiarFusion* fusion) {
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
     const FiarAnchor* anchor = &fusion->anchors[i];
     const FiarFacts* facts = &anchor->facts;
-    char location[LOCATION_SIZE], results[80];
-    location_text(anchor->location, location);
-    out(fusion, "%s\n    {\"location\": ", i == 0 ? "" : ",");
-    json_string(fusion, location);
-    out(fusion, ", \"fused\": %s, \"world\": %" PRId64, anchor->fused ? "true" : "false",
-        anchor->world);
+    char location[FIAR_LOCATION_SIZE], results[80];
+    fiarLocationText(anchor->location, location);
+    fiarWrite(&fusion->writer, "%s\n    {\"location\": ", i == 0 ? "" : ",");
+    fiarWriteJsonString(&fusion->writer, location);
+    fiarWrite(&fusion->writer, ", \"fused\": %s, \"world\": %" PRId64,
+              anchor->fused ? "true" : "false", anchor->world);
     if (!anchor->fused) {
       json_reason(fusion, "reason", &anchor->reason);
     } else {
       results_text(anchor, "\"", ", ", results, sizeof results);
-      out(fusion,
+      fiarWrite(
+          &fusion->writer,
           ", \"residual\": %s, \"weight\": %s, \"weight_bias\": %g, \"eps\": %.9g, \"quant\": "
           "\"%s\", \"results\": [%s]",
           fiarIsValue(facts->residual) ? "true" : "false",
@@ -289,7 +203,7 @@ static void json_rows(const FiarFusion* fusion) {
         json_reason(fusion, "quant_left", &anchor->quant_reason);
       }
     }
-    out(fusion, "}");
+    fiarWrite(&fusion->writer, "}");
   }
 }
 
@@ -319,41 +233,42 @@ static void refusal_counts(const FiarFusion* fusion,
 
 static void refusal_text(const FiarFusion* fusion, const char* reason, int count, bool first) {
   (void)first;
-  out(fusion, "  left %d: %s\n", count, reason);
+  fiarWrite(&fusion->writer, "  left %d: %s\n", count, reason);
 }
 
 static void refusal_json(const FiarFusion* fusion, const char* reason, int count, bool first) {
-  out(fusion, "%s\n    {\"count\": %d, \"reason\": ", first ? "" : ",", count);
-  json_string(fusion, reason);
-  out(fusion, "}");
+  fiarWrite(&fusion->writer, "%s\n    {\"count\": %d, \"reason\": ", first ? "" : ",", count);
+  fiarWriteJsonString(&fusion->writer, reason);
+  fiarWrite(&fusion->writer, "}");
 }
 
 static void report_text(const FiarFusion* fusion, const FiarFuseCounts* counts) {
-  out(fusion, "fiar-fuse: %" PRId64 " all-reduce%s seen, %" PRId64 " fused, %" PRId64 " left\n",
-      counts->seen, counts->seen == 1 ? "" : "s", counts->fused, counts->refused);
+  fiarWrite(&fusion->writer,
+            "fiar-fuse: %" PRId64 " all-reduce%s seen, %" PRId64 " fused, %" PRId64 " left\n",
+            counts->seen, counts->seen == 1 ? "" : "s", counts->fused, counts->refused);
   text_rows(fusion);
   if (counts->refused > 1) {
     refusal_counts(fusion, refusal_text);
   }
   if (fusion->sharded) {
-    out(fusion, "  %s\n", NO_ALL_REDUCE);
+    fiarWrite(&fusion->writer, "  %s\n", NO_ALL_REDUCE);
   }
 }
 
 static void report_json(const FiarFusion* fusion, const FiarFuseCounts* counts) {
-  out(fusion,
-      "{\"pass\": \"fiar-fuse\", \"seen\": %" PRId64 ", \"fused\": %" PRId64
-      ", \"refused\": %" PRId64 ",\n  \"all_reduces\": [",
-      counts->seen, counts->fused, counts->refused);
+  fiarWrite(&fusion->writer,
+            "{\"pass\": \"fiar-fuse\", \"seen\": %" PRId64 ", \"fused\": %" PRId64
+            ", \"refused\": %" PRId64 ",\n  \"all_reduces\": [",
+            counts->seen, counts->fused, counts->refused);
   json_rows(fusion);
-  out(fusion, "],\n  \"refusals\": [");
+  fiarWrite(&fusion->writer, "],\n  \"refusals\": [");
   refusal_counts(fusion, refusal_json);
-  out(fusion, "]");
+  fiarWrite(&fusion->writer, "]");
   if (fusion->sharded) {
-    out(fusion, ",\n  \"note\": ");
-    json_string(fusion, NO_ALL_REDUCE);
+    fiarWrite(&fusion->writer, ",\n  \"note\": ");
+    fiarWriteJsonString(&fusion->writer, NO_ALL_REDUCE);
   }
-  out(fusion, "}\n");
+  fiarWrite(&fusion->writer, "}\n");
 }
 
 static void send_messages(const FiarFusion* fusion) {
@@ -380,6 +295,7 @@ static void send_messages(const FiarFusion* fusion) {
 }
 
 void fiarReport(FiarFusion* fusion, FiarFuseCounts* out_counts) {
+  fusion->writer = (FiarWriter){fusion->options->report_to, fusion->options->report_data};
   *out_counts = (FiarFuseCounts){.seen = (int64_t)fusion->n_anchors};
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
     out_counts->fused += fusion->anchors[i].fused;

@@ -82,4 +82,15 @@ irdl.dialect @fiar {
     %groups = irdl.any
     irdl.attributes {"world" = %integer, "groups" = %groups}
   }
+
+  // %rows [ceil(tokens/N), H] = this rank's rows r, r + world, ... of %full [tokens, H]: no communication.
+  irdl.operation @take_rows {
+    %full = irdl.any
+    irdl.operands(full: %full)
+    %rows = irdl.any
+    irdl.results(rows: %rows)
+    %integer = irdl.base "#builtin.integer"
+    %groups = irdl.any
+    irdl.attributes {"world" = %integer, "groups" = %groups}
+  }
 }

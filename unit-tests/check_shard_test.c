@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// fiar-check must notice a residual that is sharded where it may not be, or by the wrong rows.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fiar/compiler.h"
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/RegisterEverything.h"
+
+#define T "tensor<5x64xbf16>"
+#define V "tensor<64xbf16>"
+#define FUSED(name, x, residual, weight)                                                          \
+  "%" name ":2 = \"fiar.all_reduce_norm\"(%" x ", %" residual ", %" weight                        \
+  ") {operandSegmentSizes = array<i32: 1, 1, 1, 0>, resultSegmentSizes = array<i32: 0, 1, 1, 0, " \
+  "0>, eps = 1.0e-6 : f32, weight_bias = 0.0 : f32, scale_min = 0.0 : f32, quant = \"none\", "    \
+  "scale_layout = \"linear\", group_size = 0 : i64, scale_is = \"divisor\", norm_input = "        \
+  "\"rounded\", scale_type = \"f32\", norm_rounding = \"before_weight\", residual_layout = "      \
+  "\"full\", world = 2 : i64, groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (" T ", " T ", " V    \
+  ") -> (" T ", " T ")\n"
+
+// A chain of two. Arguments are the same on all ranks, what "test.local" gives is not. The plain
+// all-reduce says how many ranks there are.
+#define MODEL(residual, weight)                                                           \
+  "func.func @main(%x: " T ", %r: " T ", %w: " V                                          \
+  ") {\n"                                                                                 \
+  "%lr, %lw = \"test.local\"() : () -> (" T ", " V                                        \
+  ")\n"                                                                                   \
+  "%y = \"stablehlo.all_reduce\"(%lr) <{replica_groups = dense<[[0, 1]]> : "              \
+  "tensor<1x2xi64>}> ({\n"                                                                \
+  "^bb0(%a: tensor<bf16>, %b: tensor<bf16>):\n"                                           \
+  "  %q = \"stablehlo.add\"(%a, %b) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n"     \
+  "  \"stablehlo.return\"(%q) : (tensor<bf16>) -> ()\n"                                   \
+  "}) : (" T ") -> " T "\n" FUSED("f", "x", residual, weight)                             \
+      FUSED("g", "y", "f#0", weight) "\"test.use\"(%f#1, %g#0, %g#1) : (" T ", " T ", " T \
+                                     ") -> ()\nreturn\n}\n"
+
+typedef struct Breakage {
+  const char* op;
+  const char* groups;
+} Breakage;
+
+static MlirWalkResult break_op(MlirOperation op, void* data) {
+  const Breakage* breakage = data;
+  MlirStringRef name = mlirIdentifierStr(mlirOperationGetName(op));
+  if (!mlirStringRefEqual(name, mlirStringRefCreateFromCString(breakage->op))) {
+    return MlirWalkResultAdvance;
+  }
+  mlirOperationSetAttributeByName(
+      op, mlirStringRefCreateFromCString("groups"),
+      mlirAttributeParseGet(mlirOperationGetContext(op),
+                            mlirStringRefCreateFromCString(breakage->groups)));
+  return MlirWalkResultInterrupt;
+}
+
+static MlirLogicalResult shard_and_break(MlirOperation clone, void* data) {
+  FiarShardOptions options = {.struct_size = sizeof options, .assume_replicated = true};
+  FiarShardCounts counts = {0};
+  MlirLogicalResult result = fiarShardResidual(clone, &options, &counts);
+  assert_int_equal(counts.sharded, 2);
+  if (data != NULL) {
+    mlirOperationWalk(clone, break_op, data, MlirWalkPreOrder);
+  }
+  return result;
+}
+
+static void count_error(FiarMessageKind kind, MlirLocation location, MlirStringRef text,
+                        void* user_data) {
+  (void)location;
+  (void)text;
+  *(int*)user_data += kind == FIAR_MESSAGE_ERROR;
+}
+
+static bool check_holds(const char* model, const Breakage* breakage) {
+  MlirContext context = mlirContextCreate();
+  MlirDialectRegistry registry = mlirDialectRegistryCreate();
+  mlirRegisterAllDialects(registry);
+  mlirContextAppendDialectRegistry(context, registry);
+  mlirContextSetAllowUnregisteredDialects(context, true);
+  assert_true(mlirLogicalResultIsSuccess(fiarLoadDialect(context)));
+  MlirModule module = mlirModuleCreateParse(context, mlirStringRefCreateFromCString(model));
+  assert_false(mlirModuleIsNull(module));
+  int errors = 0;
+  FiarCheckOptions options = {.struct_size = sizeof options,
+                              .rewrite = shard_and_break,
+                              .rewrite_data = (void*)breakage,
+                              .seeds = 1,
+                              .message = count_error,
+                              .message_data = &errors};
+  bool holds = mlirLogicalResultIsSuccess(fiarCheck(mlirModuleGetOperation(module), &options));
+  assert_int_equal(holds, errors == 0);
+  mlirModuleDestroy(module);
+  mlirDialectRegistryDestroy(registry);
+  mlirContextDestroy(context);
+  return holds;
+}
+
+static void a_replicated_residual_may_be_sharded(void** state) {
+  (void)state;
+  assert_true(check_holds(MODEL("r", "w"), NULL));
+}
+
+static void a_residual_of_each_ranks_own_may_not(void** state) {
+  (void)state;
+  assert_false(check_holds(MODEL("lr", "w"), NULL));
+}
+
+static void a_weight_of_each_ranks_own_may_not(void** state) {
+  (void)state;
+  assert_false(check_holds(MODEL("r", "lw"), NULL));
+}
+
+static void rows_of_another_rank_are_noticed(void** state) {
+  (void)state;
+  static const Breakage take = {"fiar.take_rows", "dense<[[1, 0]]> : tensor<1x2xi64>"};
+  static const Breakage gather = {"fiar.all_gather_rows", "dense<[[1, 0]]> : tensor<1x2xi64>"};
+  assert_false(check_holds(MODEL("r", "w"), &take));
+  assert_false(check_holds(MODEL("r", "w"), &gather));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_replicated_residual_may_be_sharded),
+      cmocka_unit_test(a_residual_of_each_ranks_own_may_not),
+      cmocka_unit_test(a_weight_of_each_ranks_own_may_not),
+      cmocka_unit_test(rows_of_another_rank_are_noticed),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // What compiled models call (fiar/abi.h): check, choose, run.
+#include <string.h>
+
 #include "comm/comm.h"
 #include "host/reference.h"
 
@@ -53,23 +55,24 @@ fiar_status_t fiar_rt_all_reduce(fiar_comm_t* comm, int32_t group, const void* i
   return fiar_rt_all_reduce_norm(comm, &params, stream);
 }
 
-static fiar_status_t check_rows(const fiar_comm_t* comm, const void* rows, const void* out,
-                                int64_t tokens, int64_t hidden, uint8_t dtype) {
+// `full`, called `name`, has every row; `rows` one rank's.
+static fiar_status_t check_rows(const fiar_comm_t* comm, const void* rows, const char* name,
+                                const void* full, int64_t tokens, int64_t hidden, uint8_t dtype) {
   const size_t element = fiar_dtype_bytes(dtype);
-  if (!rows || !out) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "%s is NULL, with %lld tokens", rows ? "out" : "rows",
+  if (!rows || !full) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "%s is NULL, with %lld tokens", rows ? name : "rows",
                      (long long)tokens);
   }
-  if ((uintptr_t)rows % element != 0 || (uintptr_t)out % element != 0) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "rows (%p) and out (%p) must be aligned to %zu bytes", rows,
-                     out, element);
+  if ((uintptr_t)rows % element != 0 || (uintptr_t)full % element != 0) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "rows (%p) and %s (%p) must be aligned to %zu bytes", rows,
+                     name, full, element);
   }
   const size_t row = (size_t)hidden * element;
   const size_t bytes = (size_t)tokens * row;
   const size_t own = (size_t)((tokens + comm->world - 1) / comm->world) * row;
-  if ((uintptr_t)rows < (uintptr_t)out + bytes && (uintptr_t)out < (uintptr_t)rows + own) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "rows (%p, %zu bytes) overlaps out (%p, %zu bytes)", rows,
-                     own, out, bytes);
+  if ((uintptr_t)rows < (uintptr_t)full + bytes && (uintptr_t)full < (uintptr_t)rows + own) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "rows (%p, %zu bytes) overlaps %s (%p, %zu bytes)", rows,
+                     own, name, full, bytes);
   }
   return FIAR_OK;
 }
@@ -78,7 +81,7 @@ fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group, const vo
                                       int64_t tokens, int64_t hidden, uint8_t dtype, void* stream) {
   FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
   FIAR_TRY(fiar_shape_check(tokens, hidden, dtype));
-  FIAR_TRY(tokens > 0 ? check_rows(comm, rows, out, tokens, hidden, dtype) : FIAR_OK);
+  FIAR_TRY(tokens > 0 ? check_rows(comm, rows, "out", out, tokens, hidden, dtype) : FIAR_OK);
   fiar_problem_t problem = fiar_problem_of_shape(tokens, hidden, dtype, false);
   problem.op = FIAR_OP_ALL_GATHER_ROWS;
   const fiar_all_reduce_norm_params shape = {.tokens = tokens, .hidden = hidden, .dtype = dtype};
@@ -90,4 +93,26 @@ fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group, const vo
   void* state;
   FIAR_TRY(fiar_workspace_for_call(comm, &problem, stream, &backend, &state));
   return backend->all_gather_rows(state, rows, out, tokens, hidden, dtype, stream);
+}
+
+fiar_status_t fiar_rt_take_rows(fiar_comm_t* comm, int32_t group, const void* full, void* rows,
+                                int64_t tokens, int64_t hidden, uint8_t dtype, void* stream) {
+  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_shape_check(tokens, hidden, dtype));
+  FIAR_TRY(tokens > 0 ? check_rows(comm, rows, "full", full, tokens, hidden, dtype) : FIAR_OK);
+  const size_t row = (size_t)hidden * fiar_dtype_bytes(dtype);
+  if (tokens <= comm->rank) {
+    return FIAR_OK;  // it owns none
+  }
+#if FIAR_HAVE_CUDA
+  if (comm->caps.sm > 0) {
+    return fiar_cuda_take_rows(comm, full, rows, tokens, row, stream);
+  }
+#endif
+  (void)stream;
+  unsigned char* to = rows;
+  for (int64_t t = comm->rank; t < tokens; t += comm->world, to += row) {
+    memcpy(to, (const unsigned char*)full + (size_t)t * row, row);
+  }
+  return FIAR_OK;
 }

@@ -132,6 +132,10 @@ void fiar_comm_set_nccl(fiar_comm_t* comm, void* nccl_comm);
 int32_t fiar_cuda_auto_device(int32_t local_rank);
 // Collective, after the peers are known: fills in this rank's view of sm and the fields below it.
 fiar_status_t fiar_cuda_probe(fiar_comm_t* comm, fiar_caps_t* caps);
+// Copies this rank's rows, rank, rank + world, ... of full [tokens], each row_bytes long, in stream
+// order. Device memory.
+fiar_status_t fiar_cuda_take_rows(fiar_comm_t* comm, const void* full, void* rows, int64_t tokens,
+                                  size_t row_bytes, void* stream);
 #endif
 
 // ---- Workspaces, as entry.c uses them

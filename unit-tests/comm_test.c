@@ -347,6 +347,33 @@ static int rows_are_gathered_in_order(const ranks_self_t* self) {
   return finish(self, comm);
 }
 
+static int rows_are_taken_by_their_owners(const ranks_self_t* self) {
+  fiar_comm_t* comm;
+  RANKS_OK(ranks_comm(self, &comm));
+  enum { TOKENS = 7, HIDDEN = 3, HELD = 3 };
+  float full[TOKENS * HIDDEN], rows[HELD * HIDDEN];
+  for (int i = 0; i < TOKENS * HIDDEN; ++i) {
+    full[i] = (float)(i / HIDDEN * 10 + i % HIDDEN);
+  }
+  for (int i = 0; i < HELD * HIDDEN; ++i) {
+    rows[i] = -1;
+  }
+  RANKS_OK(fiar_rt_take_rows(comm, 0, full, rows, TOKENS, HIDDEN, FIAR_DTYPE_F32, NULL));
+  for (int i = 0; i < HELD * HIDDEN; ++i) {
+    const int token = i / HIDDEN * self->world + self->rank;
+    const int expected = token < TOKENS ? token * 10 + i % HIDDEN : -1;
+    RANKS_CHECK(rows[i] == (float)expected, "[%d] is %g", i, (double)rows[i]);
+  }
+  RANKS_CHECK(fiar_rt_take_rows(comm, 0, full, full + 2, TOKENS, HIDDEN, FIAR_DTYPE_F32, NULL) ==
+                  FIAR_INVALID_ARGUMENT,
+              "overlap");
+  RANKS_CHECK(fiar_rt_take_rows(comm, 0, NULL, rows, TOKENS, HIDDEN, FIAR_DTYPE_F32, NULL) ==
+                  FIAR_INVALID_ARGUMENT,
+              "no full");
+  RANKS_OK(fiar_rt_take_rows(comm, 0, NULL, NULL, 0, HIDDEN, FIAR_DTYPE_F32, NULL));
+  return finish(self, comm);
+}
+
 // ---- Tests ----
 
 #define PROCESSES(name, ranks, ...)                                                            \
@@ -370,6 +397,7 @@ PROCESSES(ranks_exchange_different_amounts, 3, .environment = long_bound)
 PROCESSES(models_are_checked, 2, .argument = "")
 PROCESSES(groups_are_set_and_taken_back, 3, .argument = "")
 PROCESSES(rows_are_gathered_in_order, 3, .argument = "")
+PROCESSES(rows_are_taken_by_their_owners, 3, .argument = "")
 PROCESSES(two_say_they_are_rank_one, 3, .argument = "")
 PROCESSES(one_leaves, 3, .environment = long_bound)
 
@@ -432,6 +460,7 @@ static void threads_do_what_processes_do(void** state) {
                                        "ranks_make_different_calls",
                                        "groups_are_set_and_taken_back",
                                        "rows_are_gathered_in_order",
+                                       "rows_are_taken_by_their_owners",
                                        "threads_have_groups_of_their_own"};
   for (size_t i = 0; i < sizeof shared / sizeof *shared; ++i) {
     const ranks_run_t run = {.body = shared[i], .world = 3, .threads = 1};
@@ -474,6 +503,7 @@ static void bad_options_are_refused(void** state) {
   X(models_are_checked)               \
   X(groups_are_set_and_taken_back)    \
   X(rows_are_gathered_in_order)       \
+  X(rows_are_taken_by_their_owners)   \
   X(two_say_they_are_rank_one)        \
   X(one_leaves)                       \
   X(one_is_killed)                    \

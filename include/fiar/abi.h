@@ -124,6 +124,13 @@ FIAR_API fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group,
                                                void* out, int64_t tokens, int64_t hidden,
                                                uint8_t dtype, void* stream);
 
+// rows [ceil(tokens/world), hidden] = the rows rank, rank + world, ... of full [tokens, hidden],
+// for the calling rank: a copy on the stream, no communication. A row beyond the last token is not
+// written. The two do not overlap.
+FIAR_API fiar_status_t fiar_rt_take_rows(fiar_comm_t* comm, int32_t group, const void* full,
+                                         void* rows, int64_t tokens, int64_t hidden, uint8_t dtype,
+                                         void* stream);
+
 #ifdef __cplusplus
 }
 #endif

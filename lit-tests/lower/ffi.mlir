@@ -53,3 +53,11 @@ func.func @gather(%x: tensor<1x32xf32>) -> tensor<4x32xf32> {
   %0 = "fiar.all_gather_rows"(%x) {world = 4 : i64, groups = dense<[[0, 1, 2, 3]]> : tensor<1x4xi64>} : (tensor<1x32xf32>) -> tensor<4x32xf32>
   return %0 : tensor<4x32xf32>
 }
+
+// Rows that their owner keeps.
+// CHECK-LABEL: func.func @take
+// CHECK:         call_target_name = "fiar.take_rows"
+func.func @take(%x: tensor<5x32xf32>) -> tensor<2x32xf32> {
+  %0 = "fiar.take_rows"(%x) {world = 4 : i64, groups = dense<[[0, 1, 2, 3]]> : tensor<1x4xi64>} : (tensor<5x32xf32>) -> tensor<2x32xf32>
+  return %0 : tensor<2x32xf32>
+}

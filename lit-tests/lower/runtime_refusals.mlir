@@ -117,3 +117,20 @@ func.func @unknown(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = shard.all_reduce %x on @ranks grid_axes = [0] : tensor<4xf32> -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+
+// One rank of two has three of five rows.
+func.func @too_few_rows(%x: tensor<5x32xf32>) -> tensor<2x32xf32> {
+  // expected-error@+1 {{the rows must have one rank's part of the whole, ceil(tokens / 2) rows}}
+  %0 = "fiar.take_rows"(%x) {world = 2 : i64, groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<5x32xf32>) -> tensor<2x32xf32>
+  return %0 : tensor<2x32xf32>
+}
+
+// -----
+
+func.func @rows_unknown(%x: tensor<?x32xf32>) -> tensor<?x32xf32> {
+  // expected-error@+1 {{the rows must have one rank's part of the whole, ceil(tokens / 2) rows}}
+  %0 = "fiar.all_gather_rows"(%x) {world = 2 : i64, groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<?x32xf32>) -> tensor<?x32xf32>
+  return %0 : tensor<?x32xf32>
+}

@@ -210,7 +210,8 @@ static MlirWalkResult collect(MlirOperation op, void* user) {
     FiarCallKind kind;
   } kinds[] = {{"fiar.all_reduce", FIAR_CALL_ALL_REDUCE},
                {"fiar.all_reduce_norm", FIAR_CALL_ALL_REDUCE_NORM},
-               {"fiar.all_gather_rows", FIAR_CALL_ALL_GATHER_ROWS}};
+               {"fiar.all_gather_rows", FIAR_CALL_ALL_GATHER_ROWS},
+               {"fiar.take_rows", FIAR_CALL_TAKE_ROWS}};
   Collector* collector = user;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
     if (fiarIsNamed(op, kinds[i].name)) {

@@ -34,9 +34,10 @@ typedef enum FiarCallKind {
   FIAR_CALL_ALL_REDUCE,       // x -> sum: fiar.all_reduce, or another dialect's all-reduce
   FIAR_CALL_ALL_REDUCE_NORM,  // fiar.all_reduce_norm
   FIAR_CALL_ALL_GATHER_ROWS,  // x (rows) -> sum (full): fiar.all_gather_rows
+  FIAR_CALL_TAKE_ROWS,        // x (full) -> sum (rows): fiar.take_rows
 } FiarCallKind;
 
-// One collective of the module. Absent operands and results are null.
+// One collective of the module, or an op between them. Absent operands and results are null.
 typedef struct FiarCall {
   MlirOperation op;
   FiarCallKind kind;

@@ -331,6 +331,33 @@ static bool take_norm(const FiarCall* call, fiar_all_reduce_norm_params* params)
          check_codes(call, params, hidden) && check_scales(call, params, hidden);
 }
 
+// One rank's rows and the whole: the same row length and element type, sizes known, and as many
+// rows as a rank has.
+static bool check_shards(const FiarCall* call, uint8_t dtype) {
+  bool gather = call->kind == FIAR_CALL_ALL_GATHER_ROWS;
+  MlirValue rows = gather ? call->operands[FIAR_IN_X] : call->results[FIAR_OUT_SUM];
+  MlirValue full = gather ? call->results[FIAR_OUT_SUM] : call->operands[FIAR_IN_X];
+  uint8_t rows_dtype = 0, full_dtype = 0;
+  if (!take_dtype(call, rows, "the rows", &rows_dtype) ||
+      !take_dtype(call, full, "the whole", &full_dtype)) {
+    return false;
+  }
+  MlirType rows_type = mlirValueGetType(rows), full_type = mlirValueGetType(full);
+  int64_t rows_rank = mlirShapedTypeGetRank(rows_type), rank = mlirShapedTypeGetRank(full_type);
+  int64_t tokens = rank > 0 ? product(full_type, 0, rank - 1) : DYNAMIC;
+  int64_t hidden = rank > 0 ? dimension(full_type, rank - 1) : DYNAMIC;
+  int64_t held = (tokens + call->world - 1) / call->world;
+  if (rows_dtype != dtype || full_dtype != dtype || tokens == DYNAMIC || hidden == DYNAMIC ||
+      rows_rank == 0 || dimension(rows_type, rows_rank - 1) != hidden ||
+      product(rows_type, 0, rows_rank) != held * hidden) {
+    return fiarErrorAt(call->op,
+                       "the rows must have one rank's part of the whole, ceil(tokens / %lld) rows, "
+                       "both of known sizes and one element type",
+                       (long long)call->world);
+  }
+  return true;
+}
+
 bool fiarCallParams(const FiarCall* call, fiar_all_reduce_norm_params* out_params) {
   memset(out_params, 0, sizeof *out_params);
   out_params->struct_size = sizeof *out_params;
@@ -339,6 +366,9 @@ bool fiarCallParams(const FiarCall* call, fiar_all_reduce_norm_params* out_param
   }
   if (call->world < 1) {
     return fiarErrorAt(call->op, "world is %lld, must be at least 1", (long long)call->world);
+  }
+  if (call->kind == FIAR_CALL_ALL_GATHER_ROWS || call->kind == FIAR_CALL_TAKE_ROWS) {
+    return check_shards(call, out_params->dtype);
   }
   return call->kind != FIAR_CALL_ALL_REDUCE_NORM || take_norm(call, out_params);
 }

@@ -211,7 +211,7 @@ static void print_norm_call(FILE* out, const FiarCall* call,
           "(!llvm.ptr, !llvm.ptr, !llvm.ptr) -> i32\n");
 }
 
-// fiar_rt_all_reduce and fiar_rt_all_gather_rows have one signature.
+// fiar_rt_all_reduce, fiar_rt_all_gather_rows and fiar_rt_take_rows have one signature.
 static void print_plain_call(FILE* out, const char* function,
                              const fiar_all_reduce_norm_params* params) {
   fprintf(
@@ -242,6 +242,9 @@ static void print_call(FILE* out, const FiarCall* call, const fiar_all_reduce_no
       break;
     case FIAR_CALL_ALL_GATHER_ROWS:
       print_plain_call(out, "fiar_rt_all_gather_rows", params);
+      break;
+    case FIAR_CALL_TAKE_ROWS:
+      print_plain_call(out, "fiar_rt_take_rows", params);
       break;
   }
   fprintf(out, "    llvm.store %%after, %%status : i32, !llvm.ptr\n  }\n");
@@ -386,7 +389,8 @@ static void print_functions(FILE* out, const Functions* functions) {
       "llvm.func @fiar_rt_all_reduce_norm(!llvm.ptr, !llvm.ptr, !llvm.ptr) -> i32\n"
       "llvm.func @fiar_rt_all_reduce(!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, i64, i64, i8, !llvm.ptr) -> i32\n"
       "llvm.func @fiar_rt_all_gather_rows(!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, i64, i64, i8, !llvm.ptr) "
-      "-> i32\n";
+      "-> i32\n"
+      "llvm.func @fiar_rt_take_rows(!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, i64, i64, i8, !llvm.ptr) -> i32\n";
   fprintf(out, "%s", declarations);
   for (size_t i = 0; i < functions->count; ++i) {
     fprintf(out, "func.func private @fiar.call.%zu%s", i, functions->bodies[i]);

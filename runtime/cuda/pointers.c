@@ -65,3 +65,20 @@ fiar_status_t fiar_cuda_check_pointers(fiar_pointer_cache_t* cache, int32_t devi
 #undef CHECK
   return FIAR_OK;
 }
+
+fiar_status_t fiar_cuda_take_rows(fiar_comm_t* comm, const void* full, void* rows, int64_t tokens,
+                                  size_t row_bytes, void* stream) {
+  const size_t world = (size_t)fiar_comm_world(comm), rank = (size_t)fiar_comm_rank(comm);
+  const size_t held = ((size_t)tokens + world - 1 - rank) / world;
+  int previous = 0;
+  if (held == 0) {
+    return FIAR_OK;
+  }
+  FIAR_TRY(fiar_cuda_enter(fiar_comm_device(comm), &previous));
+  const cudaError_t error =
+      cudaMemcpy2DAsync(rows, row_bytes, (const char*)full + rank * row_bytes, world * row_bytes,
+                        row_bytes, held, cudaMemcpyDeviceToDevice, stream);
+  fiar_cuda_leave(fiar_comm_device(comm), previous);
+  FIAR_CUDA_TRY(error);
+  return FIAR_OK;
+}

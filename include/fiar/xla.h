@@ -20,10 +20,10 @@
 //   device_ids    array<i64>   optional: the device that runs logical id i; i itself without it
 //   call_id       i64          optional: tells calls apart that one program may run in any order
 //
-// all_reduce and all_gather_rows have of these only world and the five without `operands` and
-// `results`. An unknown attribute is an error, so that a newer compiler's request is never dropped.
-// fp4 codes may be f4E2M1FN (XLA packs two a byte, the low nibble first) or the packed bytes as
-// ui8; one-byte scales f8E4M3FN, f8E8M0FNU or ui8.
+// all_reduce, all_gather_rows and take_rows have of these only world and the five without
+// `operands` and `results`. An unknown attribute is an error, so that a newer compiler's request is
+// never dropped. fp4 codes may be f4E2M1FN (XLA packs two a byte, the low nibble first) or the
+// packed bytes as ui8; one-byte scales f8E4M3FN, f8E8M0FNU or ui8.
 #ifndef FIAR_XLA_H
 #define FIAR_XLA_H
 
@@ -43,6 +43,7 @@ struct XLA_FFI_Error;
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_reduce_norm(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_reduce(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_gather_rows(struct XLA_FFI_CallFrame* frame);
+FIAR_API struct XLA_FFI_Error* fiar_xla_host_take_rows(struct XLA_FFI_CallFrame* frame);
 
 // Platform "CUDA", in builds with CUDA: register them for the stages prepare, initialize and
 // execute. The communicator is XLA's own ncclComm_t, taken through its collectives extension
@@ -51,6 +52,7 @@ FIAR_API struct XLA_FFI_Error* fiar_xla_host_all_gather_rows(struct XLA_FFI_Call
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_reduce_norm(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_reduce(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_gather_rows(struct XLA_FFI_CallFrame* frame);
+FIAR_API struct XLA_FFI_Error* fiar_xla_take_rows(struct XLA_FFI_CallFrame* frame);
 
 #ifdef __cplusplus
 }

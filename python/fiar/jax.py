@@ -25,7 +25,7 @@ from fiar._opt import Report, RewriteError
 
 __all__ = ["fuse", "report", "rewrite", "register", "FusedFunction", "NothingFused", "Report", "RewriteError"]
 
-_OPS = ("all_reduce_norm", "all_reduce", "all_gather_rows")
+_OPS = ("all_reduce_norm", "all_reduce", "all_gather_rows", "take_rows")
 _PLATFORMS = {"cpu": ("fiar_xla_host_", ("execute",)),
               "CUDA": ("fiar_xla_", ("prepare", "initialize", "execute"))}
 _register_lock = threading.Lock()

@@ -51,6 +51,15 @@ def test_all_gather_rows_restores_the_order():
     np.testing.assert_array_equal(got, [x[t % RANKS, t // RANKS] for t in range(tokens)])
 
 
+def test_take_rows_gives_each_rank_its_own():
+    tokens, part = 6, 2
+    x = jnp.arange(tokens * HIDDEN, dtype=jnp.float32).reshape(tokens, HIDDEN)
+    (got,) = call("take_rows", [x], [result(part)], GROUPS, specs=P(), out=P("tp"))
+    got = np.asarray(got).reshape(RANKS, part, HIDDEN)
+    for t in range(tokens):
+        np.testing.assert_array_equal(got[t % RANKS, t // RANKS], x[t])
+
+
 @pytest.mark.parametrize("change, sentence", [
     (dict(eps=np.int64(1)), "attribute eps must be an f32"),
     (dict(quant="int3"), 'attribute quant is "int3", which is none of its spellings'),

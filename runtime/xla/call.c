@@ -319,6 +319,12 @@ static fiar_status_t read_plain_buffers(const XLA_FFI_CallFrame* frame, fiar_xla
   }
   const XLA_FFI_Buffer* out = frame->rets.rets[0];
   FIAR_TRY(read_x(frame->args.args[0], call));
+  if (call->op == FIAR_XLA_TAKE_ROWS) {
+    call->params.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+    FIAR_TRY(expect_element("the rows", out, call->params.dtype));
+    call->params.sum_out = out->data;
+    return expect_elements("the rows", out, rows_of(call) * call->params.hidden);
+  }
   if (call->op == FIAR_XLA_ALL_GATHER_ROWS) {
     int64_t rows = call->params.tokens;
     call->params.tokens = call->params.hidden > 0 ? elements(out) / call->params.hidden : 0;

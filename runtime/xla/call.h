@@ -10,6 +10,7 @@ typedef enum fiar_xla_op {
   FIAR_XLA_ALL_REDUCE_NORM,
   FIAR_XLA_ALL_REDUCE,       // params: input -> sum_out
   FIAR_XLA_ALL_GATHER_ROWS,  // params: input (this rank's rows) -> sum_out, tokens of the result
+  FIAR_XLA_TAKE_ROWS,        // params: input -> sum_out (this rank's rows), tokens of the operand
 } fiar_xla_op_t;
 
 // An array<i64> attribute; lies in the frame.

@@ -11,7 +11,8 @@ static fiar_status_t open_workspace(fiar_comm_t* comm, const fiar_xla_call_t* ca
   fiar_all_reduce_norm_params checked;
   const fiar_backend_t* backend;
   void* state;
-  if (call->op == FIAR_XLA_ALL_GATHER_ROWS || call->params.tokens == 0 || !call->params.input) {
+  if (call->op == FIAR_XLA_ALL_GATHER_ROWS || call->op == FIAR_XLA_TAKE_ROWS ||
+      call->params.tokens == 0 || !call->params.input) {
     return FIAR_OK;  // nothing to make, or an XLA that does not give addresses yet
   }
   FIAR_TRY(fiar_params_check(&call->params, fiar_comm_world(comm), &checked));
@@ -35,11 +36,19 @@ static XLA_FFI_Error* launch(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* ca
     return error;
   }
   const fiar_all_reduce_norm_params* params = &call->params;
-  fiar_status_t status =
-      call->op == FIAR_XLA_ALL_GATHER_ROWS
-          ? fiar_rt_all_gather_rows(comm, 0, params->input, params->sum_out, params->tokens,
-                                    params->hidden, params->dtype, stream)
-          : fiar_rt_all_reduce_norm(comm, params, stream);
+  fiar_status_t status;
+  switch (call->op) {
+    case FIAR_XLA_ALL_GATHER_ROWS:
+      status = fiar_rt_all_gather_rows(comm, 0, params->input, params->sum_out, params->tokens,
+                                       params->hidden, params->dtype, stream);
+      break;
+    case FIAR_XLA_TAKE_ROWS:
+      status = fiar_rt_take_rows(comm, 0, params->input, params->sum_out, params->tokens,
+                                 params->hidden, params->dtype, stream);
+      break;
+    default:
+      status = fiar_rt_all_reduce_norm(comm, params, stream);
+  }
   return fiar_xla_error(frame->api, status);
 }
 
@@ -76,4 +85,8 @@ XLA_FFI_Error* fiar_xla_all_reduce(XLA_FFI_CallFrame* frame) {
 
 XLA_FFI_Error* fiar_xla_all_gather_rows(XLA_FFI_CallFrame* frame) {
   return run(frame, FIAR_XLA_ALL_GATHER_ROWS);
+}
+
+XLA_FFI_Error* fiar_xla_take_rows(XLA_FFI_CallFrame* frame) {
+  return run(frame, FIAR_XLA_TAKE_ROWS);
 }

@@ -258,7 +258,8 @@ void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* arg
                        const fiar_device_caps_t* caps, fiar_kernel_shape_t* out_shape) {
   const int64_t tokens = args->call.tokens;
   if (algorithm == FIAR_ALGORITHM_ANY) {
-    int64_t grid = tokens < 4 * caps->sm_count ? tokens : 4 * caps->sm_count;
+    const int64_t most = (int64_t)4 * caps->sm_count;
+    const int64_t grid = tokens < most ? tokens : most;
     *out_shape = (fiar_kernel_shape_t){.vectors_a_thread = 1,
                                        .threads = ANY_THREADS,
                                        .cluster = 1,

@@ -450,24 +450,24 @@ static int check_without_norm(const kernel_case_t* test, const ranks_t* ranks,
 int case_check(const kernel_case_t* test, const ranks_t* ranks, int* worst_ulps) {
   const case_layout_t layout = case_layout(test, ranks->world);
   die_if(layout.bytes > ranks->arena_bytes, "the arena is too small", __LINE__);
-  arenas_t arenas = {.expected = malloc(layout.bytes)};
+  const int world = ranks->world;
+  // One block, cut into the expected arena and, for each rank, one before and one after the call.
+  const size_t bytes = (layout.bytes + 255) / 256 * 256;
+  unsigned char* block = malloc((2 * (size_t)world + 1) * bytes);
+  die_if(!block, "malloc", __LINE__);
+  arenas_t arenas = {.expected = block};
   int failed = 0;
-  for (int r = 0; r < ranks->world; ++r) {
-    arenas.before[r] = malloc(layout.bytes);
-    arenas.got[r] = malloc(layout.bytes);
-    die_if(!arenas.before[r] || !arenas.got[r] || !arenas.expected, "malloc", __LINE__);
+  for (int r = 0; r < world; ++r) {
+    arenas.before[r] = block + (2 * (size_t)r + 1) * bytes;
+    arenas.got[r] = arenas.before[r] + bytes;
   }
   run_case(test, &layout, ranks, &arenas);
-  for (int r = 0; r < ranks->world && !failed; ++r) {
-    failed = compare_rank(test, &layout, ranks->world, r, &arenas, worst_ulps);
+  for (int r = 0; r < world && !failed; ++r) {
+    failed = compare_rank(test, &layout, world, r, &arenas, worst_ulps);
   }
   if (!failed && layout.at.quant_out && layout.at.norm_out) {
     failed = check_without_norm(test, ranks, &arenas, &layout);
   }
-  for (int r = 0; r < ranks->world; ++r) {
-    free(arenas.before[r]);
-    free(arenas.got[r]);
-  }
-  free(arenas.expected);
+  free(block);
   return failed;
 }

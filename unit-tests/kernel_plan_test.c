@@ -93,13 +93,13 @@ static void rows_of_an_owner_do_not_all_fall_to_one_block(void** state) {
 
 static void slots_hold_every_source_and_what_comes_back(void** state) {
   (void)state;
-  const uint64_t row = 4096 * 2;
+  const uint64_t row = (uint64_t)4096 * 2;
   assert_int_equal(fiar_kernel_slot_bytes(FIAR_ALGORITHM_ONESHOT, 3, 4096, FIAR_DTYPE_BF16, 4),
-                   4 * 3 * row);
+                   12 * row);
   assert_int_equal(fiar_kernel_slot_bytes(FIAR_ALGORITHM_TWOSHOT, 5, 4096, FIAR_DTYPE_BF16, 4),
-                   (4 * 2 + 5) * row);
+                   13 * row);
   assert_int_equal(fiar_kernel_slot_bytes(FIAR_ALGORITHM_GATHER, 5, 4096, FIAR_DTYPE_F32, 4),
-                   5 * 2 * row);
+                   10 * row);
   assert_int_equal(fiar_kernel_slot_bytes(FIAR_ALGORITHM_LOCAL, 5, 4096, FIAR_DTYPE_F32, 4), 0);
   // Beyond 32 bits.
   assert_true(fiar_kernel_slot_bytes(FIAR_ALGORITHM_ONESHOT, 65536, 16384, FIAR_DTYPE_F32, 16) ==

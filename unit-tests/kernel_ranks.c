@@ -5,12 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void die_if(int failed, const char* what, int line) {
-  if (failed) {
-    fprintf(stderr, "line %d: %s failed: %s; %s\n", line, what,
-            cudaGetErrorString(cudaGetLastError()), fiar_last_error());
-    exit(1);
-  }
+_Noreturn void die(const char* what, int line) {
+  fprintf(stderr, "line %d: %s failed: %s; %s\n", line, what,
+          cudaGetErrorString(cudaGetLastError()), fiar_last_error());
+  exit(1);
 }
 
 static int devices_for(int world, int one_gpu) {

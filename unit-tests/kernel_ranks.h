@@ -27,7 +27,12 @@ typedef struct ranks {
 // then.
 #define CUDA_OR_DIE(call) die_if((call) != cudaSuccess, #call, __LINE__)
 #define FIAR_OR_DIE(call) die_if((call) != FIAR_OK, #call, __LINE__)
-void die_if(int failed, const char* what, int line);
+_Noreturn void die(const char* what, int line);
+static inline void die_if(int failed, const char* what, int line) {
+  if (failed) {
+    die(what, line);
+  }
+}
 
 // one_gpu: all ranks on device 0 even where there are more.
 void ranks_open(ranks_t* ranks, int world, uint64_t slot_bytes, size_t arena_bytes,

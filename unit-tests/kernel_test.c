@@ -18,13 +18,13 @@ typedef struct options {
 } options_t;
 
 enum { ARENA_BYTES = 48 << 20, SLOT_BYTES = 64 << 20 };
-static const uint64_t kTimeout = 10000000000u;
+static const uint64_t timeout_ns = 10000000000u;
 
 // ---- One call at a time ----
 
 static int random_cases(const options_t* options, fiar_dtype_t dtype) {
   ranks_t ranks;
-  ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, kTimeout, options->one_gpu);
+  ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, timeout_ns, options->one_gpu);
   random_t random = {options->seed + (uint32_t)dtype};
   int failed = 0, worst_ulps = 0;
   for (int i = 0; i < options->cases && failed < 5; ++i) {
@@ -122,7 +122,7 @@ typedef struct flight {
 // Runs the calls one by one first: the single-call tests vouch for those results.
 static void flight_open(flight_t* flight, const options_t* options) {
   random_t random = {options->seed + 77};
-  ranks_open(&flight->ranks, options->world, SLOT_BYTES, ARENA_BYTES, kTimeout, options->one_gpu);
+  ranks_open(&flight->ranks, options->world, SLOT_BYTES, ARENA_BYTES, timeout_ns, options->one_gpu);
   sequence_make(&flight->sequence, &random, options->world, ARENA_BYTES);
   for (int r = 0; r < options->world; ++r) {
     flight->alone[r] = malloc(flight->sequence.bytes);
@@ -271,7 +271,7 @@ static int dependent_launch_changes_no_bit(const options_t* options) {
   ranks_t ranks;
   unsigned char* out[MODES][FIAR_KERNEL_MAX_WORLD];
   int failed = 0;
-  ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, kTimeout, options->one_gpu);
+  ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, timeout_ns, options->one_gpu);
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
     const size_t bytes = (size_t)sizes[s] * 4096 * 2 * 3;
     for (int mode = 0; mode < MODES; ++mode) {

@@ -157,7 +157,7 @@ typedef struct Places {
 
 // An op's number as a map's key.
 static const void* key_of(int64_t id) {
-  return (const void*)(uintptr_t)(id + 2);  // NOLINT(performance-no-int-to-ptr): never followed
+  return (const void*)(uintptr_t)(id + 2);
 }
 
 // The key of the next observation of this op and operand; 0 without memory.

@@ -39,13 +39,51 @@ static double equal(double a, double b) {
   return a == b;
 }
 
+static double not_equal(double a, double b) {
+  return a != b;
+}
+static double less(double a, double b) {
+  return a < b;
+}
+static double less_equal(double a, double b) {
+  return a <= b;
+}
+// What is no integer has no bits.
+static int64_t bits_of(double number) {
+  return fabs(number) < ldexp(1, 62) ? (int64_t)number : 0;
+}
+static double bits_and(double a, double b) {
+  return (double)(bits_of(a) & bits_of(b));
+}
+static double bits_or(double a, double b) {
+  return (double)(bits_of(a) | bits_of(b));
+}
+static double shift_left(double a, double b) {
+  return ldexp(a, (int)(bits_of(b) & 63));
+}
+static double shift_right(double a, double b) {
+  return floor(ldexp(a, -(int)(bits_of(b) & 63)));
+}
+
 static const struct {
   FiarPrimitiveKind kind;
   double (*of)(double, double);
 } binaries[] = {
-    {FIAR_PRIM_ADD, add},     {FIAR_PRIM_SUB, sub},     {FIAR_PRIM_MUL, mul},
-    {FIAR_PRIM_DIV, divide},  {FIAR_PRIM_MAX, max_nan}, {FIAR_PRIM_MIN, min_nan},
-    {FIAR_PRIM_EQUAL, equal}, {FIAR_PRIM_POWER, pow},
+    {FIAR_PRIM_ADD, add},
+    {FIAR_PRIM_SUB, sub},
+    {FIAR_PRIM_MUL, mul},
+    {FIAR_PRIM_DIV, divide},
+    {FIAR_PRIM_MAX, max_nan},
+    {FIAR_PRIM_MIN, min_nan},
+    {FIAR_PRIM_EQUAL, equal},
+    {FIAR_PRIM_POWER, pow},
+    {FIAR_PRIM_NOT_EQUAL, not_equal},
+    {FIAR_PRIM_LESS, less},
+    {FIAR_PRIM_LESS_EQUAL, less_equal},
+    {FIAR_PRIM_AND, bits_and},
+    {FIAR_PRIM_OR, bits_or},
+    {FIAR_PRIM_SHIFT_LEFT, shift_left},
+    {FIAR_PRIM_SHIFT_RIGHT, shift_right},
 };
 
 static double square(double a) {
@@ -57,6 +95,9 @@ static double reciprocal_root(double a) {
 static double reciprocal(double a) {
   return 1 / a;
 }
+static double invert(double a) {
+  return 1 - a;
+}
 static double same(double a) {
   return a;
 }
@@ -66,7 +107,8 @@ static const struct {
   double (*of)(double);
 } unaries[] = {
     {FIAR_PRIM_SQUARE, square},         {FIAR_PRIM_SQRT, sqrt}, {FIAR_PRIM_RSQRT, reciprocal_root},
-    {FIAR_PRIM_RECIPROCAL, reciprocal}, {FIAR_PRIM_ABS, fabs},  {FIAR_PRIM_CONVERT, same},
+    {FIAR_PRIM_RECIPROCAL, reciprocal}, {FIAR_PRIM_ABS, fabs},  {FIAR_PRIM_NOT, invert},
+    {FIAR_PRIM_CONVERT, same},
 };
 
 static bool is_root(const FiarPrimitive* p, double exponent) {
@@ -93,6 +135,43 @@ static void compute_elements(FiarEval* eval, const FiarPrimitive* p, const FiarT
       out->at[rank * out->count + i] = fiarElementRound(out->shape.elem, result);
     }
   }
+}
+
+// Integers are held as their bits: what came from a number that is not negative.
+static double cast_bits(FiarElement from, FiarElement to, double a) {
+  float narrow = (float)a;
+  uint32_t bits = 0;
+  if (from == FIAR_ELEM_F32 && to == FIAR_ELEM_INTEGER) {
+    memcpy(&bits, &narrow, sizeof bits);
+    return bits;
+  }
+  if (from == FIAR_ELEM_INTEGER && to == FIAR_ELEM_F32) {
+    bits = (uint32_t)bits_of(a);
+    memcpy(&narrow, &bits, sizeof narrow);
+    return narrow;
+  }
+  if (from == FIAR_ELEM_INTEGER && to == FIAR_ELEM_F8E8M0FNU) {
+    int byte = (int)(bits_of(a) & 255);
+    return byte == 255 ? NAN : ldexp(1, byte - 127);
+  }
+  if (from == FIAR_ELEM_F8E8M0FNU && to == FIAR_ELEM_INTEGER) {
+    return isnan(a) ? 255 : ilogb(a) + 127;
+  }
+  return a;
+}
+
+static bool compute_bitcast(FiarEval* eval, const FiarTensor* in, FiarTensor* out) {
+  FiarElement from = in->shape.elem, to = out->shape.elem;
+  bool to_integer =
+      to == FIAR_ELEM_INTEGER && (from == FIAR_ELEM_F32 || from == FIAR_ELEM_F8E8M0FNU);
+  bool to_float = from == FIAR_ELEM_INTEGER && (to == FIAR_ELEM_F32 || to == FIAR_ELEM_F8E8M0FNU);
+  if (from != to && !to_integer && !to_float) {
+    return false;
+  }
+  for (int64_t i = 0; i < eval->options->ranks * out->count; ++i) {
+    out->at[i] = cast_bits(from, to, in->at[i]);
+  }
+  return true;
 }
 
 static void compute_three(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
@@ -263,6 +342,8 @@ static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTenso
   switch (p->kind) {
     case FIAR_PRIM_CONSTANT:
       return compute_constant(eval, p, out);
+    case FIAR_PRIM_BITCAST:
+      return in[0]->count == out->count && compute_bitcast(eval, in[0], out);
     case FIAR_PRIM_SELECT:
     case FIAR_PRIM_CLAMP:
       if (p->n_in == 3) {

@@ -34,6 +34,15 @@
   X(RECIPROCAL, "1 / in[0]")                                                                 \
   X(ABS, "|in[0]|")                                                                          \
   X(EQUAL, "in[0] == in[1]")                                                                 \
+  X(NOT_EQUAL, "in[0] != in[1]")                                                             \
+  X(LESS, "in[0] < in[1]")                                                                   \
+  X(LESS_EQUAL, "in[0] <= in[1]")                                                            \
+  X(AND, "in[0] & in[1], integers")                                                          \
+  X(OR, "in[0] | in[1], integers")                                                           \
+  X(SHIFT_LEFT, "in[0] << in[1]")                                                            \
+  X(SHIFT_RIGHT, "in[0] >> in[1], zeros from the left")                                      \
+  X(NOT, "1 - in[0], integers of one bit")                                                   \
+  X(BITCAST, "the bits of in[0] in another type of the same width")                          \
   X(SELECT, "in[0] ? in[1] : in[2]")                                                         \
   X(CLAMP, "in[0] <= in[1] <= in[2], low, value, high")                                      \
   X(REDUCE_ADD, "sum of in[0] over dims[], from in[1] where given")                          \

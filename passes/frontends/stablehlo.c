@@ -87,7 +87,48 @@ static void read_reduce(FiarView* view, FiarPrimitive* p) {
 
 static void read_compare(FiarView* view, FiarPrimitive* p) {
   (void)view;
-  if (!text_has(fiarOpAttribute(p->op, "comparison_direction"), "EQ")) {
+  static const struct {
+    const char* text;
+    FiarPrimitiveKind kind;
+    bool swapped;
+  } directions[] = {
+      {"EQ", FIAR_PRIM_EQUAL, false},      {"NE", FIAR_PRIM_NOT_EQUAL, false},
+      {"LT", FIAR_PRIM_LESS, false},       {"GT", FIAR_PRIM_LESS, true},
+      {"LE", FIAR_PRIM_LESS_EQUAL, false}, {"GE", FIAR_PRIM_LESS_EQUAL, true},
+  };
+  MlirAttribute direction = fiarOpAttribute(p->op, "comparison_direction");
+  p->kind = FIAR_PRIM_PURE;
+  for (size_t i = 0; i < sizeof directions / sizeof *directions && p->n_in == 2; ++i) {
+    if (text_has(direction, directions[i].text)) {
+      p->kind = directions[i].kind;
+      MlirValue left = p->in[0], right = p->in[1];
+      p->in[0] = directions[i].swapped ? right : left;
+      p->in[1] = directions[i].swapped ? left : right;
+    }
+  }
+}
+
+static MlirType element_type(MlirValue value) {
+  MlirType type = mlirValueGetType(value);
+  return mlirTypeIsARankedTensor(type) ? mlirShapedTypeGetElementType(type) : type;
+}
+
+// Logical operations on integers of more bits than one are another primitive.
+static void read_not(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  MlirType type = element_type(mlirOperationGetResult(p->op, 0));
+  if (!mlirTypeIsAInteger(type) || mlirIntegerTypeGetWidth(type) != 1) {
+    p->kind = FIAR_PRIM_PURE;
+  }
+}
+
+// A bitcast between widths adds or removes a dimension.
+static void read_bitcast(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  FiarShape from, to;
+  if (!fiarShapeRead(mlirValueGetType(p->in[0]), &from) ||
+      !fiarShapeRead(mlirValueGetType(mlirOperationGetResult(p->op, 0)), &to) ||
+      from.rank != to.rank) {
     p->kind = FIAR_PRIM_PURE;
   }
 }
@@ -231,7 +272,13 @@ static const FiarOpRow rows[] = {
     {"broadcast_maximum", FIAR_PRIM_MAX, read_same_types},
     {"broadcast_minimum", FIAR_PRIM_MIN, read_same_types},
     {"broadcast_power", FIAR_PRIM_POWER, read_same_types},
-    {"compare", FIAR_PRIM_EQUAL, read_compare},
+    {"compare", FIAR_PRIM_PURE, read_compare},
+    {"and", FIAR_PRIM_AND, NULL},
+    {"or", FIAR_PRIM_OR, NULL},
+    {"not", FIAR_PRIM_NOT, read_not},
+    {"shift_left", FIAR_PRIM_SHIFT_LEFT, NULL},
+    {"shift_right_logical", FIAR_PRIM_SHIFT_RIGHT, NULL},
+    {"bitcast_convert", FIAR_PRIM_BITCAST, read_bitcast},
     {"select", FIAR_PRIM_SELECT, NULL},
     {"clamp", FIAR_PRIM_CLAMP, NULL},
     {"reduce", FIAR_PRIM_PURE, read_reduce},
@@ -256,22 +303,20 @@ static const FiarOpRow rows[] = {
     {"reduce_window", FIAR_PRIM_PURE, NULL},
     {"select_and_scatter", FIAR_PRIM_PURE, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
-    PURE("and") PURE("atan2") PURE("bitcast_convert") PURE("cbrt") PURE("ceil") PURE("complex")
-        PURE("concatenate") PURE("convolution") PURE("cosine") PURE("count_leading_zeros") PURE(
-            "dot") PURE("dynamic_gather") PURE("dynamic_iota") PURE("dynamic_pad")
-            PURE("dynamic_slice") PURE("dynamic_update_slice") PURE("erf") PURE("exponential") PURE(
-                "exponential_minus_one") PURE("floor") PURE("gather") PURE("get_dimension_size")
-                PURE("get_tuple_element") PURE("imag") PURE("iota") PURE("is_finite") PURE("log")
-                    PURE("log_plus_one") PURE("logistic") PURE("negate") PURE("not") PURE("or")
-                        PURE("pad") PURE("partition_id") PURE("popcnt") PURE("real")
+    PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex") PURE("concatenate") PURE("convolution")
+        PURE("cosine") PURE("count_leading_zeros") PURE("dot") PURE("dynamic_gather") PURE(
+            "dynamic_iota") PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice")
+            PURE("erf") PURE("exponential") PURE("exponential_minus_one") PURE("floor")
+                PURE("gather") PURE("get_dimension_size") PURE("get_tuple_element") PURE("imag")
+                    PURE("iota") PURE("is_finite") PURE("log") PURE("log_plus_one") PURE("logistic")
+                        PURE("negate") PURE("pad") PURE("partition_id") PURE("popcnt") PURE("real")
                             PURE("real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
-                                PURE("replica_id") PURE("reverse") PURE("round_nearest_afz") PURE(
-                                    "round_nearest_even") PURE("scatter") PURE("set_dimension_size")
-                                    PURE("shift_left") PURE("shift_right_arithmetic")
-                                        PURE("shift_right_logical") PURE("sign") PURE("sine")
-                                            PURE("slice") PURE("sort") PURE("tan") PURE("tanh")
-                                                PURE("top_k") PURE("tuple") PURE("xor")
-                                                    PURE("constant_like")
+                                PURE("replica_id") PURE("reverse") PURE("round_nearest_afz")
+                                    PURE("round_nearest_even") PURE("scatter")
+                                        PURE("set_dimension_size") PURE("shift_right_arithmetic")
+                                            PURE("sign") PURE("sine") PURE("slice") PURE("sort")
+                                                PURE("tan") PURE("tanh") PURE("top_k") PURE("tuple")
+                                                    PURE("xor") PURE("constant_like")
 #undef PURE
                                                         {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };

@@ -31,7 +31,11 @@ static FiarTerm foreign(const FiarTerm* term) {
 
 static bool commutes(FiarPrimitiveKind kind) {
   return kind == FIAR_PRIM_ADD || kind == FIAR_PRIM_MUL || kind == FIAR_PRIM_MAX ||
-         kind == FIAR_PRIM_MIN || kind == FIAR_PRIM_EQUAL;
+         kind == FIAR_PRIM_MIN || kind == FIAR_PRIM_EQUAL || kind == FIAR_PRIM_NOT_EQUAL;
+}
+
+static bool compares(FiarPrimitiveKind kind) {
+  return kind >= FIAR_PRIM_EQUAL && kind <= FIAR_PRIM_LESS_EQUAL;
 }
 
 // The operand that is further along the sequence.
@@ -59,8 +63,8 @@ static bool apply_rule(FiarRuleContext* context, const FiarRule* rule, const Fia
 
 static bool apply_rules(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* b,
                         FiarTerm* out) {
-  const FiarRule* const tables[] = {fiar_norm_rules, fiar_quant_rules};
-  for (size_t table = 0; table < 2; ++table) {
+  const FiarRule* const tables[] = {fiar_norm_rules, fiar_quant_rules, fiar_power_rules};
+  for (size_t table = 0; table < sizeof tables / sizeof *tables; ++table) {
     for (const FiarRule* rule = tables[table]; rule->kind != FIAR_PRIM_UNKNOWN; ++rule) {
       if (rule->kind != context->primitive->kind) {
         continue;
@@ -264,9 +268,8 @@ static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTer
   }
   bool chain = fiarIsChain(a) || fiarIsChain(b);
   FiarRuleContext context = {.fusion = eval->fusion, .primitive = eval->primitive};
-  bool same_type =
-      a->layout.shape.elem == b->layout.shape.elem &&
-      (a->layout.shape.elem == eval->shape.elem || eval->primitive->kind == FIAR_PRIM_EQUAL);
+  bool same_type = a->layout.shape.elem == b->layout.shape.elem &&
+                   (a->layout.shape.elem == eval->shape.elem || compares(eval->primitive->kind));
   if (!same_type || !merge(a, b, &context.layout)) {
     return chain ? leave(eval, further(a, b)) : outside(eval);
   }
@@ -276,7 +279,8 @@ static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTer
 }
 
 static FiarTerm eval_unary(const eval_t* eval, const FiarTerm* a) {
-  if (!fiarIsChain(a) || a->layout.shape.elem != eval->shape.elem) {
+  bool casts = eval->primitive->kind == FIAR_PRIM_BITCAST;
+  if (!fiarIsChain(a) || (!casts && a->layout.shape.elem != eval->shape.elem)) {
     return fiarIsChain(a) ? leave(eval, a) : outside(eval);
   }
   FiarRuleContext context = {eval->fusion, eval->primitive, a->layout, eval->shape.elem, 0};
@@ -545,6 +549,13 @@ static bool operands_missing(const FiarPrimitive* p) {
     case FIAR_PRIM_MAX:
     case FIAR_PRIM_MIN:
     case FIAR_PRIM_EQUAL:
+    case FIAR_PRIM_NOT_EQUAL:
+    case FIAR_PRIM_LESS:
+    case FIAR_PRIM_LESS_EQUAL:
+    case FIAR_PRIM_AND:
+    case FIAR_PRIM_OR:
+    case FIAR_PRIM_SHIFT_LEFT:
+    case FIAR_PRIM_SHIFT_RIGHT:
     case FIAR_PRIM_BATCH_MUL:
     case FIAR_PRIM_POWER:
       return p->n_in < 2 && !(p->n_in == 1 && p->has_number);
@@ -581,6 +592,13 @@ static FiarTerm eval_op(const eval_t* eval) {
     case FIAR_PRIM_MAX:
     case FIAR_PRIM_MIN:
     case FIAR_PRIM_EQUAL:
+    case FIAR_PRIM_NOT_EQUAL:
+    case FIAR_PRIM_LESS:
+    case FIAR_PRIM_LESS_EQUAL:
+    case FIAR_PRIM_AND:
+    case FIAR_PRIM_OR:
+    case FIAR_PRIM_SHIFT_LEFT:
+    case FIAR_PRIM_SHIFT_RIGHT:
     case FIAR_PRIM_POWER:
       return eval_operands(eval);
     case FIAR_PRIM_RECIPROCAL: {
@@ -596,6 +614,8 @@ static FiarTerm eval_op(const eval_t* eval) {
     case FIAR_PRIM_SQRT:
     case FIAR_PRIM_RSQRT:
     case FIAR_PRIM_ABS:
+    case FIAR_PRIM_NOT:
+    case FIAR_PRIM_BITCAST:
       return eval_unary(eval, operand(eval, 0));
     case FIAR_PRIM_REDUCE_ADD:
     case FIAR_PRIM_REDUCE_MAX:

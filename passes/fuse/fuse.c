@@ -237,12 +237,27 @@ static void follow(FiarFusion* fusion, size_t index, FiarMap* seen) {
 // ---- choosing
 // ------------------------------------------------------------------------------------
 
+// Scales that are powers of two are f8E8M0FNU in the fused op; the source must have them so, too.
+static bool has_power_scales(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* codes) {
+  for (size_t i = 0; i < anchor->n_members; ++i) {
+    if (fiarIsPowerScale(fiarTermAt(fusion, anchor->members[i].term), &codes->facts)) {
+      return true;
+    }
+  }
+  fiarRefuse(fusion, codes, anchor->op,
+             "the scales are powers of two, but nowhere f8E8M0FNU in the order of the rows");
+  return false;
+}
+
 // How much of the sequence a member completes; 0: nothing that a fused op could return last.
-static int completes(const FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* term) {
+static int completes(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* term) {
   if (!fiarLayoutIsFull(&term->layout)) {
     return 0;
   }
   if (term->role == FIAR_ROLE_CODES) {
+    if (term->facts.scale_type == FIAR_SCALE_TYPE_UE8M0) {
+      return has_power_scales(fusion, anchor, term) ? 3 : 0;
+    }
     if (!fiarIsValue(term->facts.scales)) {
       return 3;
     }

@@ -9,7 +9,7 @@
 //   fuse.c    the pass: finds the all-reduces, follows them, picks what to fuse
 //   eval.c    the term of a value; term.c stores terms, layout.c has their dimensions
 //   norm.c    the rules of the residual add and the norm
-//   quant.c   the rules of the quantisers
+//   quant.c   the rules of the quantisers; power.c those of scales that are powers of two
 //   loops.c   ops whose region computes one element
 //   rewrite.c builds the fused op where it may stand
 //   liveness.c, functions.c remove what is dead
@@ -42,6 +42,7 @@
   X(ABS, "the norm's magnitudes")                         \
   X(AMAX, "the largest magnitude")                        \
   X(STEP, "the scale before its conversion")              \
+  X(POWER, "what is computed from the scale's bits")      \
   X(SCALE, "the quantisation scale")                      \
   X(FACTOR, "the factor derived from the scale")          \
   X(SCALE_IS_ZERO, "the test of the scale against zero")  \
@@ -75,6 +76,14 @@ typedef struct FiarFacts {
   bool guarded;  // nvfp4: a zero scale gives zero codes in the source too
 } FiarFacts;
 
+// What a value computed from the bits of a scale can be, the scale being in one of the intervals of
+// power.c: from low to high; NaN where nothing is known. Owned by the fusion.
+enum { FIAR_PIECES = 512 };
+typedef struct FiarPieces {
+  struct FiarPieces* next;
+  double low[FIAR_PIECES], high[FIAR_PIECES];
+} FiarPieces;
+
 typedef struct FiarTerm {
   FiarRole role;
   FiarLayout layout;
@@ -84,6 +93,8 @@ typedef struct FiarTerm {
   bool rounded;      // holds only values of the all-reduce's element type
   bool clamped;      // SCALED: from both sides, to -number .. number
   double number;  // CONST: the value. AMAX: its floor. STEP: the divisor of amax. SCALED: the bound
+  const FiarPieces* pieces;  // POWER
+  FiarRole bits_of;          // POWER: of a STEP's or an AMAX's bits
   FiarFacts facts;
   // OUTSIDE and CONST: what the layout's DIM labels and the value are made of.
   MlirValue base;  // the value before broadcasts and widening, nameable; or null
@@ -133,6 +144,7 @@ typedef struct FiarFusion {
   FiarMap terms;  // (value, frame) -> number of the term
   FiarTerm** term_chunks;
   size_t n_terms, n_chunks;
+  FiarPieces* pieces;
   struct FiarFrame* frames;
   size_t n_frames, frame_capacity;
   int depth;            // of the evaluation under way
@@ -197,10 +209,11 @@ typedef struct FiarRule {
   const char* refusal;  // rows that refuse: the reason
 } FiarRule;
 
-// norm.c, quant.c: their rules, ended by a row of kind UNKNOWN. The first that applies wins; both
-// operand orders are tried for ADD, MUL, MAX, MIN and EQUAL.
+// norm.c, quant.c, power.c: their rules, ended by a row of kind UNKNOWN. The first that applies
+// wins; both operand orders are tried for ADD, MUL, MAX, MIN and EQUAL.
 extern const FiarRule fiar_norm_rules[];
 extern const FiarRule fiar_quant_rules[];
+extern const FiarRule fiar_power_rules[];
 
 // What a conversion to context->elem does to a role, *out being a copy of *in with the new type;
 // false where nothing can be said of the result. fiarConvertNorm has the roles up to the norm and
@@ -213,6 +226,21 @@ bool fiarClampTerm(FiarRuleContext* context, const FiarTerm* low, const FiarTerm
                    const FiarTerm* high, FiarTerm* out);
 bool fiarSelectTerm(FiarRuleContext* context, const FiarTerm* pred, const FiarTerm* a,
                     const FiarTerm* b, FiarTerm* out);
+
+// power.c -----------------------------------------------------------------------------------------
+
+// Conversions, selects and clamps of POWER terms (and the cast that starts one), as the rules.
+bool fiarPowerCast(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out);
+bool fiarPowerSelect(FiarRuleContext* context, const FiarTerm* pred, const FiarTerm* a,
+                     const FiarTerm* b, FiarTerm* out);
+bool fiarPowerClamp(FiarRuleContext* context, const FiarTerm* low, const FiarTerm* in,
+                    const FiarTerm* high, FiarTerm* out);
+// Whether the term holds, as f8E8M0FNU and in order, the scales of the quantiser in `facts`.
+bool fiarIsPowerScale(const FiarTerm* term, const FiarFacts* facts);
+void fiarPiecesClear(FiarFusion* fusion);
+// quant.c: whether the norm is one that quantisers read, rounded and widened to f32; refuses if
+// not.
+bool fiarQuantReadsNorm(FiarRuleContext* context, const FiarTerm* norm);
 
 // The all-reduce that a chain term belongs to.
 static inline FiarAnchor* fiarAnchorOf(FiarRuleContext* context, const FiarTerm* term) {

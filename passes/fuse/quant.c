@@ -38,6 +38,10 @@ static bool reads_norm(FiarRuleContext* context, const FiarTerm* norm, bool in_f
   return true;
 }
 
+bool fiarQuantReadsNorm(FiarRuleContext* context, const FiarTerm* norm) {
+  return reads_norm(context, norm, true);
+}
+
 // ---- given scales
 // --------------------------------------------------------------------------------
 
@@ -277,6 +281,9 @@ bool fiarClampTerm(FiarRuleContext* context, const FiarTerm* low, const FiarTerm
       context->elem != in->layout.shape.elem) {
     return false;
   }
+  if (in->role == FIAR_ROLE_POWER) {
+    return fiarPowerClamp(context, low, in, high, out);
+  }
   FiarPrimitive side = *context->primitive;
   FiarRuleContext at = *context;
   at.primitive = &side;
@@ -302,6 +309,9 @@ bool fiarClampTerm(FiarRuleContext* context, const FiarTerm* low, const FiarTerm
 bool fiarSelectTerm(FiarRuleContext* context, const FiarTerm* pred, const FiarTerm* a,
                     const FiarTerm* b, FiarTerm* out) {
   FiarLayout joined;
+  if (pred->role == FIAR_ROLE_POWER) {
+    return fiarPowerSelect(context, pred, a, b, out);
+  }
   if (pred->role != FIAR_ROLE_SCALE_IS_ZERO || a->role != FIAR_ROLE_CONST || a->number != 0 ||
       b->role != FIAR_ROLE_SCALED || pred->facts.scales.ptr != b->facts.scales.ptr ||
       pred->facts.scale.ptr != b->facts.scale.ptr ||
@@ -310,24 +320,31 @@ bool fiarSelectTerm(FiarRuleContext* context, const FiarTerm* pred, const FiarTe
       !fiarLayoutJoin(&pred->layout, &b->layout, &joined)) {
     return false;
   }
-  (void)context;
   *out = *b;
   out->facts.guarded = true;
   return true;
 }
 
+static bool of_another_format(FiarRuleContext* context, const FiarTerm* in) {
+  fiarRefuse(context->fusion, in, context->primitive->op,
+             "the codes are %s, which their scale is not for", fiarElementText(context->elem));
+  return false;
+}
+
 static bool to_fp8(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out) {
   bool is_fp8 = in->facts.quant == FIAR_QUANT_FP8_STATIC ||
                 in->facts.quant == FIAR_QUANT_FP8_TOKEN || in->facts.quant == FIAR_QUANT_FP8_GROUP;
-  if (!is_fp8) {
-    return false;
+  // mx scales leave norms of up to 2^9 times the scale.
+  bool far = in->facts.quant == FIAR_QUANT_FP8_STATIC || in->facts.quant == FIAR_QUANT_MXFP8;
+  if (!is_fp8 && in->facts.quant != FIAR_QUANT_MXFP8) {
+    return of_another_format(context, in);
   }
   bool whole = in->clamped && in->number == FP8_MAX;
-  bool open = in->number == 0 && in->facts.quant != FIAR_QUANT_FP8_STATIC;
+  bool open = in->number == 0 && !far;
   if (!whole && !open) {
     fiarRefuse(context->fusion, in, context->primitive->op,
                in->number == 0
-                   ? "static fp8 without a clamp to +-448: the source's convert gives NaN beyond"
+                   ? "fp8 without a clamp to +-448: the source's convert gives NaN beyond"
                    : "the codes are clamped to other bounds than +-448 (%g)",
                in->number);
     return false;
@@ -337,15 +354,16 @@ static bool to_fp8(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out) 
 }
 
 static bool to_fp4(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out) {
-  if (in->facts.quant != FIAR_QUANT_NVFP4) {
-    return false;
+  bool is_nvfp4 = in->facts.quant == FIAR_QUANT_NVFP4;
+  if (!is_nvfp4 && in->facts.quant != FIAR_QUANT_MXFP4) {
+    return of_another_format(context, in);
   }
   if (!in->clamped || in->number != FP4_MAX) {
     fiarRefuse(context->fusion, in, context->primitive->op,
-               "nvfp4 without a clamp of the codes to +-6");
+               "fp4 without a clamp of the codes to +-6");
     return false;
   }
-  if (in->facts.scale_is == FIAR_SCALE_IS_MULTIPLIER && !in->facts.guarded) {
+  if (is_nvfp4 && in->facts.scale_is == FIAR_SCALE_IS_MULTIPLIER && !in->facts.guarded) {
     fiarRefuse(context->fusion, in, context->primitive->op,
                "nvfp4 without a select of zero codes where the scale is zero");
     return false;
@@ -385,6 +403,8 @@ bool fiarConvertQuant(FiarRuleContext* context, const FiarTerm* in, FiarTerm* ou
         return true;
       }
       break;
+    case FIAR_ROLE_POWER:
+      return fiarPowerCast(context, in, out);
     case FIAR_ROLE_SCALED:
       if (to == FIAR_ELEM_F8E4M3FN && from == FIAR_ELEM_F32) {
         return to_fp8(context, in, out);

@@ -42,6 +42,9 @@ static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) 
       facts->quant != FIAR_QUANT_NONE) {
     return RESULT_SCALES;
   }
+  if (fiarIsPowerScale(term, facts)) {
+    return RESULT_SCALES;
+  }
   if (!fiarLayoutIsFull(&term->layout)) {
     return -1;
   }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fuse/fuse.h"
 
@@ -45,6 +46,7 @@ void fiarEvalClear(FiarFusion* fusion) {
   }
   free(fusion->term_chunks);
   free(fusion->frames);
+  fiarPiecesClear(fusion);
   fiarMapClear(&fusion->terms);
 }
 
@@ -109,12 +111,23 @@ static void refuse_vaguely(FiarFusion* fusion, const FiarTerm* term, MlirOperati
   va_end(arguments);
 }
 
+static bool ends_in(MlirStringRef text, const char* end) {
+  size_t length = strlen(end);
+  return text.length > length && memcmp(text.data + text.length - length, end, length) == 0;
+}
+
 void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place) {
+  MlirStringRef name = place == NULL ? fiarOpName(op) : mlirStringRefCreateFromCString(place);
   if (term->role >= FIAR_ROLE_NORMED) {
+    bool scale = term->role == FIAR_ROLE_STEP || term->role == FIAR_ROLE_AMAX;
+    if (scale && (ends_in(name, ".log") || ends_in(name, ".log2"))) {
+      fiarRefuse(fusion, term, op,
+                 "the scale is rounded to a power of two by way of %.*s, which is not exact there",
+                 (int)name.length, name.data);
+    }
     return;
   }
   bool with_residual = fiarIsValue(term->facts.residual) && term->role == FIAR_ROLE_HIDDEN;
-  MlirStringRef name = place == NULL ? fiarOpName(op) : mlirStringRefCreateFromCString(place);
   refuse_vaguely(fusion, term, op, "no RMSNorm follows: %s%s goes into %.*s", role_text(term->role),
                  with_residual ? " (with the residual)" : "", (int)name.length, name.data);
 }

@@ -166,3 +166,91 @@ def nvfp4(b, norm, scale, multiplier, guarded=True, barrier=False, block=16, cla
         scaled = b.op("stablehlo.select", [b.broadcast(test, y[1], whole), b.splat(0.0, scaled), scaled], y[1], "f32")
     codes = b.convert(clamp(b, scaled, 6.0, clamped), "f4E2M1FN")
     return b.reshape(codes, full), b.reshape(sf, sf[1][:-1])
+
+
+def compare(b, x, direction, y):
+    return b.op("stablehlo.compare", [x, y], x[1], "i1",
+                f"<{{comparison_direction = #stablehlo<comparison_direction {direction}>}}> ")
+
+
+def bits(b, v, elem="i32"):
+    return b.ew("stablehlo.bitcast_convert", v, elem=elem)
+
+
+def rounded_up(b, step, way):
+    """(the scale as f32, as f8E8M0FNU): step rounded up to a power of two."""
+    if way == "carry":  # a mantissa that is not zero carries into the exponent
+        carried = b.commuted("add", bits(b, step), b.splat(0x7FFFFF, step, "i32"))
+        power = bits(b, b.commuted("and", carried, b.splat(0x7F800000, step, "i32")), "f32")
+        return power, b.convert(power, "f8E8M0FNU")
+    if way == "byte":
+        carried = b.commuted("add", bits(b, step, "ui32"), b.splat(0x7FFFFF, step, "ui32"))
+        byte = b.convert(b.ew("shift_right_logical", carried, b.splat(23, step, "ui32")), "ui8")
+        scale = bits(b, byte, "f8E8M0FNU")
+        return b.convert(scale, "f32"), scale
+    if way == "count":  # as DeepGEMM counts
+        whole = bits(b, step)
+        exponent = b.commuted("and", b.ew("shift_right_logical", whole, b.splat(23, step, "i32")), b.splat(255, step, "i32"))
+        rest = b.commuted("and", whole, b.splat(0x7FFFFF, step, "i32"))
+        exponent = b.commuted("add", exponent, b.convert(compare(b, rest, "NE", b.splat(0, rest)), "i32"))
+        exponent = b.op("stablehlo.clamp", [b.constant(1, "i32"), exponent, b.constant(254, "i32")], exponent[1], "i32")
+        power = bits(b, b.ew("shift_left", exponent, b.splat(23, exponent)), "f32")
+        return power, b.convert(power, "f8E8M0FNU")
+    whole = bits(b, step, "ui32")  # "select": as jax.nn.scaled_matmul's quantiser does
+    exponent = b.ew("shift_right_logical", whole, b.splat(23, whole))
+    rest = b.commuted("and", whole, b.splat(0x7FFFFF, whole))
+    small = b.commuted("and", compare(b, exponent, "EQ", b.splat(0, exponent)),
+                       compare(b, rest, "LE", b.splat(0x400000, rest)))
+    up = b.commuted("and", compare(b, rest, "GT", b.splat(0, rest)), compare(b, exponent, "NE", b.splat(0xFE, exponent)))
+    up = b.commuted("and", up, b.ew("not", small))
+    more = b.commuted("add", exponent, b.splat(1, exponent))
+    byte = b.convert(b.op("stablehlo.select", [up, more, exponent], exponent[1], "ui32"), "ui8")
+    power = bits(b, b.ew("shift_left", b.convert(byte, "ui32"), b.splat(23, byte, "ui32")), "f32")
+    zero = compare(b, power, "EQ", b.splat(0.0, power))
+    power = b.op("stablehlo.select", [zero, b.splat(2.0**-127, power), power], power[1], "f32")
+    return power, bits(b, byte, "f8E8M0FNU")
+
+
+def fp8_power(b, norm, group, floor, way, reciprocal=False, clamped="none", reread=False, round_=rounded_up):
+    y = wide(b, norm)
+    full = list(y[1])
+    y = b.reshape(y, [*full[:-1], full[-1] // group, group])
+    amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [len(y[1]) - 1]), [*y[1][:-1], 1], rows_of(y[1]))
+    if floor:
+        amax = b.commuted("maximum", amax, b.splat(floor, amax))
+    power, scale = round_(b, b.ew("divide", amax, b.splat(448.0, amax)), way)
+    return b.reshape(divided(b, y, b.convert(scale, "f32") if reread else power, reciprocal, clamped, 448.0, "f8E4M3FN"),
+                     full), b.reshape(scale, scale[1][:-1])
+
+
+def divided(b, y, power, reciprocal, clamped, bound, to):
+    whole = list(range(len(y[1])))
+    if reciprocal:
+        factor = b.ew("divide", b.splat(1.0, power), power)
+        scaled = b.commuted("multiply", y, b.broadcast(factor, y[1], whole))
+    else:
+        scaled = b.ew("divide", y, b.broadcast(power, y[1], whole))
+    return b.convert(clamp(b, scaled, bound, clamped), to)
+
+
+def mx(b, norm, to, way, reciprocal=False, clamped="clamp", block=32, largest=None):
+    """Blocks of 32 under 2^(floor(log2(amax)) - the largest exponent of the codes)."""
+    largest = largest or (8 if to == "f8E4M3FN" else 2)
+    y = wide(b, norm)
+    full = list(y[1])
+    y = b.reshape(y, [*full[:-1], full[-1] // block, block])
+    amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [len(y[1]) - 1]), [*y[1][:-1], 1], rows_of(y[1]))
+    exponent = b.ew("shift_right_logical", bits(b, amax), b.splat(23, amax, "i32"))
+    if way == "unbiased":
+        exponent = b.ew("subtract", b.ew("subtract", exponent, b.splat(127, exponent)), b.splat(largest, exponent))
+        exponent = b.op("stablehlo.clamp", [b.constant(-127, "i32"), exponent, b.constant(127, "i32")], exponent[1], "i32")
+        exponent = b.commuted("add", exponent, b.splat(127, exponent))
+    elif way == "maximum":
+        exponent = b.commuted("maximum", b.ew("subtract", exponent, b.splat(largest, exponent)), b.splat(0, exponent))
+    else:
+        less = b.ew("subtract", exponent, b.splat(largest, exponent))
+        small = compare(b, exponent, "LT", b.splat(largest, exponent))
+        exponent = b.op("stablehlo.select", [small, b.splat(0, exponent), less], exponent[1], "i32")
+    scale = bits(b, b.convert(exponent, "ui8"), "f8E8M0FNU")
+    codes = divided(b, y, b.convert(scale, "f32"), reciprocal, clamped, 448.0 if to == "f8E4M3FN" else 6.0, to)
+    return b.reshape(codes, full), b.reshape(scale, scale[1][:-1])

@@ -261,7 +261,7 @@ def fp8(b, **ways):
     return [forms.fp8_static(b, norm_of(b, start(b)), b.arg([], "f32"), False, **ways)]
 
 
-@case("static fp8 without a clamp to +-448", quantiser=True)
+@case("fp8 without a clamp to +-448", quantiser=True)
 def fp8_without_clamp(b):
     return fp8(b, clamped="none")
 
@@ -342,9 +342,81 @@ def nvfp4_unguarded(b):
     return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, guarded=False))
 
 
-@case("nvfp4 without a clamp of the codes to +-6", quantiser=True)
+@case("fp4 without a clamp of the codes to +-6", quantiser=True)
 def nvfp4_unclamped(b):
     return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, clamped="none"))
+
+
+def rounded_to_power(b, change, floor=1e-4):
+    """Blocks of 128 whose scales `change` computes from amax / 448."""
+    return list(forms.fp8_power(b, norm_of(b, start(b)), 128, floor, None, reread=True,
+                                round_=lambda b, step, way: (None, change(step))))
+
+
+@case("the scale's bits are not those of amax / 448 rounded up", quantiser=True)
+def power_of_two_below(b):
+    return rounded_to_power(b, lambda step: b.convert(forms.bits(b, b.ew(
+        "and", forms.bits(b, step), b.splat(0x7F800000, step, "i32")), "f32"), "f8E8M0FNU"))
+
+
+@case("the scale's bits are not those of amax / 448 rounded up", quantiser=True)
+def power_of_two_nearest(b):
+    return rounded_to_power(b, lambda step: b.convert(forms.bits(b, b.ew(
+        "and", b.ew("add", forms.bits(b, step), b.splat(0x400000, step, "i32")), b.splat(0x7F800000, step, "i32")),
+        "f32"), "f8E8M0FNU"))
+
+
+@case("the scale's bits are not those of amax / 448 rounded up", quantiser=True)
+def power_of_two_always_next(b):
+    return rounded_to_power(b, lambda step: b.convert(forms.bits(b, b.ew(
+        "and", b.ew("add", forms.bits(b, step), b.splat(0x800000, step, "i32")), b.splat(0x7F800000, step, "i32")),
+        "f32"), "f8E8M0FNU"))
+
+
+@case("the scale's bits are not those of amax / 448 rounded up", quantiser=True)
+def power_of_two_without_floor(b):
+    return rounded_to_power(b, lambda step: forms.rounded_up(b, step, "carry")[1], floor=None)
+
+
+@case("the quantiser converts from f32 to f8E8M0FNU", quantiser=True)
+def power_of_two_by_conversion(b):
+    return rounded_to_power(b, lambda step: b.convert(step, "f8E8M0FNU"))
+
+
+@case("the scale is rounded to a power of two by way of stablehlo.log", quantiser=True)
+def power_of_two_by_logarithm(b):
+    def change(step):
+        log2 = b.ew("divide", b.ew("log", step), b.splat(0.6931471805599453, step))
+        return b.convert(b.ew("power", b.splat(2.0, step), b.ew("ceil", log2)), "f8E8M0FNU")
+    return rounded_to_power(b, change)
+
+
+@case("the scales are powers of two, but nowhere f8E8M0FNU", quantiser=True)
+def power_of_two_in_f32(b):
+    codes, scale = forms.fp8_power(b, norm_of(b, start(b)), 128, 1e-4, None, round_=lambda b, step, way: (
+        forms.bits(b, b.ew("and", b.ew("add", forms.bits(b, step), b.splat(0x7FFFFF, step, "i32")),
+                           b.splat(0x7F800000, step, "i32")), "f32"),) * 2)
+    return [codes, scale]
+
+
+@case("the scale's bits are not those of", quantiser=True)
+def mx_another_exponent(b):
+    return list(forms.mx(b, norm_of(b, start(b)), "f8E4M3FN", "maximum", largest=7))
+
+
+@case("the scale's bits are not those of", quantiser=True)
+def mx_blocks_of_64(b):
+    return list(forms.mx(b, norm_of(b, start(b)), "f8E4M3FN", "maximum", block=64))
+
+
+@case("the codes are f4E2M1FN, which their scale is not for", quantiser=True)
+def mx_codes_of_the_other_format(b):
+    return list(forms.mx(b, norm_of(b, start(b)), "f4E2M1FN", "maximum", largest=8))
+
+
+@case("fp8 without a clamp to +-448", quantiser=True)
+def mxfp8_without_clamp(b):
+    return list(forms.mx(b, norm_of(b, start(b)), "f8E4M3FN", "maximum", clamped="none"))
 
 
 @case("the quantiser reads the norm before it is rounded to bf16", quantiser=True)

@@ -60,9 +60,9 @@ def build(seed, small=False):
 
 
 def quantise(b, r, norm, want, live):
-    kind = r.choice(["none", "none", "fp8_static", "fp8_token", "fp8_group", "nvfp4"])
+    kind = r.choice(["none", "none", "fp8_static", "fp8_token", "fp8_group", "nvfp4", "fp8_power", "mxfp8", "mxfp4"])
     blocks = "?" not in norm[1]
-    if kind in ("fp8_group", "nvfp4") and not blocks:
+    if kind in ("fp8_group", "nvfp4", "fp8_power", "mxfp8", "mxfp4") and not blocks:
         kind = "fp8_token"
     keep = kind == "none" or r.random() < 0.3
     if keep:
@@ -72,7 +72,18 @@ def quantise(b, r, norm, want, live):
     clamped = r.choice(["call", "clamp", "max_first", "min_first"]) if blocks else "clamp"
     multiplier = r.random() < 0.5
     want["scale_is"] = "multiplier" if multiplier else "divisor"
-    if kind == "none":
+    if kind == "fp8_power":
+        way, floor = r.choice(["carry", "byte", "count", "select"]), r.choice([1e-12, 1e-4])
+        group = r.choice([32, 64, 128])
+        floor = r.choice([None, floor]) if way == "select" else floor  # the others have no scale for zeros
+        want["scale_min"] = f32(f32(floor) / 448) if floor else 0.0
+        live.extend(forms.fp8_power(b, norm, group, floor, way, r.random() < 0.3, r.choice(["none", clamped]), r.random() < 0.5))
+        want.update(quant="fp8_group", scale_type="ue8m0", scale_is="divisor", group_size=group)
+    elif kind in ("mxfp8", "mxfp4"):
+        live.extend(forms.mx(b, norm, "f8E4M3FN" if kind == "mxfp8" else "f4E2M1FN",
+                             r.choice(["unbiased", "maximum", "select"]), r.random() < 0.3, clamped))
+        want.update(scale_type="ue8m0", scale_is="divisor", group_size=32)
+    elif kind == "none":
         del want["scale_is"]
     elif kind == "fp8_static":
         live.append(forms.fp8_static(b, norm, b.arg([], "f32"), multiplier, clamped))

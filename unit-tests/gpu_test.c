@@ -308,6 +308,18 @@ static int gathered_rows_are_the_shards_rows(const ranks_self_t* self) {
       wrong += host[i] != (float)i;
     }
     RANKS_CHECK(wrong == 0, "%lld rows", (long long)tokens);
+    GPU_MUST(cudaMemset(rows, 0xC7, (size_t)(held * HIDDEN) * sizeof *rows));
+    GPU_MUST(cudaDeviceSynchronize());
+    RANKS_OK(fiar_rt_take_rows(session.comm, 0, out, rows, tokens, HIDDEN, FIAR_DTYPE_F32,
+                               session.stream));
+    GPU_MUST(cudaStreamSynchronize(session.stream));
+    GPU_MUST(
+        cudaMemcpy(host, rows, (size_t)(held * HIDDEN) * sizeof *rows, cudaMemcpyDeviceToHost));
+    for (int64_t i = 0; i < held * HIDDEN && wrong == 0; ++i) {
+      const int64_t row = i / HIDDEN * self->world + self->rank;
+      wrong += row < tokens && host[i] != (float)(row * HIDDEN + i % HIDDEN);
+    }
+    RANKS_CHECK(wrong == 0, "%lld rows taken back", (long long)tokens);
     GPU_MUST(cudaFree(rows));
     GPU_MUST(cudaFree(out));
     free(host);

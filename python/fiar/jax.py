@@ -56,17 +56,18 @@ def register():
         _library = library
 
 
-def rewrite(module_text, device_ids=None):
+def rewrite(module_text, device_ids=None, shard_residual=False):
     """The text of a StableHLO module with its matches as custom calls `@fiar...`.
 
     device_ids: the ids of the devices that run it, in the order of its device assignment; needed
-    where that is not 0, 1, 2, ... on the CPU.
+    where that is not 0, 1, 2, ... on the CPU. shard_residual: as fuse's.
     """
-    return _rewrite(module_text, device_ids)[0]
+    return _rewrite(module_text, device_ids, shard_residual)[0]
 
 
-def _rewrite(module_text, device_ids):
-    text, stderr = _opt.run(module_text, ["fiar-fuse{report=json}", "fiar-lower-to-ffi"])
+def _rewrite(module_text, device_ids, shard_residual):
+    shard = ["fiar-shard-residual"] if shard_residual else []
+    text, stderr = _opt.run(module_text, ["fiar-fuse{report=json}", *shard, "fiar-lower-to-ffi"])
     if device_ids is not None and list(device_ids) != list(range(len(device_ids))):
         ids = ", ".join(str(i) for i in device_ids)
         text = text.replace("group_ids = array<i64", f"device_ids = array<i64: {ids}>, group_ids = array<i64")
@@ -82,27 +83,30 @@ def report(fn, *args, **kwargs):
     return _opt.read_report(stderr)
 
 
-def fuse(fn, **jit_options):
+def fuse(fn, *, shard_residual=False, **jit_options):
     """`fn` with its all-reduces fused: a callable with the same signature.
 
     fn: a function or a `jax.jit` of one. jit_options: those of `jax.jit`, for a plain function
     (static_argnums and static_argnames must be given here: of a `jax.jit` they cannot be asked).
+    shard_residual: residuals that go from one fused call to the next stay sharded by tokens between
+    them (docs/passes/fiar-shard-residual.md).
     Each combination of shapes, dtypes and static values is lowered, rewritten and compiled on its
     first call; where nothing matches, the original runs and a `NothingFused` warning says why.
     """
     if hasattr(fn, "trace"):
         if jit_options:
             raise TypeError(f"options {sorted(jit_options)} are for plain functions, but fn is a jax.jit already")
-        return FusedFunction(fn, fn)
-    return FusedFunction(fn, jax.jit(fn, **jit_options), jit_options)
+        return FusedFunction(fn, fn, shard_residual=shard_residual)
+    return FusedFunction(fn, jax.jit(fn, **jit_options), jit_options, shard_residual)
 
 
 class FusedFunction:
     """What `fuse` returns. Thread-safe, as `jax.jit`'s functions are."""
 
-    def __init__(self, fn, jitted, jit_options=()):
+    def __init__(self, fn, jitted, jit_options=(), shard_residual=False):
         functools.update_wrapper(self, fn)
         self._jitted = jitted
+        self._shard_residual = shard_residual
         self._static_nums, self._static_names = _statics(fn, dict(jit_options))
         self._variants = {}
         self._lock = threading.Lock()
@@ -128,7 +132,8 @@ class FusedFunction:
         key = (call.tree, call.static, call.positional, _types(self._jitted, call.leaves))
         with self._lock:
             if key not in self._variants:
-                self._variants[key] = _build(functools.partial(_call_original, self._jitted, call), self._jitted, call)
+                self._variants[key] = _build(functools.partial(_call_original, self._jitted, call), self._jitted, call,
+                                             self._shard_residual)
             return self._variants[key]
 
 
@@ -184,7 +189,7 @@ def _abstract(leaf):
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
-def _build(original, jitted, call):
+def _build(original, jitted, call, shard_residual):
     """A function of the leaves that runs the rewritten module, or the original where nothing matched."""
     args, kwargs = call.arguments([_abstract(leaf) for leaf in call.leaves])
     traced = jitted.trace(*args, **kwargs)
@@ -196,13 +201,13 @@ def _build(original, jitted, call):
     except NotImplementedError as error:  # host callbacks
         return _give_up(original, jitted, f"jax.export refuses it: {error}")
     mesh = _mesh_of(traced.jaxpr)
-    text, found = _rewrite(exported.mlir_module(), mesh and [d.id for d in mesh.devices.flat])
+    text, found = _rewrite(exported.mlir_module(), mesh and [d.id for d in mesh.devices.flat], shard_residual)
     if found.fused == 0:
         return _give_up(original, jitted, found)
     register()
     module = dataclasses.replace(exported, mlir_module_serialized=text.encode())
     donate = tuple(i for i, yes in enumerate(donated) if yes)
-    fused = jax.jit(_with_rules(_caller(module, mesh), original), donate_argnums=donate)
+    fused = jax.jit(_with_rules(_caller(module, mesh), original, shard_residual), donate_argnums=donate)
     return lambda leaves: fused(*leaves)
 
 
@@ -232,7 +237,7 @@ def _caller(module, mesh):
     return call
 
 
-def _with_rules(call, original):
+def _with_rules(call, original, shard_residual):
     """jax.export's calls have neither batching nor derivatives: both come from the original."""
     batched = {}
     call = jax.custom_batching.custom_vmap(call)
@@ -242,7 +247,7 @@ def _with_rules(call, original):
         del axis_size
         axes = tuple(0 if yes else None for yes in in_batched)
         if axes not in batched:
-            batched[axes] = fuse(jax.vmap(original, in_axes=axes))
+            batched[axes] = fuse(jax.vmap(original, in_axes=axes), shard_residual=shard_residual)
         out = batched[axes](*leaves)
         return out, jax.tree.map(lambda _: True, out)
 

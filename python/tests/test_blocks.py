@@ -116,3 +116,19 @@ def test_nothing_to_fuse_runs_the_original_and_says_why():
     plain = jax.jit(lambda x: x + 1)
     with pytest.warns(fiar.jax.NothingFused, match="0 all-reduces seen"):
         np.testing.assert_array_equal(fiar.jax.fuse(plain)(x), x + 1)
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 16])
+def test_sharded_residuals_change_no_bit(mesh, tokens):
+    parameters = blocks.model_parameters(3)
+    rng = np.random.default_rng(3)
+    x, residual = (rng.normal(size=(tokens, blocks.H)).astype(blocks.BF16) for _ in range(2))
+    unfused = blocks.sharded_model(parameters, mesh)
+    text = unfused.trace(parameters, x, residual).lower().as_text()
+    rewritten = fiar.jax.rewrite(text, shard_residual=True)
+    assert rewritten.count("token_shard") == 6
+    assert [rewritten.count(f'"fiar.{op}"') for op in ("take_rows", "all_gather_rows")] == [1, 1]
+    whole = fiar.jax.fuse(unfused)(parameters, x, residual)
+    sharded = fiar.jax.fuse(unfused, shard_residual=True)(parameters, x, residual)
+    for a, b in zip(whole, sharded, strict=True):
+        np.testing.assert_array_equal(bits(a), bits(b))

@@ -291,9 +291,13 @@ static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
   return true;
 }
 
-static bool evaluate_op(FiarEval* eval, MlirOperation op) {
+static bool is_fiar(MlirOperation op) {
   MlirStringRef name = fiarOpName(op);
-  if (name.length > 5 && memcmp(name.data, "fiar.", 5) == 0) {
+  return name.length > 5 && memcmp(name.data, "fiar.", 5) == 0;
+}
+
+static bool evaluate_op(FiarEval* eval, MlirOperation op) {
+  if (is_fiar(op)) {
     return fiarEvalFused(eval, op);
   }
   FiarPrimitive p = fiarPrimitiveRead(&eval->view, op);
@@ -362,15 +366,17 @@ typedef struct Ranks {
 static MlirWalkResult largest_id(MlirOperation op, void* data) {
   Ranks* ranks = data;
   FiarPrimitiveKind kind = fiarPrimitiveKind(ranks->view, op);
-  if (kind != FIAR_PRIM_ALL_REDUCE && kind != FIAR_PRIM_REDUCE_SCATTER &&
+  bool fused = is_fiar(op);
+  if (!fused && kind != FIAR_PRIM_ALL_REDUCE && kind != FIAR_PRIM_REDUCE_SCATTER &&
       kind != FIAR_PRIM_ALL_GATHER) {
     return MlirWalkResultAdvance;
   }
-  FiarPrimitive p = fiarPrimitiveRead(ranks->view, op);
+  MlirAttribute named =
+      fused ? fiarOpAttribute(op, "groups") : fiarPrimitiveRead(ranks->view, op).groups;
   FiarGroups groups;
   char text[160];
-  if (!mlirAttributeIsNull(p.groups) &&
-      fiarGroupsExpand(ranks->view->module, p.groups, &groups, text, sizeof text)) {
+  if (!mlirAttributeIsNull(named) &&
+      fiarGroupsExpand(ranks->view->module, named, &groups, text, sizeof text)) {
     for (int64_t i = 0; i < groups.count * groups.size; ++i) {
       ranks->largest = groups.ids[i] > ranks->largest ? groups.ids[i] : ranks->largest;
     }

@@ -257,9 +257,11 @@ static bool op_result(Question question, MlirOperation op, MlirValue value) {
       return !mlirAttributeIsNull(primitive.groups) && primitive.mode != NULL &&
              mlirAttributeEqual(primitive.groups, question.ranks.groups) &&
              fiarStringEqual(question.ranks.mode, primitive.mode);
-    case FIAR_PRIM_IDENTITY:
-      return same_everywhere(question,
-                             mlirOperationGetOperand(op, mlirOpResultGetResultNumber(value)));
+    case FIAR_PRIM_IDENTITY: {
+      const intptr_t number = mlirOpResultGetResultNumber(value);
+      return number < mlirOperationGetNumOperands(op) &&
+             same_everywhere(question, mlirOperationGetOperand(op, number));
+    }
     case FIAR_PRIM_PURE:
       return is_plain_function(op) && all_operands(question, op);
     default:

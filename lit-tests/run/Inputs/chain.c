@@ -56,8 +56,8 @@ int main(void) {
     return 1;
   }
   static const results_t zero;
-  const int same = memcmp(&whole, &sharded, sizeof whole) == 0 &&
-                   memcmp(&whole, &zero, sizeof whole) != 0;
+  const int same =
+      memcmp(&whole, &sharded, sizeof whole) == 0 && memcmp(&whole, &zero, sizeof whole) != 0;
   printf("rank %d: %s\n", fiar_comm_rank(comm), same ? "every bit agrees" : "they differ");
   (void)fiar_rt_set_comm(0, NULL);
   fiar_comm_destroy(comm);

@@ -539,26 +539,20 @@ static FiarTerm eval_operands(const eval_t* eval) {
   return eval_binary(eval, &a, &b);
 }
 
+// Elementwise, of two operands or of one and a number.
+static bool is_binary(FiarPrimitiveKind kind) {
+  return (kind >= FIAR_PRIM_ADD && kind <= FIAR_PRIM_POWER) ||
+         (kind >= FIAR_PRIM_EQUAL && kind <= FIAR_PRIM_SHIFT_RIGHT);
+}
+
 // Too few operands for the kind: a table row that does not fit the op.
 static bool operands_missing(const FiarPrimitive* p) {
+  if (is_binary(p->kind)) {
+    return p->n_in < 2 && !(p->n_in == 1 && p->has_number);
+  }
   switch (p->kind) {
-    case FIAR_PRIM_ADD:
-    case FIAR_PRIM_SUB:
-    case FIAR_PRIM_MUL:
-    case FIAR_PRIM_DIV:
-    case FIAR_PRIM_MAX:
-    case FIAR_PRIM_MIN:
-    case FIAR_PRIM_EQUAL:
-    case FIAR_PRIM_NOT_EQUAL:
-    case FIAR_PRIM_LESS:
-    case FIAR_PRIM_LESS_EQUAL:
-    case FIAR_PRIM_AND:
-    case FIAR_PRIM_OR:
-    case FIAR_PRIM_SHIFT_LEFT:
-    case FIAR_PRIM_SHIFT_RIGHT:
     case FIAR_PRIM_BATCH_MUL:
-    case FIAR_PRIM_POWER:
-      return p->n_in < 2 && !(p->n_in == 1 && p->has_number);
+      return p->n_in < 2;
     case FIAR_PRIM_CLAMP:
       return p->n_in < 3 && !(p->n_in == 1 && p->has_number);
     case FIAR_PRIM_SELECT:
@@ -576,6 +570,9 @@ static FiarTerm eval_op(const eval_t* eval) {
   if (operands_missing(p)) {
     return outside(eval);
   }
+  if (is_binary(p->kind)) {
+    return eval_operands(eval);
+  }
   switch (p->kind) {
     case FIAR_PRIM_CONSTANT:
       return eval_constant(eval);
@@ -585,22 +582,6 @@ static FiarTerm eval_op(const eval_t* eval) {
       return eval_layout(eval, operand(eval, 0));
     case FIAR_PRIM_CONVERT:
       return eval_convert(eval, operand(eval, 0));
-    case FIAR_PRIM_ADD:
-    case FIAR_PRIM_SUB:
-    case FIAR_PRIM_MUL:
-    case FIAR_PRIM_DIV:
-    case FIAR_PRIM_MAX:
-    case FIAR_PRIM_MIN:
-    case FIAR_PRIM_EQUAL:
-    case FIAR_PRIM_NOT_EQUAL:
-    case FIAR_PRIM_LESS:
-    case FIAR_PRIM_LESS_EQUAL:
-    case FIAR_PRIM_AND:
-    case FIAR_PRIM_OR:
-    case FIAR_PRIM_SHIFT_LEFT:
-    case FIAR_PRIM_SHIFT_RIGHT:
-    case FIAR_PRIM_POWER:
-      return eval_operands(eval);
     case FIAR_PRIM_RECIPROCAL: {
       FiarPrimitive divide = *p;
       divide.kind = FIAR_PRIM_DIV;

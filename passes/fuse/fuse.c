@@ -162,7 +162,7 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
 // ---- following the sum
 // ---------------------------------------------------------------------------
 
-static bool member_add(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term) {
+bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term) {
   if (anchor->n_members == anchor->member_capacity) {
     size_t capacity = anchor->member_capacity == 0 ? 32 : anchor->member_capacity * 2;
     FiarMember* members = realloc(anchor->members, capacity * sizeof *members);
@@ -206,7 +206,7 @@ static void follow_user(FiarFusion* fusion, size_t index, MlirOperation user,
     }
     const FiarTerm* next = fiarTermAt(fusion, number);
     if (fiarIsChain(next) && next->facts.anchor == (int)index) {
-      goes_on = member_add(fusion, anchor, result, number);
+      goes_on = fiarMemberAdd(fusion, anchor, result, number);
     }
   }
   if (!goes_on) {
@@ -218,7 +218,7 @@ static void follow(FiarFusion* fusion, size_t index, FiarMap* seen) {
   FiarAnchor* anchor = &fusion->anchors[index];
   MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
   fusion->call_budget = CALL_BUDGET;
-  if (!member_add(fusion, anchor, sum, fiarTermIndexOf(fusion, sum, 0))) {
+  if (!fiarMemberAdd(fusion, anchor, sum, fiarTermIndexOf(fusion, sum, 0))) {
     return;
   }
   for (size_t at = 0; at < anchor->n_members && !fusion->failed; ++at) {

@@ -11,6 +11,7 @@
 //   norm.c    the rules of the residual add and the norm
 //   quant.c   the rules of the quantisers; power.c those of scales that are powers of two
 //   loops.c   ops whose region computes one element
+//   scale_layout.c scales in other orders than the rows'
 //   rewrite.c builds the fused op where it may stand
 //   liveness.c, functions.c remove what is dead
 //   report.c  the table, JSON and messages
@@ -297,6 +298,17 @@ bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor);
 // Erases what the rewrites left dead, and private functions that only it called.
 void fiarRewriteFinish(FiarFusion* fusion);
 void fiarRewriteClear(FiarFusion* fusion);
+
+// scale_layout.c ----------------------------------------------------------------------------------
+
+// Follows the reshapes and transposes that alone use the anchor's scales, which are in the order of
+// the rows, and makes them members. Gives the last value that has them in another layout of the
+// runtime, and that; null where none has.
+MlirValue fiarScalesMoved(FiarFusion* fusion, FiarAnchor* anchor, MlirValue scales,
+                          fiar_scale_layout_t* out_layout);
+
+// fuse.c: a value of the anchor's block belongs to its sequence.
+bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term);
 
 // liveness.c --------------------------------------------------------------------------------------
 

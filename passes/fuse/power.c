@@ -438,6 +438,11 @@ static bool apply_power(FiarRuleContext* context, const FiarTerm* norm, const Fi
       !fiarQuantReadsNorm(context, norm)) {
     return false;
   }
+  if (scale->facts.group_size == 0) {
+    fiarRefuse(context->fusion, scale, context->primitive->op,
+               "one power of two scales a whole row, which cannot be said");
+    return false;
+  }
   if (quant == FIAR_QUANT_NONE) {
     fiarRefuse(context->fusion, scale, context->primitive->op,
                "the scale's bits are not those of amax / 448 rounded up to a power of two, nor of "

@@ -18,7 +18,8 @@ typedef struct plan {
   MlirValue roots[N_RESULTS];      // the value that each result replaces; null where none
   bool wanted[N_RESULTS];          // a live op uses it
   FiarMap replaced;                // values -> result
-  MlirOperation after;             // where the fused op goes: behind this
+  fiar_scale_layout_t scale_layout;
+  MlirOperation after;  // where the fused op goes: behind this
 } plan_t;
 
 static void give_up(plan_t* plan, MlirOperation op, const char* text) {
@@ -158,6 +159,20 @@ static bool take_reshape(plan_t* plan, int result, const only_user_t* user) {
   return true;
 }
 
+// Where all that uses the scales puts them into another layout, that is the result.
+static bool take_layout(plan_t* plan) {
+  if (!plan->wanted[RESULT_SCALES] || plan->scale_layout != FIAR_SCALE_LAYOUT_LINEAR) {
+    return false;
+  }
+  MlirValue moved =
+      fiarScalesMoved(plan->fusion, plan->anchor, plan->roots[RESULT_SCALES], &plan->scale_layout);
+  if (!fiarIsValue(moved)) {
+    return false;
+  }
+  plan->roots[RESULT_SCALES] = moved;
+  return true;
+}
+
 // Marks what dies, finds which results live ops want, and their shapes.
 static void settle_results(plan_t* plan) {
   size_t dead = plan->fusion->n_dead;
@@ -179,6 +194,7 @@ static void settle_results(plan_t* plan) {
     for (int result = 0; result < N_RESULTS; ++result) {
       reshaped |= take_reshape(plan, result, &users[result]);
     }
+    reshaped = reshaped || take_layout(plan);
   }
 }
 
@@ -273,6 +289,7 @@ static const char* quant_text(fiar_quant_t quant) {
 #define X(name, value, text) [value] = text,
 static const char* const scale_is_texts[] = {FIAR_SCALE_IS_TABLE(X)};
 static const char* const scale_type_texts[] = {FIAR_SCALE_TYPE_TABLE(X)};
+static const char* const scale_layout_texts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
 static const char* const rounding_texts[] = {FIAR_NORM_ROUNDING_TABLE(X)};
 static const char* const norm_input_texts[] = {FIAR_NORM_INPUT_TABLE(X)};
 #undef X
@@ -308,7 +325,7 @@ static void attributes_fill(attributes_t* to, const plan_t* plan, const int32_t*
   float_add(to, "weight_bias", facts->weight_bias);
   float_add(to, "scale_min", facts->scale_min);
   text_add(to, "quant", quant_text(facts->quant));
-  text_add(to, "scale_layout", "linear");
+  text_add(to, "scale_layout", scale_layout_texts[plan->scale_layout]);
   text_add(to, "scale_is", scale_is_texts[facts->scale_is]);
   text_add(to, "scale_type", scale_type_texts[facts->scale_type]);
   text_add(to, "norm_input", norm_input_texts[facts->norm_input_f32]);

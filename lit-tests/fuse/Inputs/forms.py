@@ -254,3 +254,23 @@ def mx(b, norm, to, way, reciprocal=False, clamped="clamp", block=32, largest=No
     scale = bits(b, b.convert(exponent, "ui8"), "f8E8M0FNU")
     codes = divided(b, y, b.convert(scale, "f32"), reciprocal, clamped, 448.0 if to == "f8E4M3FN" else 6.0, to)
     return b.reshape(codes, full), b.reshape(scale, scale[1][:-1])
+
+
+def swizzled(b, scales, tile, way):
+    """The scales of rows in tiles of `tile` rows and 4 columns, as cuBLASLt reads them; as a transpose for 0."""
+    rows, k = 1, scales[1][-1]
+    for size in scales[1][:-1]:
+        rows *= size
+    if tile == 0:
+        return b.transpose(b.reshape(scales, [rows, k]), [1, 0])
+    if way == "wrong":  # each tile has its rows as the other one has them
+        order = [0, 3, 1, 2, 4] if tile == 128 else [0, 3, 2, 1, 4]
+        return b.reshape(b.transpose(b.reshape(scales, [rows // tile, 4, tile // 4, k // 4, 4]), order), [rows, k])
+    if tile == 8:
+        return b.reshape(b.transpose(b.reshape(scales, [rows // 8, 8, k // 4, 4]), [0, 2, 1, 3]), [rows, k])
+    if way == "once":
+        moved = b.transpose(b.reshape(scales, [rows // 128, 4, 32, k // 4, 4]), [0, 3, 2, 1, 4])
+        return b.reshape(moved, [rows, k])
+    blocks = b.transpose(b.reshape(scales, [rows // 128, 128, k // 4, 4]), [0, 2, 1, 3])  # as torchao's to_blocked
+    parts = b.transpose(b.reshape(blocks, [rows * k // 512, 4, 32, 4]), [0, 2, 1, 3])
+    return b.reshape(b.reshape(parts, [rows * k // 512, 32, 16]), [rows * k])

@@ -391,6 +391,11 @@ def power_of_two_by_logarithm(b):
     return rounded_to_power(b, change)
 
 
+@case("one power of two scales a whole row", quantiser=True)
+def power_of_two_a_row(b):
+    return list(forms.fp8_power(b, norm_of(b, start(b)), H, 1e-4, "carry"))
+
+
 @case("the scales are powers of two, but nowhere f8E8M0FNU", quantiser=True)
 def power_of_two_in_f32(b):
     codes, scale = forms.fp8_power(b, norm_of(b, start(b)), 128, 1e-4, None, round_=lambda b, step, way: (

@@ -18,6 +18,7 @@ def build(seed, small=False):
     r = random.Random(seed)
     elem = r.choice(["bf16", "bf16", "f16", "f32"])
     hidden, rows = (128, r.choice([1, 3])) if small else (r.choice([256, 768, 2304, 4096]), r.choice([1, 3, 16, 17]))
+    rows = r.choice([8, 128]) if r.random() < 0.4 else rows
     world = r.choice([2, 3, 4, 8])
     eps = r.choice([1e-6, 1e-5, 3e-4, 0.015625])
     shape = r.choice([[rows, hidden], [2, rows, hidden], [rows, 1, hidden], ["?", hidden]])
@@ -74,7 +75,7 @@ def quantise(b, r, norm, want, live):
     want["scale_is"] = "multiplier" if multiplier else "divisor"
     if kind == "fp8_power":
         way, floor = r.choice(["carry", "byte", "count", "select"]), r.choice([1e-12, 1e-4])
-        group = r.choice([32, 64, 128])
+        group = r.choice([32, 64] if norm[1][-1] == 128 else [32, 64, 128])  # one group a row is another format
         floor = r.choice([None, floor]) if way == "select" else floor  # the others have no scale for zeros
         want["scale_min"] = f32(f32(floor) / 448) if floor else 0.0
         live.extend(forms.fp8_power(b, norm, group, floor, way, r.random() < 0.3, r.choice(["none", clamped]), r.random() < 0.5))
@@ -102,6 +103,26 @@ def quantise(b, r, norm, want, live):
         want["scale_min"] = 0.0 if floor is None else f32(f32(floor) / 448) if first else f32(floor)
         if group:
             want["group_size"] = group
+    if blocks and kind not in ("none", "fp8_static", "fp8_token"):
+        move_scales(b, r, want, live)
+
+
+def move_scales(b, r, want, live):
+    """Puts the scales, the last of live, into another layout now and then."""
+    scales = live[-1]
+    one_byte = scales[2] != "f32"
+    blocks = scales[1] if one_byte else scales[1][:-1]  # these are [.., blocks, 1]
+    rows, k = 1, blocks[-1]
+    for size in blocks[:-1]:
+        rows *= size
+    want["scale_layout"] = "linear"
+    tiles = [t for t in (8, 128) if one_byte and rows % t == 0 and k % 4 == 0 and k > 4]
+    tiles += [0] if not one_byte and rows % 4 == 0 and k > 1 else []
+    if tiles and r.random() < 0.7:
+        tile = r.choice(tiles)
+        way = r.choice(["once", "twice", "wrong"] if tile else ["once"])
+        live[-1] = forms.swizzled(b, scales if one_byte else b.reshape(scales, blocks), tile, way)
+        want["scale_layout"] = "linear" if way == "wrong" else {0: "column_major", 8: "swizzled_8x4", 128: "swizzled_128x4"}[tile]
 
 
 def check(seed, want, fused, report, text):
@@ -111,7 +132,7 @@ def check(seed, want, fused, report, text):
     if len(fused) != 1:
         fail(f"{len(fused)} fused ops")
     got = fused[0]
-    for key in ("norm_input", "norm_rounding", "quant", "scale_is", "scale_type"):
+    for key in ("norm_input", "norm_rounding", "quant", "scale_is", "scale_type", "scale_layout"):
         if key in want and got[key] != want[key]:
             fail(f"{key} is {got[key]}, want {want[key]}")
     for key in ("eps", "weight_bias", "scale_min", "world", "group_size"):

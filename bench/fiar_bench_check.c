@@ -236,8 +236,7 @@ static fiar_status_t check_rows(bench_rank_t* rank, const bench_case_t* point,
   return status;
 }
 
-// ---- Whole arrays
-// --------------------------------------------------------------------------------
+// ---- Whole arrays ----
 
 typedef struct output {
   void* array;

@@ -25,8 +25,7 @@ fiar_status_t bench_ranks_run(const bench_options_t* options, bench_body_fn body
 // Collective. A communicator of the same ranks and devices for fiar's calls on `backend`.
 fiar_status_t bench_comm_create(bench_rank_t* rank, const char* backend, fiar_comm_t** out_comm);
 
-// ---- A point's arrays
-// ----------------------------------------------------------------------------
+// ---- A point's arrays ----
 
 enum { BENCH_MAX_SETS = 8 };
 
@@ -59,8 +58,7 @@ bench_fill_t bench_residual_fill(const bench_case_t* point, int set);
 bench_fill_t bench_weight_fill(const bench_case_t* point);
 float bench_scale_value(const bench_case_t* point);
 
-// ---- Implementations
-// -----------------------------------------------------------------------------
+// ---- Implementations ----
 
 typedef struct bench_impl bench_impl_t;
 struct bench_impl {
@@ -95,8 +93,7 @@ extern const bench_impl_t bench_impl_nccl_symmetric;
 
 typedef struct bench_gemm bench_gemm_t;  // fiar_bench_gemm.h
 
-// ---- Steps
-// ---------------------------------------------------------------------------------------
+// ---- Steps ----
 
 typedef struct bench_result {
   bool served;             // else `reason` says why not

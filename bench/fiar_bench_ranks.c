@@ -56,8 +56,7 @@ static void report(int32_t rank, fiar_status_t status) {
                 fiar_last_error());
 }
 
-// ---- Threads
-// -------------------------------------------------------------------------------------
+// ---- Threads ----
 
 typedef struct thread_rank {
   const bench_options_t* options;
@@ -107,8 +106,7 @@ static fiar_status_t run_threads(const bench_options_t* options, int32_t world, 
   return status;
 }
 
-// ---- Processes
-// -----------------------------------------------------------------------------------
+// ---- Processes ----
 
 static fiar_status_t run_launched(const bench_options_t* options, bool on_host,
                                   bench_body_fn body) {

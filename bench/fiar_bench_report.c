@@ -29,8 +29,7 @@ static bool wanted(const bench_report_t* report, int impl) {
   return false;
 }
 
-// ---- Table
-// ---------------------------------------------------------------------------------------
+// ---- Table ----
 
 void bench_report_print_head(const bench_report_t* report) {
   const bench_options_t* options = report->options;
@@ -154,8 +153,7 @@ void bench_report_print_end(const bench_report_t* report) {
   (void)fflush(stdout);
 }
 
-// ---- Files
-// ---------------------------------------------------------------------------------------
+// ---- Files ----
 
 static void write_text(FILE* file, const char* text) {
   (void)fputc('"', file);

@@ -45,8 +45,7 @@ MlirStringRef fiarCpuPipeline(void) {
   return mlirStringRefCreate(cpu_pipeline, sizeof cpu_pipeline - 1);
 }
 
-// ---- For C hosts: MLIR 22 cannot register a pass from C, but can add one to a manager
-// -----------------
+// ---- For C hosts: MLIR 22 cannot register a pass from C, but can add one to a manager ----
 
 typedef MlirLogicalResult (*ModulePass)(MlirOperation module);
 static const ModulePass lower_to_runtime = fiarLowerToRuntime, internalize = fiarInternalize;

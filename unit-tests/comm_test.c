@@ -353,7 +353,8 @@ static int rows_are_taken_by_their_owners(const ranks_self_t* self) {
   enum { TOKENS = 7, HIDDEN = 3, HELD = 3 };
   float full[TOKENS * HIDDEN], rows[HELD * HIDDEN];
   for (int i = 0; i < TOKENS * HIDDEN; ++i) {
-    full[i] = (float)(i / HIDDEN * 10 + i % HIDDEN);
+    const int row = i / HIDDEN;
+    full[i] = (float)(row * 10 + i % HIDDEN);
   }
   for (int i = 0; i < HELD * HIDDEN; ++i) {
     rows[i] = -1;

@@ -88,8 +88,7 @@ static void* writable(const void* array) {
   return same;
 }
 
-// ---- Bodies
-// --------------------------------------------------------------------------------------
+// ---- Bodies ----
 
 static int calls_of_random_sizes_back_to_back(const ranks_self_t* self) {
   session_t session;
@@ -534,8 +533,7 @@ static int a_programs_own_nccl_communicator_serves(const ranks_self_t* self) {
   return wrong;
 }
 
-// ---- Running them
-// --------------------------------------------------------------------------------
+// ---- Running them ----
 
 enum { ANY_MODE = 0, ONLY_PROCESSES = 1, NOT_NCCL = 2, OWN_DEVICES = 4, SHORT_TIMEOUT = 8 };
 static const struct {

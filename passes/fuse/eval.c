@@ -26,8 +26,7 @@ static FiarTerm foreign(const FiarTerm* term) {
   return outside;
 }
 
-// ---- rules
-// ---------------------------------------------------------------------------------------
+// ---- rules ----
 
 static bool commutes(FiarPrimitiveKind kind) {
   return kind == FIAR_PRIM_ADD || kind == FIAR_PRIM_MUL || kind == FIAR_PRIM_MAX ||
@@ -78,8 +77,7 @@ static bool apply_rules(FiarRuleContext* context, const FiarTerm* a, const FiarT
   return false;
 }
 
-// ---- ops
-// -----------------------------------------------------------------------------------------
+// ---- ops ----
 
 typedef struct eval {
   FiarFusion* fusion;
@@ -356,8 +354,7 @@ static FiarTerm eval_batch_mul(const eval_t* eval, const FiarTerm* a, const Fiar
   return eval_binary(&as_multiply, &sides[0], &sides[1]);
 }
 
-// ---- calls
-// ---------------------------------------------------------------------------------------
+// ---- calls ----
 
 static bool frame_add(FiarFusion* fusion, FiarFrame frame, uint32_t* out_index) {
   if (fusion->n_frames == fusion->frame_capacity) {
@@ -463,8 +460,7 @@ static FiarTerm eval_call(const eval_t* eval) {
   return out;
 }
 
-// ---- dispatch
-// ------------------------------------------------------------------------------------
+// ---- dispatch ----
 
 static const FiarTerm* operand(const eval_t* eval, int i) {
   return fiarTermOf(eval->fusion, eval->primitive->in[i], eval->frame);

@@ -17,8 +17,7 @@
 // Callee ops that one all-reduce may cost: enough for nested helpers, an end for hostile modules.
 enum { CALL_BUDGET = 20000, POSITION_STEP = 64 };
 
-// ---- finding the all-reduces
-// ---------------------------------------------------------------------
+// ---- finding the all-reduces ----
 
 static FiarAnchor* anchor_add(FiarFusion* fusion, MlirOperation op) {
   if (fusion->n_anchors == fusion->anchor_capacity) {
@@ -159,8 +158,7 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   (void)fiarTermDefine(fusion, sum, &term);
 }
 
-// ---- following the sum
-// ---------------------------------------------------------------------------
+// ---- following the sum ----
 
 bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term) {
   if (anchor->n_members == anchor->member_capacity) {
@@ -234,8 +232,7 @@ static void follow(FiarFusion* fusion, size_t index, FiarMap* seen) {
   }
 }
 
-// ---- choosing
-// ------------------------------------------------------------------------------------
+// ---- choosing ----
 
 // Scales that are powers of two are f8E8M0FNU in the fused op; the source must have them so, too.
 static bool has_power_scales(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* codes) {
@@ -354,8 +351,7 @@ static void fuse_all(FiarFusion* fusion) {
   fiarRewriteFinish(fusion);
 }
 
-// ---- the pass
-// ------------------------------------------------------------------------------------
+// ---- the pass ----
 
 // The caller may have been built with fewer options than we know.
 static FiarFuseOptions options_of(const FiarFuseOptions* options) {

@@ -166,7 +166,7 @@ typedef struct FiarFusion {
   bool sharded;       // no all-reduce, but real sharding annotations
 } FiarFusion;
 
-// eval.c ------------------------------------------------------------------------------------------
+// ---- eval.c ----
 
 // A call being looked into: the callee's arguments are the call's operands in `parent`. Frame 0 is
 // the module itself.
@@ -228,7 +228,7 @@ bool fiarClampTerm(FiarRuleContext* context, const FiarTerm* low, const FiarTerm
 bool fiarSelectTerm(FiarRuleContext* context, const FiarTerm* pred, const FiarTerm* a,
                     const FiarTerm* b, FiarTerm* out);
 
-// power.c -----------------------------------------------------------------------------------------
+// ---- power.c ----
 
 // Conversions, selects and clamps of POWER terms (and the cast that starts one), as the rules.
 bool fiarPowerCast(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out);
@@ -268,7 +268,7 @@ static inline bool fiarIsValue(MlirValue value) {
   return value.ptr != NULL;
 }
 
-// loops.c -----------------------------------------------------------------------------------------
+// ---- loops.c ----
 
 // Inside a LOOPS op a scalar stands for a tensor over the iteration space; this is its shape.
 FiarShape fiarLoopsShape(const FiarLoops* loops, FiarElement elem);
@@ -282,7 +282,7 @@ int fiarLoopsReduced(const FiarLoops* loops, int operand, int64_t* out_dims);
 FiarPrimitiveKind fiarLoopsCombined(FiarView* view, MlirValue yielded, MlirBlock block,
                                     intptr_t accumulator, MlirValue* out_value);
 
-// rewrite.c ---------------------------------------------------------------------------------------
+// ---- rewrite.c ----
 
 // The place of an op in program order, counted in steps that leave room for new ops.
 uint32_t fiarPosition(const FiarFusion* fusion, MlirOperation op);
@@ -299,7 +299,7 @@ bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor);
 void fiarRewriteFinish(FiarFusion* fusion);
 void fiarRewriteClear(FiarFusion* fusion);
 
-// scale_layout.c ----------------------------------------------------------------------------------
+// ---- scale_layout.c ----
 
 // Follows the reshapes and transposes that alone use the anchor's scales, which are in the order of
 // the rows, and makes them members. Gives the last value that has them in another layout of the
@@ -310,7 +310,7 @@ MlirValue fiarScalesMoved(FiarFusion* fusion, FiarAnchor* anchor, MlirValue scal
 // fuse.c: a value of the anchor's block belongs to its sequence.
 bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term);
 
-// liveness.c --------------------------------------------------------------------------------------
+// ---- liveness.c ----
 
 // Marks every op dead that only dead ops or replaced values keep, starting from the anchor's
 // members. `is_replaced` has the values whose uses go to the fused op. Gives the number of ops dead
@@ -323,7 +323,7 @@ void fiarUnmarkDead(FiarFusion* fusion, size_t n_dead);
 bool fiarIsDead(const FiarFusion* fusion, MlirOperation op);
 bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op);
 
-// report.c ----------------------------------------------------------------------------------------
+// ---- report.c ----
 
 void fiarReport(FiarFusion* fusion, FiarFuseCounts* out_counts);
 // Whether the module carries shardings that a partitioner has still to act on.

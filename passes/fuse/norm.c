@@ -28,8 +28,7 @@ static bool in_f32(FiarRuleContext* context, const FiarTerm* chain) {
   return false;
 }
 
-// ---- residual
-// ------------------------------------------------------------------------------------
+// ---- residual ----
 
 // The residual as a value of the all-reduce's type.
 static MlirValue residual_value(const FiarTerm* residual, FiarElement elem) {
@@ -73,8 +72,7 @@ static bool subtract_zero(FiarRuleContext* context, const FiarTerm* hidden, cons
   return zero->number == 0;
 }
 
-// ---- mean square
-// ---------------------------------------------------------------------------------
+// ---- mean square ----
 
 static bool square(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* b, FiarTerm* out) {
   (void)out;
@@ -160,8 +158,7 @@ static bool add_eps(FiarRuleContext* context, const FiarTerm* mean, const FiarTe
   return in_f32(context, mean);
 }
 
-// ---- root
-// ----------------------------------------------------------------------------------------
+// ---- root ----
 
 static bool plain(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* b, FiarTerm* out) {
   (void)b;
@@ -190,8 +187,7 @@ static bool normalise(FiarRuleContext* context, const FiarTerm* hidden, const Fi
   return true;
 }
 
-// ---- weight
-// --------------------------------------------------------------------------------------
+// ---- weight ----
 
 static int64_t elements(MlirValue value, int* out_rank) {
   FiarShape shape;
@@ -322,8 +318,7 @@ static bool named_norm(FiarRuleContext* context, const FiarTerm* hidden, const F
   return vector && choose_weight(context, hidden, weight, out);
 }
 
-// ---- converts
-// ------------------------------------------------------------------------------------
+// ---- converts ----
 
 bool fiarConvertNorm(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out) {
   FiarElement elem = fiarAnchorOf(context, in)->elem;
@@ -362,8 +357,7 @@ bool fiarConvertNorm(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out
   }
 }
 
-// ---- rules
-// ---------------------------------------------------------------------------------------
+// ---- rules ----
 
 #define ROW(kind, a, b, to, apply) \
   {FIAR_PRIM_##kind, FIAR_ROLE_##a, FIAR_ROLE_##b, FIAR_ROLE_##to, apply, NULL},

@@ -62,8 +62,7 @@ static interval_t inputs_of(int piece) {
                  : one_number(float_of_bits(base));
 }
 
-// ---- types
-// ---------------------------------------------------------------------------------------
+// ---- types ----
 
 static MlirType element_type(MlirValue value) {
   MlirType type = mlirValueGetType(value);
@@ -136,8 +135,7 @@ static interval_t convert(interval_t in, MlirType from, MlirType to) {
   return exact && is_one_number(in) ? in : unknown;
 }
 
-// ---- arithmetic
-// ----------------------------------------------------------------------------------
+// ---- arithmetic ----
 
 // Monotone in either operand, rounding included, where these keep to one sign.
 static double corner(FiarPrimitiveKind kind, double a, double b, bool integers) {
@@ -242,8 +240,7 @@ static interval_t combine(FiarPrimitiveKind kind, interval_t a, interval_t b, Ml
   }
 }
 
-// ---- terms
-// ---------------------------------------------------------------------------------------
+// ---- terms ----
 
 static FiarPieces* pieces_new(FiarFusion* fusion) {
   FiarPieces* pieces = malloc(sizeof *pieces);
@@ -371,8 +368,7 @@ bool fiarPowerClamp(FiarRuleContext* context, const FiarTerm* low, const FiarTer
   return pieces != NULL;
 }
 
-// ---- the scale
-// -----------------------------------------------------------------------------------
+// ---- the scale ----
 
 // docs/numerics.md: amax / 448 rounded up to a power of two, or amax rounded down to one and
 // divided by that of the codes' largest value; within 2^-127 .. 2^127.

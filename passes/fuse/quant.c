@@ -42,8 +42,7 @@ bool fiarQuantReadsNorm(FiarRuleContext* context, const FiarTerm* norm) {
   return reads_norm(context, norm, true);
 }
 
-// ---- given scales
-// --------------------------------------------------------------------------------
+// ---- given scales ----
 
 static bool is_f32_scalar(MlirValue value) {
   FiarShape shape;
@@ -100,8 +99,7 @@ static bool scale_given(FiarRuleContext* context, const FiarTerm* norm, const Fi
   return true;
 }
 
-// ---- computed scales
-// -----------------------------------------------------------------------------
+// ---- computed scales ----
 
 static bool magnitudes(FiarRuleContext* context, const FiarTerm* norm, const FiarTerm* none,
                        FiarTerm* out) {
@@ -219,8 +217,7 @@ static bool factor(FiarRuleContext* context, const FiarTerm* over, const FiarTer
              : !divided && is_scale(over, &scale->facts);
 }
 
-// ---- codes
-// ---------------------------------------------------------------------------------------
+// ---- codes ----
 
 static bool apply_scale(FiarRuleContext* context, const FiarTerm* norm, const FiarTerm* scale,
                         FiarTerm* out) {
@@ -428,8 +425,7 @@ bool fiarConvertQuant(FiarRuleContext* context, const FiarTerm* in, FiarTerm* ou
   return false;
 }
 
-// ---- rules
-// ---------------------------------------------------------------------------------------
+// ---- rules ----
 
 #define ROW(kind, a, b, to, apply) \
   {FIAR_PRIM_##kind, FIAR_ROLE_##a, FIAR_ROLE_##b, FIAR_ROLE_##to, apply, NULL},

@@ -28,8 +28,7 @@ void fiarMessage(const FiarFusion* fusion, FiarMessageKind kind, MlirLocation lo
   }
 }
 
-// ---- shardings
-// -----------------------------------------------------------------------------------
+// ---- shardings ----
 
 static bool text_contains(MlirStringRef text, const char* word) {
   size_t length = strlen(word);
@@ -90,8 +89,7 @@ bool fiarHasShardings(MlirOperation module) {
   return found;
 }
 
-// ---- text
-// ----------------------------------------------------------------------------------------
+// ---- text ----
 
 enum { FORM_SIZE = 96 };
 
@@ -166,8 +164,7 @@ static void text_rows(const FiarFusion* fusion) {
   }
 }
 
-// ---- JSON
-// ----------------------------------------------------------------------------------------
+// ---- JSON ----
 
 static void json_reason(const FiarFusion* fusion, const char* key, const FiarReason* reason) {
   char location[FIAR_LOCATION_SIZE];
@@ -207,8 +204,7 @@ static void json_rows(const FiarFusion* fusion) {
   }
 }
 
-// ---- counts
-// --------------------------------------------------------------------------------------
+// ---- counts ----
 
 // How often each reason occurs, in the order in which they are met.
 static void refusal_counts(const FiarFusion* fusion,

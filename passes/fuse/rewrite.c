@@ -28,8 +28,7 @@ static void give_up(plan_t* plan, MlirOperation op, const char* text) {
   reason->location = mlirOperationGetLocation(op);
 }
 
-// ---- what is replaced
-// ----------------------------------------------------------------------------
+// ---- what is replaced ----
 
 // Which result of the fused op a member is, or -1.
 static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) {
@@ -198,8 +197,7 @@ static void settle_results(plan_t* plan) {
   }
 }
 
-// ---- where it goes
-// -------------------------------------------------------------------------------
+// ---- where it goes ----
 
 static MlirValue current(const FiarFusion* fusion, MlirValue value) {
   for (uint32_t* at; fiarIsValue(value) && (at = fiarMapFind(&fusion->replaced, value.ptr, 0));) {
@@ -274,8 +272,7 @@ static bool place(plan_t* plan) {
   return mlirOperationEqual(plan->after, anchor) || !effects_between(plan, anchor, plan->after);
 }
 
-// ---- the op
-// --------------------------------------------------------------------------------------
+// ---- the op ----
 
 static const char* quant_text(fiar_quant_t quant) {
   static const char* const texts[] = {

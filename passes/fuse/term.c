@@ -9,8 +9,7 @@
 
 enum { TERMS_A_CHUNK = 256 };
 
-// ---- storage
-// -------------------------------------------------------------------------------------
+// ---- storage ----
 
 const FiarTerm* fiarTermAt(const FiarFusion* fusion, uint32_t index) {
   return &fusion->term_chunks[index / TERMS_A_CHUNK][index % TERMS_A_CHUNK];
@@ -50,8 +49,7 @@ void fiarEvalClear(FiarFusion* fusion) {
   fiarMapClear(&fusion->terms);
 }
 
-// ---- terms from outside
-// --------------------------------------------------------------------------
+// ---- terms from outside ----
 
 FiarTerm fiarTermOutside(MlirValue value, uint32_t frame) {
   FiarTerm term = {.role = FIAR_ROLE_OUTSIDE, .facts = {.anchor = -1}};
@@ -67,8 +65,7 @@ FiarTerm fiarTermOutside(MlirValue value, uint32_t frame) {
   return term;
 }
 
-// ---- reasons
-// -------------------------------------------------------------------------------------
+// ---- reasons ----
 
 static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, bool precise,
                    const char* text, va_list arguments) {

@@ -76,8 +76,7 @@ static size_t workspace_size(const fiar_problem_t* problem, const fiar_caps_t* c
   return bytes;
 }
 
-// ---- Life
-// ----------------------------------------------------------------------------------------
+// ---- Life ----
 
 static void close_state(void* opaque) {
   state_t* state = opaque;
@@ -144,8 +143,7 @@ done:
   return status;
 }
 
-// ---- Calls
-// ---------------------------------------------------------------------------------------
+// ---- Calls ----
 
 // residual[t] of a shard is row t / world of rank t % world.
 static fiar_status_t shards_gather(state_t* state, const layout_t* at, const void* shard,

@@ -76,8 +76,9 @@ fiar_status_t fiar_board_create_threads(int32_t world, void** out_states);
 fiar_status_t fiar_board_join(const char* name, int32_t rank, int32_t world, int64_t deadline_ns,
                               void** out_state);
 
-// ---- Meeting: how the processes of a board get at its memory
-// -------------------------------------------- Rank 0 passes the descriptor `fd` to all others, who
+// ---- Meeting: how the processes of a board get at its memory ----
+//
+// Rank 0 passes the descriptor `fd` to all others, who
 // get their own in *out_fd; rank 0 gets its own back. `attach` (each rank's) runs before anyone
 // returns; where one fails all fail alike.
 typedef fiar_status_t (*fiar_attach_fn)(void* context, int fd);

@@ -159,9 +159,9 @@ static void log_lists_and_paths(void** state) {
   assert_true(fiar_log_list_names("init,comm", "comm"));
   assert_false(fiar_log_list_names("init,commx", "comm"));
   char path[32];
-  assert_true(fiar_log_expand_path("/tmp/a.%h.%p.%%", "box", 42, path, sizeof path));
-  assert_string_equal(path, "/tmp/a.box.42.%%");
-  assert_false(fiar_log_expand_path("/tmp/%h", "box", 42, path, 7));
+  assert_true(fiar_log_expand_path("/var/log/a.%h.%p.%%", "box", 42, path, sizeof path));
+  assert_string_equal(path, "/var/log/a.box.42.%%");
+  assert_false(fiar_log_expand_path("/var/log/%h", "box", 42, path, 7));
 }
 
 static void remember_line(void* context, fiar_log_level_t level, const char* subsystem,

@@ -9,10 +9,9 @@
 
 #include <cmocka.h>
 
-#include "fiar/compiler.h"
+#include "check_holds.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
-#include "mlir-c/RegisterEverything.h"
 
 #define T "tensor<3x64xbf16>"
 #define F "tensor<3x64xf32>"
@@ -124,40 +123,9 @@ static MlirLogicalResult fuse_and_break(MlirOperation clone, void* data) {
   return result;
 }
 
-static void count_error(FiarMessageKind kind, MlirLocation location, MlirStringRef text,
-                        void* user_data) {
-  (void)location;
-  (void)text;
-  *(int*)user_data += kind == FIAR_MESSAGE_ERROR;
-}
-
-static bool check_holds(const Breakage* breakage) {
-  MlirContext context = mlirContextCreate();
-  MlirDialectRegistry registry = mlirDialectRegistryCreate();
-  mlirRegisterAllDialects(registry);
-  mlirContextAppendDialectRegistry(context, registry);
-  mlirContextSetAllowUnregisteredDialects(context, true);
-  assert_true(mlirLogicalResultIsSuccess(fiarLoadDialect(context)));
-  MlirModule module = mlirModuleCreateParse(context, mlirStringRefCreateFromCString(model));
-  assert_false(mlirModuleIsNull(module));
-  int errors = 0;
-  FiarCheckOptions options = {.struct_size = sizeof options,
-                              .rewrite = fuse_and_break,
-                              .rewrite_data = (void*)breakage,
-                              .seeds = 2,
-                              .message = count_error,
-                              .message_data = &errors};
-  bool holds = mlirLogicalResultIsSuccess(fiarCheck(mlirModuleGetOperation(module), &options));
-  assert_int_equal(holds, errors == 0);
-  mlirModuleDestroy(module);
-  mlirDialectRegistryDestroy(registry);
-  mlirContextDestroy(context);
-  return holds;
-}
-
 static void the_right_rewrite_holds(void** state) {
   (void)state;
-  assert_true(check_holds(NULL));
+  assert_true(check_holds(model, fuse_and_break, NULL, 2));
 }
 
 static void every_wrong_rewrite_is_noticed(void** state) {
@@ -172,7 +140,7 @@ static void every_wrong_rewrite_is_noticed(void** state) {
       {"the residual in the sum's place", NULL, NULL},
   };
   for (size_t i = 0; i < sizeof breakages / sizeof *breakages; ++i) {
-    if (check_holds(&breakages[i])) {
+    if (check_holds(model, fuse_and_break, &breakages[i], 2)) {
       fail_msg("fiar-check does not notice %s", breakages[i].claim);
     }
   }

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "check_holds.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "mlir-c/RegisterEverything.h"
+
+static void count_error(FiarMessageKind kind, MlirLocation location, MlirStringRef text,
+                        void* user_data) {
+  (void)location;
+  (void)text;
+  *(int*)user_data += kind == FIAR_MESSAGE_ERROR;
+}
+
+bool check_holds(const char* model, MlirLogicalResult (*rewrite)(MlirOperation, void*),
+                 const void* rewrite_data, int64_t seeds) {
+  MlirContext context = mlirContextCreate();
+  MlirDialectRegistry registry = mlirDialectRegistryCreate();
+  mlirRegisterAllDialects(registry);
+  mlirContextAppendDialectRegistry(context, registry);
+  mlirContextSetAllowUnregisteredDialects(context, true);
+  assert_true(mlirLogicalResultIsSuccess(fiarLoadDialect(context)));
+  MlirModule module = mlirModuleCreateParse(context, mlirStringRefCreateFromCString(model));
+  assert_false(mlirModuleIsNull(module));
+  int errors = 0;
+  FiarCheckOptions options = {.struct_size = sizeof options,
+                              .rewrite = rewrite,
+                              .rewrite_data = (void*)(uintptr_t)rewrite_data,
+                              .seeds = seeds,
+                              .message = count_error,
+                              .message_data = &errors};
+  bool holds = mlirLogicalResultIsSuccess(fiarCheck(mlirModuleGetOperation(module), &options));
+  assert_int_equal(holds, errors == 0);
+  mlirModuleDestroy(module);
+  mlirDialectRegistryDestroy(registry);
+  mlirContextDestroy(context);
+  return holds;
+}

@@ -391,7 +391,8 @@ typedef struct fiar_weight_params {
   int32_t rank;          // 0 to 8
   int32_t shard_dim;     // -1: the whole tensor; else the file's dimension is world times
                          // shape[shard_dim], and rank r gets the r-th part
-  uint8_t dtype;         // fiar_element_t; BYTE also takes the file's U8, I8, F8_E8M0 and BOOL
+  uint8_t dtype;         // fiar_element_t: as the file has it, but BYTE takes every type of 8 bits,
+                         // and E2M1 also U8 whose last dimension is half of shape's
   uint8_t transposed;    // 1: written as [shape[1], shape[0]]; rank 2 alone, not for E2M1
   uint8_t reserved[6];   // 0
 } fiar_weight_params;

@@ -112,15 +112,19 @@ fiar_status_t fiar_reference_all_reduce_norm(int32_t world, int32_t rank, const 
 }
 
 fiar_status_t fiar_reference_quantise(const void* norm, const fiar_all_reduce_norm_params* params) {
+  return fiar_reference_quantise_rows(norm, params->hidden, params);
+}
+
+fiar_status_t fiar_reference_quantise_rows(const void* rows, int64_t stride,
+                                           const fiar_all_reduce_norm_params* params) {
   float* row = malloc((size_t)params->hidden * sizeof *row);
   if (!row) {
     return FIAR_OUT_OF_MEMORY;
   }
   clear_scale_padding(params);
-  const int64_t stride = params->input_stride ? params->input_stride : params->hidden;
   for (int64_t t = 0; t < params->tokens; ++t) {
     for (int64_t i = 0; i < params->hidden; ++i) {
-      row[i] = fiar_load(norm, params->dtype, t * stride + i);
+      row[i] = fiar_load(rows, params->dtype, t * stride + i);
     }
     quantise_row[params->quant](row, t, params);
   }

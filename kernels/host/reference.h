@@ -63,10 +63,12 @@ fiar_status_t fiar_reference_all_reduce_norm(int32_t world, int32_t rank, const 
                                              const void* const* residuals,
                                              const fiar_all_reduce_norm_params* params);
 
-// Codes and scales of a given norm [tokens, hidden] of params->dtype (with params->input_stride),
-// into params->quant_out and scales_out (each may be NULL), padding written as zero. OUT_OF_MEMORY
-// as above.
+// Codes and scales of a given norm [tokens, hidden] of params->dtype, into params->quant_out and
+// scales_out (each may be NULL), padding written as zero. OUT_OF_MEMORY as above. rows: the same of
+// rows that are `stride` elements apart.
 fiar_status_t fiar_reference_quantise(const void* norm, const fiar_all_reduce_norm_params* params);
+fiar_status_t fiar_reference_quantise_rows(const void* rows, int64_t stride,
+                                           const fiar_all_reduce_norm_params* params);
 
 // ---- The ops around it (fiar/abi.h). params must be valid and complete: strides set, up set
 

@@ -36,7 +36,7 @@ static fiar_status_t host_quantize(fiar_comm_t* comm, const fiar_all_reduce_norm
                                    void* stream) {
   (void)comm;
   (void)stream;
-  return with_room(fiar_reference_quantise(params->input, params),
+  return with_room(fiar_reference_quantise_rows(params->input, params->input_stride, params),
                    (size_t)params->hidden * sizeof(float));
 }
 

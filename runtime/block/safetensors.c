@@ -60,13 +60,14 @@ static bool take(cursor_t* in, char wanted) {
 static bool hex_four(cursor_t* in, uint32_t* out) {
   *out = 0;
   for (int i = 0; i < 4; ++i, ++in->at) {
-    static const char digits[] = "0123456789abcdef";
+    static const char digits[] = "0123456789abcdefABCDEF";
     const char c = in->at < in->end ? *in->at : 0;
-    const char* digit = strchr(digits, c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c);
-    if (!c || !digit) {
+    const char* digit = c ? strchr(digits, c) : NULL;
+    if (!digit) {
       return false;
     }
-    *out = *out * 16 + (uint32_t)(digit - digits);
+    const uint32_t place = (uint32_t)(digit - digits);
+    *out = *out * 16 + (place < 16 ? place : place - 6);
   }
   return true;
 }
@@ -80,7 +81,8 @@ static void put_utf8(cursor_t* in, uint32_t code) {
   }
   for (int i = 0; i < bytes; ++i) {
     const uint32_t six = code >> 6 * (bytes - 1 - i);
-    *in->pool++ = (char)(i == 0 ? lead[bytes] | six : 0x80u | (six & 0x3Fu));
+    const unsigned char byte = (unsigned char)(i == 0 ? lead[bytes] | six : 0x80u | (six & 0x3Fu));
+    memcpy(in->pool++, &byte, 1);
   }
 }
 

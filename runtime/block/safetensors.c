@@ -42,8 +42,16 @@ typedef struct cursor {
   char* pool;  // where strings go, without escapes; as long as the header, which they cannot fill
 } cursor_t;
 
+// The next byte; 0 at the end.
+static char look(const cursor_t* in) {
+  if (in->at < in->end) {
+    return *in->at;
+  }
+  return 0;
+}
+
 static void skip_space(cursor_t* in) {
-  while (in->at < in->end && strchr(" \t\r\n", *in->at) && *in->at) {
+  while (look(in) && strchr(" \t\r\n", look(in))) {
     ++in->at;
   }
 }
@@ -61,7 +69,7 @@ static bool hex_four(cursor_t* in, uint32_t* out) {
   *out = 0;
   for (int i = 0; i < 4; ++i, ++in->at) {
     static const char digits[] = "0123456789abcdefABCDEF";
-    const char c = in->at < in->end ? *in->at : 0;
+    const char c = look(in);
     const char* digit = c ? strchr(digits, c) : NULL;
     if (!digit) {
       return false;
@@ -89,7 +97,8 @@ static void put_utf8(cursor_t* in, uint32_t code) {
 // What follows a backslash.
 static bool take_escape(cursor_t* in) {
   static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-  const char c = in->at < in->end ? *in->at++ : 0;
+  const char c = look(in);
+  in->at += c != 0;
   const char* simple = c ? strchr(from, c) : NULL;
   if (simple) {
     *in->pool++ = to[simple - from];

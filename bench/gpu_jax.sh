@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # gpu_jax.sh record FOLDER: on a machine with fiar-opt (FIAR_HOME) and a Python with the GPU machine's jax ($PYTHON),
-#   puts the rewrites that the tests and benches below need into FOLDER.
+#   puts the rewrites that the tests and benches below need, and pytest, into FOLDER.
 # gpu_jax.sh FOLDER [SECTION...]: on a machine with 4 GPUs, jax, CUDA, gcc, CMake and Ninja, no fiar-opt needed: builds
 #   libfiar_xla.so, runs the sections (default: build smoke step decode tests) within $BUDGET seconds, and prints a
 #   table last. Logs go to ${OUT:-build-runtime/jax}.
 set -u
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-export PYTHONPATH=$PWD/python PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=$PWD/python PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONFAULTHANDLER=1
 gpus=4
 
 if [ "${1:-}" = record ]; then
@@ -19,12 +19,13 @@ if [ "${1:-}" = record ]; then
   for devices in 2 $gpus; do
     XLA_FLAGS=--xla_force_host_platform_device_count=$devices $python bench/jax_step.py --record || exit 1
   done
-  ls "$FIAR_REWRITE_CACHE" | wc -l
+  $python -m pip install --quiet --upgrade --no-compile --target "$2/site" pytest || exit 1
   exit
 fi
 
 [ -d "${1:-}" ] || { echo "gpu_jax.sh: '${1:-}' is no folder of recorded rewrites"; exit 1; }
 FIAR_REWRITE_CACHE=$(realpath "$1")
+[ ! -d "$1/site" ] || PYTHONPATH=$PYTHONPATH:$FIAR_REWRITE_CACHE/site
 export FIAR_REWRITE_CACHE FIAR_HOME=$PWD/build-runtime JAX_PLATFORMS=cuda FIAR_TIMEOUT_MS=${FIAR_TIMEOUT_MS:-10000}
 shift
 [ $# -gt 0 ] || set -- build smoke step decode tests
@@ -43,12 +44,12 @@ part() {
   began=$(date +%s)
   left=$((end - began))
   [ "$left" -ge 15 ] || { echo "left out  $name: no time left" >>"$table"; return 1; }
-  timeout -k 5 $((limit < left ? limit : left)) "$@" >"$log" 2>&1
+  timeout -s ABRT -k 5 $((limit < left ? limit : left)) "$@" >"$log" 2>&1
   rc=$?
   { echo "=== $name ($*): $rc"; cat "$log"; } >>"$all"
   printf '%-8s %4ds  %s\n' "$([ $rc = 0 ] && echo ok || echo "rc $rc")" $(($(date +%s) - began)) "$name" >>"$table"
   grep -E '^(case|step|decode|#|[0-9]+ (passed|failed)|[a-z0-9_ ]+: (ok|WRONG))|^(FAILED|ERROR) ' "$log" | cut -c1-260 >>"$table"
-  [ $rc = 0 ] || tail -n 12 "$log" | cut -c1-400 | sed 's/^/    | /' >>"$table"
+  [ $rc = 0 ] || tail -n 25 "$log" | cut -c1-400 | sed 's/^/    | /' >>"$table"
   return $rc
 }
 
@@ -65,7 +66,10 @@ for section in "$@"; do
   case $section in
     build) part 150 build bash -c build || break ;;
     smoke)
-      FIAR_DEBUG=info part 60 "gpu_check $gpus" $python python/tests/gpu_check.py $gpus
+      # What fails with command buffers may go without; what fails either way is tried on two devices, with a log.
+      part 60 "gpu_check $gpus" $python python/tests/gpu_check.py $gpus ||
+        { export XLA_FLAGS=$no_graphs && part 60 "gpu_check $gpus, no command buffers from here on" $python python/tests/gpu_check.py $gpus; } ||
+        { FIAR_DEBUG=trace part 45 'gpu_check 2' $python python/tests/gpu_check.py 2; break; }
       ;;
     step)
       part 90 step $python bench/jax_step.py step --devices $gpus --hidden 4096 --tokens 1 16 64 128 2048 8192 --verbose

@@ -129,7 +129,7 @@ def test_two_functions_interleaved_and_repeated():
             same(got, want)
 
 
-def test_calls_from_several_threads(step):
+def test_calls_from_several_threads(step, cpu_only):
     unfused, fused = step
     inputs = [blocks.step_inputs(seed) for seed in range(4)]
     wants, gots = [unfused(*i) for i in inputs], [None] * len(inputs)

@@ -79,7 +79,7 @@ def rewrite(text, passes):
 def cache_key(text, passes):
     """The name of a rewrite: of fiar's version, the passes, and the module without its locations,
     which name the files of one machine."""
-    parts = [fiar.__version__, *passes, _LOCATIONS.sub("", text)]
+    parts = [fiar.__version__, *passes, _LOCATIONS.sub(lambda found: found[1] or "", text)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -88,7 +88,7 @@ _STRING = r'"(?:[^"\\]|\\.)*"'
 _NESTED = rf'(?:[^()"]|{_STRING})*'
 for _ in range(4):  # loc("name"(callsite("a" at "b"(#loc1))))
     _NESTED = rf'(?:[^()"]|{_STRING}|\({_NESTED}\))*'
-_LOCATIONS = re.compile(rf"^#loc\d* = .*\n?| loc\({_NESTED}\)", re.MULTILINE)
+_LOCATIONS = re.compile(rf"({_STRING})|^#loc\d* = .*\n?| loc\({_NESTED}\)", re.MULTILINE)  # strings stay
 
 
 def _write(file, text):

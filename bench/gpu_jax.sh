@@ -66,30 +66,44 @@ build() {
 export -f build
 export python
 
+try="$python python/tests/gpu_check.py"
 no_graphs=--xla_gpu_enable_command_buffer=
+quick="--xla_gpu_autotune_level=0 --xla_gpu_graph_min_graph_size=1"  # where no time is measured
+flags=  # kept from where the smoke test found that they are needed
+check() {  # LIMIT NAME FLAGS COMMAND...
+  local limit=$1 name=$2 more=$3
+  shift 3
+  XLA_FLAGS="$quick $flags $more" FIAR_TEST_DEVICES=$gpus part "$limit" "$name" "$@"
+}
+bench() {  # LIMIT NAME FLAGS ARGUMENTS...
+  local limit=$1 name=$2 more=$3
+  shift 3
+  XLA_FLAGS="$flags $more" part "$limit" "$name" $python bench/jax_step.py "$@" --devices $gpus
+}
 for section in "$@"; do
   case $section in
     build) part 150 build bash -c build || break ;;
     smoke)
-      # What fails with command buffers may go without; what fails either way is tried on two devices, with a log.
-      part 60 "gpu_check $gpus" $python python/tests/gpu_check.py $gpus ||
-        { export XLA_FLAGS=$no_graphs && part 60 "gpu_check $gpus, no command buffers from here on" $python python/tests/gpu_check.py $gpus; } ||
-        { FIAR_DEBUG=trace part 45 'gpu_check 2' $python python/tests/gpu_check.py 2; break; }
+      # What fails with command buffers may go otherwise; what fails in every way is tried on two devices, with a log.
+      check 80 "gpu_check $gpus" '' $try $gpus ||
+        { export FIAR_PDL=off && check 60 "gpu_check $gpus, FIAR_PDL=off from here on" '' $try $gpus; } ||
+        { flags=$no_graphs && check 60 "gpu_check $gpus, no command buffers from here on" '' $try $gpus; } ||
+        { FIAR_DEBUG=trace check 45 'gpu_check 2' '' $try 2; break; }
       ;;
     step)
-      part 90 step $python bench/jax_step.py step --devices $gpus --hidden 4096 --tokens 1 16 128 2048 8192 --verbose
-      part 50 'step 8192' $python bench/jax_step.py step --devices $gpus --hidden 8192 --tokens 1 128 8192
-      XLA_FLAGS=$no_graphs part 40 'step, no command buffers' $python bench/jax_step.py step --devices $gpus --hidden 4096 --tokens 1 128
+      bench 90 step '' step --hidden 4096 --tokens 1 16 128 2048 8192 --verbose
+      bench 60 'step 8192' '' step --hidden 8192 --tokens 1 128 8192
+      bench 40 'step, no command buffers' $no_graphs step --hidden 4096 --tokens 1 128
       ;;
-    decode) part 120 decode $python bench/jax_step.py decode --devices $gpus --batch 1 8 --verbose ;;
+    decode) bench 120 decode '' decode --batch 1 8 --verbose ;;
     tests)
+      test="$python -m pytest -q --maxfail 5 --tb=line -p no:cacheprovider python/tests"
       for file in blocks handlers transforms; do
-        FIAR_TEST_DEVICES=$gpus part 70 "test_$file" $python -m pytest -q --maxfail 5 --tb=line -p no:cacheprovider "python/tests/test_$file.py"
+        check 90 "test_$file" '' $test/test_$file.py
       done
-      XLA_FLAGS=$no_graphs part 50 "gpu_check $gpus, no command buffers" $python python/tests/gpu_check.py $gpus
-      part 50 'gpu_check 2' $python python/tests/gpu_check.py 2
-      XLA_FLAGS=$no_graphs FIAR_TEST_DEVICES=$gpus part 70 'test_transforms, no command buffers' $python -m pytest -q --maxfail 5 --tb=line \
-        -p no:cacheprovider python/tests/test_transforms.py
+      check 60 'gpu_check 2' '' $try 2
+      check 60 "gpu_check $gpus, no command buffers" $no_graphs $try $gpus
+      check 90 'test_transforms, no command buffers' $no_graphs $test/test_transforms.py
       ;;
     *) echo "left out  $section: no such section" >>"$table" ;;
   esac

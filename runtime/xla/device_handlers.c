@@ -38,6 +38,12 @@ static XLA_FFI_Error* stream_of(XLA_FFI_CallFrame* frame, void** out_stream) {
   return error;
 }
 
+// XLA does not take a call into a command buffer that puts nothing on its stream.
+static bool launches_nothing(const fiar_xla_call_t* call, const fiar_comm_t* comm) {
+  const int64_t least = call->op == FIAR_XLA_TAKE_ROWS ? fiar_comm_rank(comm) : 0;
+  return call->params.tokens <= least;
+}
+
 static XLA_FFI_Error* launch(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call,
                              fiar_comm_t* comm) {
   void* stream = NULL;
@@ -58,6 +64,9 @@ static XLA_FFI_Error* launch(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* ca
       break;
     default:
       status = fiar_rt_all_reduce_norm(comm, params, stream);
+  }
+  if (status == FIAR_OK && launches_nothing(call, comm)) {
+    status = fiar_cuda_capture_nothing(stream);
   }
   return fiar_xla_error(frame->api, status);
 }

@@ -103,6 +103,7 @@ typedef struct FiarCheckOptions {
   int64_t seeds, first_seed;    // how many random data sets, and the first one's number
   FiarMessageCallback message;  // or NULL; differences then go to the context's diagnostics
   void* message_data;
+  int64_t world;  // the ranks of groups that the module only names; 0: not known
 } FiarCheckOptions;
 
 // The pass fiar-check (docs/passes/fiar-check.md): does the rewrite keep what the module computes?

@@ -225,7 +225,7 @@ static MlirWalkResult limit_roots(MlirOperation op, void* data) {
   Roots* roots = data;
   FiarPrimitiveKind kind = fiarPrimitiveKind(roots->view, op);
   FiarShape shape;
-  bool wide = kind == FIAR_PRIM_ALL_REDUCE &&
+  bool wide = kind == FIAR_PRIM_ALL_REDUCE && mlirOperationGetNumResults(op) > 0 &&
               fiarShapeRead(mlirValueGetType(mlirOperationGetResult(op, 0)), &shape) &&
               shape.elem == FIAR_ELEM_F32;
   roots->unrounded |= fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "norm_input")), "f32");
@@ -247,6 +247,7 @@ static void run_all(Check* check, MlirOperation before, MlirOperation after, int
         FiarEvalOptions run = {.ranks = ranks,
                                .data = data,
                                .roots = roots,
+                               .world = check->options->world,
                                .seed = (uint64_t)(check->options->first_seed + seed)};
         if (!run_once(check, before, after, &run) || check->differences > 0) {
           return;
@@ -257,8 +258,11 @@ static void run_all(Check* check, MlirOperation before, MlirOperation after, int
 }
 
 MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* options) {
-  Check check = {.options = options};
-  int ranks = fiarEvaluationRanks(module);
+  FiarCheckOptions known = {.struct_size = sizeof known};
+  memcpy(&known, options,
+         options->struct_size < sizeof known ? options->struct_size : sizeof known);
+  Check check = {.options = &known};
+  int ranks = fiarEvaluationRanks(module, known.world);
   if (ranks < 1 || ranks > MAX_RANKS) {
     return mlirLogicalResultSuccess();  // no collective with known ranks: nothing to rewrite
   }

@@ -292,7 +292,7 @@ static bool compute_outer(FiarEval* eval, const FiarPrimitive* p, const FiarTens
   return true;
 }
 
-// The named op: statistics in f32, the weight product in f32, rounded once.
+// The named op: statistics in f32, the weight product in f32, rounded once or also before it.
 static bool compute_rms_norm(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
                              FiarTensor* out) {
   int64_t hidden = in[0]->shape.rank > 0 ? in[0]->shape.size[in[0]->shape.rank - 1] : 0;
@@ -310,6 +310,7 @@ static bool compute_rms_norm(FiarEval* eval, const FiarPrimitive* p, const FiarT
         eval, (float)(1 / sqrt((double)((float)(sum / (double)hidden) + (float)p->number))));
     for (int64_t i = 0; i < hidden; ++i) {
       double normal = (float)(x[i] * root);
+      normal = p->before_weight ? fiarElementRound(in[0]->shape.elem, normal) : normal;
       out->at[row * hidden + i] =
           fiarElementRound(out->shape.elem, weight == NULL ? normal : (float)(normal * weight[i]));
     }

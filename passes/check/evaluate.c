@@ -291,6 +291,26 @@ static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
   return true;
 }
 
+// Whatever the op may have written is new data.
+static bool evaluate_writer(FiarEval* eval, MlirOperation op) {
+  bool done;
+  if (!fiarEvalNamedOp(eval, op, &done) || done) {
+    return done;
+  }
+  if (!evaluate_unknown(eval, op)) {
+    return false;
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
+    FiarShape shape;
+    MlirValue operand = mlirOperationGetOperand(op, i);
+    if (fiarShapeRead(mlirValueGetType(operand), &shape) &&
+        !invent(eval, operand, id_of(op), 2000 + i, false)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 static bool is_fiar(MlirOperation op) {
   MlirStringRef name = fiarOpName(op);
   return name.length > 5 && memcmp(name.data, "fiar.", 5) == 0;
@@ -304,7 +324,16 @@ static bool evaluate_op(FiarEval* eval, MlirOperation op) {
   bool done = false;
   switch (p.kind) {
     case FIAR_PRIM_UNKNOWN:
+      if (fiarMayWrite(op)) {
+        return evaluate_writer(eval, op);
+      }
+      break;
     case FIAR_PRIM_PURE:
+      break;
+    case FIAR_PRIM_NAMED:
+      if (!fiarEvalNamedOp(eval, op, &done)) {
+        return false;
+      }
       break;
     case FIAR_PRIM_IDENTITY:
       return evaluate_identity(eval, &p);
@@ -373,6 +402,12 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
   }
   MlirAttribute named =
       fused ? fiarOpAttribute(op, "groups") : fiarPrimitiveRead(ranks->view, op).groups;
+  if (!mlirAttributeIsNull(named) && mlirAttributeIsAString(named)) {
+    double world = (double)ranks->view->world;
+    (void)(fused && fiarReadNumber(fiarOpAttribute(op, "world"), &world));
+    ranks->largest = (int64_t)world - 1 > ranks->largest ? (int64_t)world - 1 : ranks->largest;
+    return MlirWalkResultAdvance;
+  }
   FiarGroups groups;
   char text[160];
   if (!mlirAttributeIsNull(named) &&
@@ -385,10 +420,11 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
   return MlirWalkResultAdvance;
 }
 
-int fiarEvaluationRanks(MlirOperation module) {
+int fiarEvaluationRanks(MlirOperation module, int64_t world) {
   FiarView view;
   Ranks ranks = {&view, -1};
   if (fiarViewInit(&view, module)) {
+    view.world = world;
     mlirOperationWalk(module, largest_id, &ranks, MlirWalkPreOrder);
   }
   fiarViewClear(&view);

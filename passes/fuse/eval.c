@@ -287,8 +287,7 @@ static FiarTerm eval_unary(const eval_t* eval, const FiarTerm* a) {
 
 // A named norm takes its weight as a vector; the result has the operand's labels.
 static FiarTerm eval_named_norm(const eval_t* eval, const FiarTerm* in, const FiarTerm* weight) {
-  bool same =
-      mlirOpResultGetResultNumber(eval->value) == 0 && in->layout.shape.rank == eval->shape.rank;
+  bool same = in->layout.shape.rank == eval->shape.rank;
   for (int i = 0; same && i < eval->shape.rank; ++i) {
     same = eval->shape.size[i] == in->layout.shape.size[i];
   }
@@ -600,8 +599,12 @@ static FiarTerm eval_op(const eval_t* eval) {
       return eval_reduce(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
     case FIAR_PRIM_BATCH_MUL:
       return eval_batch_mul(eval, operand(eval, 0), operand(eval, 1));
+    case FIAR_PRIM_NAMED:
+      return fiarEvalNamed(eval->fusion, p, eval->value, eval->frame);
     case FIAR_PRIM_RMS_NORM:
-      return eval_named_norm(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
+      return mlirOpResultGetResultNumber(eval->value) > 0
+                 ? outside(eval)
+                 : eval_named_norm(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
     case FIAR_PRIM_SELECT:
     case FIAR_PRIM_CLAMP:
       return eval_ternary(eval);
@@ -611,6 +614,13 @@ static FiarTerm eval_op(const eval_t* eval) {
     default:
       return outside(eval);
   }
+}
+
+FiarTerm fiarEvalStep(FiarFusion* fusion, FiarPrimitive* primitive, MlirValue value, uint32_t frame,
+                      const FiarTerm* a, const FiarTerm* b) {
+  eval_t eval = {fusion, primitive, value, frame, a->layout.shape};
+  return primitive->kind == FIAR_PRIM_RMS_NORM ? eval_named_norm(&eval, a, b)
+                                               : eval_binary(&eval, a, b);
 }
 
 // A callee's argument is the call's operand; that of a LOOPS op's body, one element of it.
@@ -641,6 +651,10 @@ static uint32_t eval_argument(FiarFusion* fusion, MlirValue value, uint32_t fram
 static uint32_t eval_value(FiarFusion* fusion, MlirValue value, uint32_t frame) {
   if (mlirValueIsABlockArgument(value)) {
     return eval_argument(fusion, value, frame);
+  }
+  if (fiarMapFind(&fusion->changed, value.ptr, 0) != NULL) {
+    FiarTerm term = {.facts = {.anchor = -1}};
+    return fiarTermAdd(fusion, &term);
   }
   MlirOperation op = mlirOpResultGetOwner(value);
   FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);

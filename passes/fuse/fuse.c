@@ -57,6 +57,9 @@ static bool is_split_all_reduce(FiarFusion* fusion, MlirOperation op, FiarPrimit
 
 static void collect_op(FiarFusion* fusion, MlirOperation op) {
   FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, op);
+  if (kind == FIAR_PRIM_ALL_REDUCE && fiarMayWrite(op)) {
+    fusion->failed |= !fiarMutationNote(fusion, op);
+  }
   FiarPrimitive scatter;
   if (kind == FIAR_PRIM_ALL_REDUCE) {
     FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
@@ -148,6 +151,9 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   if (shape.rank < 2 || !fiarLayoutOfSum(&shape, &term.layout)) {
     LEAVE(anchor, "its tensor has no rows of a known hidden size");
   }
+  if (fiarMapFind(&fusion->changed, sum.ptr, 0) != NULL) {
+    LEAVE(anchor, "an op writes over its result, which other names may share");
+  }
   if (!anchor_world(fusion, anchor)) {
     return;
   }
@@ -190,6 +196,13 @@ static void follow_user(FiarFusion* fusion, size_t index, MlirOperation user,
   bool goes_on = false;
   if (!mlirBlockEqual(mlirOperationGetBlock(user), mlirOperationGetBlock(anchor->op))) {
     fiarLeaveFor(fusion, term, user, "a nested region");
+    return;
+  }
+  if (kind == FIAR_PRIM_ALL_REDUCE && fiarMayWrite(user)) {
+    MlirStringRef name = fiarAttributeText(fiarOpAttribute(user, "name"));
+    fiarRefuse(fusion, term, user,
+               "%.*s may write over its operands, in ways that cannot be followed",
+               (int)name.length, name.data);
     return;
   }
   if (kind == FIAR_PRIM_ALL_REDUCE &&
@@ -256,6 +269,9 @@ static int completes(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTer
       return has_power_scales(fusion, anchor, term) ? 3 : 0;
     }
     if (!fiarIsValue(term->facts.scales)) {
+      return 3;
+    }
+    if (term->facts.scale_layout != FIAR_SCALE_LAYOUT_LINEAR) {
       return 3;
     }
     uint32_t* number = fiarMapFind(&fusion->terms, term->facts.scales.ptr, 0);
@@ -329,6 +345,7 @@ static void keep_variadic_whole(FiarFusion* fusion) {
 
 static void fuse_all(FiarFusion* fusion) {
   FiarMap seen = {0};
+  fiarMutationsName(fusion);
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
     anchor_start(fusion, i);
   }
@@ -340,15 +357,15 @@ static void fuse_all(FiarFusion* fusion) {
   }
   fiarMapClear(&seen);
   keep_variadic_whole(fusion);
-  if (fusion->failed) {
-    return;
-  }
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
     if (fusion->anchors[i].fused) {
       fusion->anchors[i].fused = fiarRewrite(fusion, &fusion->anchors[i]);
     }
   }
-  fiarRewriteFinish(fusion);
+  fiarMutationsRestore(fusion);
+  if (!fusion->failed) {
+    fiarRewriteFinish(fusion);
+  }
 }
 
 // ---- the pass ----

@@ -12,6 +12,8 @@
 //   quant.c   the rules of the quantisers; power.c those of scales that are powers of two
 //   loops.c   ops whose region computes one element
 //   scale_layout.c scales in other orders than the rows'
+//   named.c   ops that are a norm or a quantiser by name
+//   mutation.c ops that write over operands
 //   rewrite.c builds the fused op where it may stand
 //   liveness.c, functions.c remove what is dead
 //   report.c  the table, JSON and messages
@@ -74,7 +76,9 @@ typedef struct FiarFacts {
   fiar_scale_type_t scale_type;
   double scale_min;
   int64_t group_size;
-  bool guarded;  // nvfp4: a zero scale gives zero codes in the source too
+  bool guarded;         // nvfp4: a zero scale gives zero codes in the source too
+  const char* inverse;  // the source's op for 1 / x where the scale enters as that; or NULL
+  fiar_scale_layout_t scale_layout;  // of `scales`, as the source's op returns them
 } FiarFacts;
 
 // What a value computed from the bits of a scale can be, the scale being in one of the intervals of
@@ -136,6 +140,12 @@ typedef struct FiarAnchor {
   MlirLocation location;
 } FiarAnchor;
 
+// An op that writes over operands and the one with results that stands for it; or a null op and
+// the marker of what another op may have written.
+typedef struct FiarMutation {
+  MlirOperation original, stand_in;
+} FiarMutation;
+
 typedef struct FiarFusion {
   FiarView view;
   const FiarFuseOptions* options;
@@ -161,6 +171,13 @@ typedef struct FiarFusion {
   FiarMap replaced;  // values -> place in replacements
   MlirValue* replacements;
   size_t n_replaced, replaced_capacity;
+  // mutation.c
+  MlirOperation* writers;  // ops that may write over operands, in program order
+  size_t n_writers, writer_capacity;
+  FiarMutation* mutations;
+  size_t n_mutations, mutation_capacity;
+  FiarMap stand_ins;  // ops -> place in mutations
+  FiarMap changed;    // values whose memory is written in ways that cannot be followed
   FiarWriter writer;  // report.c
   bool failed;        // out of memory or a contradiction; the pass fails
   bool sharded;       // no all-reduce, but real sharding annotations
@@ -187,6 +204,16 @@ uint32_t fiarTermAdd(FiarFusion* fusion, const FiarTerm* term);
 uint32_t fiarTermDefine(FiarFusion* fusion, MlirValue value, const FiarTerm* term);
 FiarTerm fiarTermOutside(MlirValue value, uint32_t frame);
 void fiarEvalClear(FiarFusion* fusion);
+// The term of an elementwise sum or a named norm of given terms, as if an op of the module had
+// them as operands; `value` and `frame` are the result that is asked for.
+FiarTerm fiarEvalStep(FiarFusion* fusion, FiarPrimitive* primitive, MlirValue value, uint32_t frame,
+                      const FiarTerm* a, const FiarTerm* b);
+
+// ---- named.c ----
+
+// The term of a NAMED op's result.
+FiarTerm fiarEvalNamed(FiarFusion* fusion, FiarPrimitive* primitive, MlirValue value,
+                       uint32_t frame);
 
 // One op being evaluated, as the rules see it.
 typedef struct FiarRuleContext {
@@ -242,6 +269,8 @@ void fiarPiecesClear(FiarFusion* fusion);
 // quant.c: whether the norm is one that quantisers read, rounded and widened to f32; refuses if
 // not.
 bool fiarQuantReadsNorm(FiarRuleContext* context, const FiarTerm* norm);
+// quant.c: the f32 scalar that the term broadcasts, or null.
+MlirValue fiarScalarOf(const FiarTerm* term);
 
 // The all-reduce that a chain term belongs to.
 static inline FiarAnchor* fiarAnchorOf(FiarRuleContext* context, const FiarTerm* term) {
@@ -309,6 +338,16 @@ MlirValue fiarScalesMoved(FiarFusion* fusion, FiarAnchor* anchor, MlirValue scal
 
 // fuse.c: a value of the anchor's block belongs to its sequence.
 bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term);
+
+// ---- mutation.c ----
+
+// Notes an op that may write over operands (fiarMayWrite); in program order. False: out of memory.
+bool fiarMutationNote(FiarFusion* fusion, MlirOperation writer);
+// Gives what the noted ops write names of their own, for as long as the pass runs.
+void fiarMutationsName(FiarFusion* fusion);
+// Puts the ops back, but for those that are dead; before fiarRewriteFinish.
+void fiarMutationsRestore(FiarFusion* fusion);
+bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op);
 
 // ---- liveness.c ----
 

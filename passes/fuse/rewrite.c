@@ -220,8 +220,8 @@ static bool effects_between(plan_t* plan, MlirOperation from, MlirOperation to) 
     FiarPrimitiveKind kind = fiarPrimitiveRead(&plan->fusion->view, op).kind;
     bool collective = kind == FIAR_PRIM_ALL_REDUCE || kind == FIAR_PRIM_REDUCE_SCATTER ||
                       kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_COLLECTIVE;
-    if (!collective && !fiarIsDead(plan->fusion, op) &&
-        !fiarPrimitivePure(&plan->fusion->view, op)) {
+    bool pure = fiarPrimitivePure(&plan->fusion->view, op) && !fiarIsStandIn(plan->fusion, op);
+    if (!collective && !fiarIsDead(plan->fusion, op) && !pure) {
       give_up(plan, op,
               "an op that may have effects stands between the all-reduce and the norm's operands");
       return true;
@@ -447,9 +447,28 @@ static void retire_anchor(plan_t* plan) {
   }
 }
 
+// Where the source quantises with 1 / scale, an op of the source's computes that.
+static void invert_scale(plan_t* plan) {
+  MlirValue* scale = &plan->operands[OPERAND_SCALE];
+  if (!fiarIsValue(*scale) || plan->anchor->facts.inverse == NULL) {
+    return;
+  }
+  MlirOperationState state = mlirOperationStateGet(
+      mlirStringRefCreateFromCString(plan->anchor->facts.inverse), plan->anchor->location);
+  MlirType type = mlirValueGetType(*scale);
+  mlirOperationStateAddOperands(&state, 1, scale);
+  mlirOperationStateAddResults(&state, 1, &type);
+  MlirOperation op = mlirOperationCreate(&state);
+  mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(plan->anchor->op), plan->after, op);
+  plan->fusion->failed |=
+      !fiarPositionSet(plan->fusion, op, fiarPosition(plan->fusion, plan->after) + 1);
+  *scale = mlirOperationGetResult(op, 0);
+  plan->after = op;
+}
+
 // The anchor's facts as they are now, quantiser included or not.
 static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
-  plan_t plan = {.fusion = fusion, .anchor = anchor};
+  plan_t plan = {.fusion = fusion, .anchor = anchor, .scale_layout = anchor->facts.scale_layout};
   size_t dead = fusion->n_dead;
   plan.operands[OPERAND_X] = current(fusion, anchor->input);
   plan.operands[OPERAND_RESIDUAL] = current(fusion, anchor->facts.residual);
@@ -471,6 +490,7 @@ static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
     ok = false;
   }
   if (ok) {
+    invert_scale(&plan);
     MlirOperation fused = build(&plan);
     mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(anchor->op), plan.after, fused);
     fusion->failed |= !fiarPositionSet(fusion, fused, fiarPosition(fusion, plan.after) + 1);
@@ -500,5 +520,6 @@ bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
     anchor->quant_reason.rank = 1;
   }
   anchor->facts.quant = FIAR_QUANT_NONE;
+  anchor->facts.scale_layout = FIAR_SCALE_LAYOUT_LINEAR;
   return rewrite(fusion, anchor);
 }

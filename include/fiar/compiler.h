@@ -127,6 +127,12 @@ FIAR_API MlirLogicalResult fiarLowerToRuntime(MlirOperation module);
 // groups cannot be expanded, reported at its location; the module is then half rewritten.
 FIAR_API MlirLogicalResult fiarLowerToFfi(MlirOperation module);
 
+// The pass fiar-torch-to-builtin (docs/passes/fiar-torch-to-builtin.md): fiar ops on torch's
+// tensors become fiar ops on builtin tensors, between casts of torch-mlir's torch_c dialect (which
+// need not be loaded: the context must allow unregistered ops). Failure: a tensor whose rank or
+// element type is not known, reported at the op; the module is then half rewritten.
+FIAR_API MlirLogicalResult fiarTorchToBuiltin(MlirOperation module);
+
 // Appends the pipeline fiar-to-llvm to a module's pass manager: fiarLowerToRuntime, then
 // bufferisation and conversion to the LLVM dialect for the CPU. Registers MLIR's own passes on
 // first use. Failure: this MLIR lacks one of them.

@@ -3,7 +3,7 @@
 // Without `world` nobody knows how many ranks a named group has.
 // RUN: fiar-opt --pass-pipeline='builtin.module(fiar-fuse{report=text})' %s -o /dev/null 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 // UNKNOWN: 4 all-reduces seen, 0 fused, 4 left
-// UNKNOWN: left only the option `world` can say how many ranks "tp:0" has
+// UNKNOWN: left how many ranks "tp:0" has is not known: neither the option `world` nor the module's attribute fiar.groups says
 
 // TEXT: 4 all-reduces seen, 2 fused, 2 left
 

@@ -316,6 +316,19 @@ static bool is_fiar(MlirOperation op) {
   return name.length > 5 && memcmp(name.data, "fiar.", 5) == 0;
 }
 
+// An all-reduce over a group of which the module has only the name cannot be run.
+static bool groups_known(const FiarEval* eval, const FiarPrimitive* p) {
+  FiarGroups groups;
+  char text[200];
+  if (mlirAttributeIsNull(p->groups) || !mlirAttributeIsAString(p->groups) ||
+      eval->options->world > 0) {
+    return true;
+  }
+  bool known = fiarGroupsExpand(eval->view.module, p->groups, &groups, text, sizeof text);
+  fiarGroupsFree(&groups);
+  return known;
+}
+
 static bool evaluate_op(FiarEval* eval, MlirOperation op) {
   if (is_fiar(op)) {
     return fiarEvalFused(eval, op);
@@ -338,7 +351,7 @@ static bool evaluate_op(FiarEval* eval, MlirOperation op) {
     case FIAR_PRIM_IDENTITY:
       return evaluate_identity(eval, &p);
     case FIAR_PRIM_ALL_REDUCE:
-      if (p.reduction != NULL && strcmp(p.reduction, "sum") == 0) {
+      if (p.reduction != NULL && strcmp(p.reduction, "sum") == 0 && groups_known(eval, &p)) {
         return fiarEvalCollective(eval, &p);
       }
       break;
@@ -402,12 +415,6 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
   }
   MlirAttribute named =
       fused ? fiarOpAttribute(op, "groups") : fiarPrimitiveRead(ranks->view, op).groups;
-  if (!mlirAttributeIsNull(named) && mlirAttributeIsAString(named)) {
-    double world = (double)ranks->view->world;
-    (void)(fused && fiarReadNumber(fiarOpAttribute(op, "world"), &world));
-    ranks->largest = (int64_t)world - 1 > ranks->largest ? (int64_t)world - 1 : ranks->largest;
-    return MlirWalkResultAdvance;
-  }
   FiarGroups groups;
   char text[160];
   if (!mlirAttributeIsNull(named) &&
@@ -416,6 +423,10 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
       ranks->largest = groups.ids[i] > ranks->largest ? groups.ids[i] : ranks->largest;
     }
     fiarGroupsFree(&groups);
+  } else if (!mlirAttributeIsNull(named) && mlirAttributeIsAString(named)) {
+    double world = (double)ranks->view->world;
+    (void)(fused && fiarReadNumber(fiarOpAttribute(op, "world"), &world));
+    ranks->largest = (int64_t)world - 1 > ranks->largest ? (int64_t)world - 1 : ranks->largest;
   }
   return MlirWalkResultAdvance;
 }

@@ -83,13 +83,12 @@ static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const Fiar
 }
 
 bool fiarEvalGroups(FiarEval* eval, MlirAttribute groups, int64_t world, FiarGroups* out_groups) {
-  char text[160];
-  if (mlirAttributeIsNull(groups) || !mlirAttributeIsAString(groups)) {
-    return fiarGroupsExpand(eval->view.module, groups, out_groups, text, sizeof text) ||
-           fiarEvalFail(eval, "%s", text);
+  char text[200];
+  if (fiarGroupsExpand(eval->view.module, groups, out_groups, text, sizeof text)) {
+    return true;
   }
-  if (world < 1) {
-    return fiarEvalFail(eval, "only the option `world` can say how many ranks a named group has");
+  if (world < 1 || mlirAttributeIsNull(groups) || !mlirAttributeIsAString(groups)) {
+    return fiarEvalFail(eval, "%s", text);
   }
   *out_groups = (FiarGroups){1, world, calloc((size_t)world, sizeof *out_groups->ids)};
   for (int64_t i = 0; out_groups->ids != NULL && i < world; ++i) {

@@ -507,28 +507,13 @@ static FiarTerm eval_ternary(const eval_t* eval) {
   return out;
 }
 
-// Right-aligned, as numpy does; false where the labels cannot follow.
-static bool broadcast_to(const FiarShape* shape, FiarTerm* term) {
-  int rank = term->layout.shape.rank;
-  int64_t dims[FIAR_MAX_RANK];
-  if (rank > shape->rank) {
-    return false;
-  }
-  for (int i = 0; i < rank; ++i) {
-    dims[i] = shape->rank - rank + i;
-  }
-  FiarLayout in = term->layout;
-  FiarShape to = *shape;
-  to.elem = in.shape.elem;
-  return fiarLayoutBroadcast(&in, dims, rank, &to, &term->layout);
-}
-
 // Two operands, or one and a number.
 static FiarTerm eval_operands(const eval_t* eval) {
   const FiarPrimitive* p = eval->primitive;
   FiarTerm a = *operand(eval, 0);
   FiarTerm b = p->n_in > 1 ? *operand(eval, 1) : implied(&a, p->number);
-  if (p->broadcasts && (!broadcast_to(&eval->shape, &a) || !broadcast_to(&eval->shape, &b))) {
+  if (p->broadcasts &&
+      (!fiarTermBroadcast(&eval->shape, &a) || !fiarTermBroadcast(&eval->shape, &b))) {
     return fiarIsChain(&a) || fiarIsChain(&b) ? leave(eval, further(&a, &b)) : outside(eval);
   }
   return eval_binary(eval, &a, &b);

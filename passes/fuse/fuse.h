@@ -203,6 +203,9 @@ uint32_t fiarTermAdd(FiarFusion* fusion, const FiarTerm* term);
 // Gives a value of frame 0 a term of its own, as the all-reduces get one.
 uint32_t fiarTermDefine(FiarFusion* fusion, MlirValue value, const FiarTerm* term);
 FiarTerm fiarTermOutside(MlirValue value, uint32_t frame);
+// Gives the term the shape, right-aligned as numpy broadcasts; false where the labels cannot
+// follow.
+bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term);
 void fiarEvalClear(FiarFusion* fusion);
 // The term of an elementwise sum or a named norm of given terms, as if an op of the module had
 // them as operands; `value` and `frame` are the result that is asked for.

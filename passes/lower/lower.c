@@ -170,7 +170,8 @@ static bool take_all_reduce(FiarView* view, const FiarPrimitive* primitive, Fiar
     return fiarErrorAt(op, "the all-reduce's reduction is %s; the runtime only adds",
                        primitive->reduction);
   }
-  if (mlirOperationGetNumOperands(op) != 1 || mlirOperationGetNumResults(op) != 1 ||
+  // Further operands of torch's are names.
+  if (mlirOperationGetNumOperands(op) < 1 || mlirOperationGetNumResults(op) != 1 ||
       !mlirTypeEqual(mlirValueGetType(mlirOperationGetOperand(op, 0)),
                      mlirValueGetType(mlirOperationGetResult(op, 0)))) {
     return fiarErrorAt(op, "the all-reduce must have one operand and a result of the same type");
@@ -222,6 +223,9 @@ static MlirWalkResult collect(MlirOperation op, void* user) {
   }
   if (collector->view != NULL && fiarPrimitiveKind(collector->view, op) == FIAR_PRIM_ALL_REDUCE) {
     FiarPrimitive primitive = fiarPrimitiveRead(collector->view, op);
+    if (primitive.kind != FIAR_PRIM_ALL_REDUCE) {
+      return MlirWalkResultAdvance;
+    }
     FiarCall* call = add_call(collector, op, FIAR_CALL_ALL_REDUCE);
     collector->failed |= call == NULL || !take_all_reduce(collector->view, &primitive, call);
   }

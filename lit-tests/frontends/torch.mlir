@@ -1,4 +1,4 @@
-// RUN: fiar-opt --pass-pipeline='builtin.module(fiar-fuse{world=4})' %s 2>/dev/null | FileCheck %s
+// RUN: fiar-opt --pass-pipeline='builtin.module(fiar-check{world=4},fiar-fuse{world=4})' %s 2>/dev/null | FileCheck %s
 // RUN: fiar-opt --pass-pipeline='builtin.module(fiar-fuse{world=4 report=text})' %s -o /dev/null 2>&1 | FileCheck %s --check-prefix=TEXT
 // Without `world` nobody knows how many ranks a named group has.
 // RUN: fiar-opt --pass-pipeline='builtin.module(fiar-fuse{report=text})' %s -o /dev/null 2>&1 | FileCheck %s --check-prefix=UNKNOWN

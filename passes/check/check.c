@@ -81,7 +81,8 @@ static bool close_enough(const FiarEvalOptions* run, const FiarTensor* tensor, d
 typedef struct Roots {
   FiarView* view;
   FiarRoots coarsest;
-  bool unrounded;  // a norm of an unrounded sum: two bits are exact for integers only
+  bool power, half;  // raises to powers, and has a 0.5: maybe square roots
+  bool unrounded;    // a norm of an unrounded sum: two bits are exact for integers only
 } Roots;
 
 static const char* const data_names[] = {
@@ -225,6 +226,11 @@ static MlirWalkResult limit_roots(MlirOperation op, void* data) {
   Roots* roots = data;
   FiarPrimitiveKind kind = fiarPrimitiveKind(roots->view, op);
   FiarShape shape;
+  if (kind == FIAR_PRIM_POWER || kind == FIAR_PRIM_CONSTANT) {
+    FiarPrimitive read = fiarPrimitiveRead(roots->view, op);
+    roots->power |= kind == FIAR_PRIM_POWER;
+    roots->half |= read.has_number && read.number == 0.5;
+  }
   bool wide = kind == FIAR_PRIM_ALL_REDUCE && mlirOperationGetNumResults(op) > 0 &&
               fiarShapeRead(mlirValueGetType(mlirOperationGetResult(op, 0)), &shape) &&
               shape.elem == FIAR_ELEM_F32;
@@ -236,9 +242,12 @@ static MlirWalkResult limit_roots(MlirOperation op, void* data) {
 }
 
 static void run_all(Check* check, MlirOperation before, MlirOperation after, int ranks) {
-  Roots limit = {&check->view, FIAR_ROOTS_TWO_BITS, false};
+  Roots limit = {.view = &check->view, .coarsest = FIAR_ROOTS_TWO_BITS};
   mlirOperationWalk(before, limit_roots, &limit, MlirWalkPreOrder);
   mlirOperationWalk(after, limit_roots, &limit, MlirWalkPreOrder);
+  if (limit.power && limit.half) {
+    limit.coarsest = FIAR_ROOTS_POWERS;
+  }
   for (int64_t seed = 0; seed < check->options->seeds; ++seed) {
     for (FiarCheckData data = 0; data < sizeof data_names / sizeof *data_names; ++data) {
       bool exact = data == FIAR_CHECK_INTEGER || !limit.unrounded;

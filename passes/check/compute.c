@@ -113,7 +113,7 @@ static const struct {
 
 static bool is_root(const FiarPrimitive* p, double exponent) {
   return p->kind == FIAR_PRIM_RSQRT || p->kind == FIAR_PRIM_SQRT ||
-         (p->kind == FIAR_PRIM_POWER && exponent == -0.5);
+         (p->kind == FIAR_PRIM_POWER && fabs(exponent) == 0.5);
 }
 
 // An operand of one element stands for a whole tensor of it.
@@ -178,7 +178,11 @@ static void compute_three(FiarEval* eval, const FiarPrimitive* p, const FiarTens
                           FiarTensor* out) {
   for (int rank = 0; rank < eval->options->ranks; ++rank) {
     for (int64_t i = 0; i < out->count; ++i) {
-      double a = element(in[0], rank, i), b = element(in[1], rank, i), c = element(in[2], rank, i);
+      // A clamp of one operand has its bounds as numbers.
+      bool bounds = p->n_in == 1;
+      double a = bounds ? p->number : element(in[0], rank, i);
+      double b = element(in[bounds ? 0 : 1], rank, i);
+      double c = bounds ? p->number2 : element(in[2], rank, i);
       out->at[rank * out->count + i] =
           p->kind == FIAR_PRIM_SELECT ? (a != 0 ? b : c) : min_nan(max_nan(a, b), c);
     }
@@ -228,18 +232,19 @@ static bool compute_reduce(FiarEval* eval, const FiarPrimitive* p, const FiarTen
   bool reduced[FIAR_MAX_RANK] = {false};
   int64_t items = 1, strides[FIAR_MAX_RANK];
   for (int i = 0; i < p->n_dims; ++i) {
-    if (p->dims[i] < 0 || p->dims[i] >= shape->rank || reduced[p->dims[i]]) {
+    int64_t dim = p->dims[i] < 0 ? p->dims[i] + shape->rank : p->dims[i];
+    if (dim < 0 || dim >= shape->rank || reduced[dim]) {
       return false;
     }
-    reduced[p->dims[i]] = true;
-    items *= shape->size[p->dims[i]];
+    reduced[dim] = true;
+    items *= shape->size[dim];
   }
   int64_t stride = 1;
   for (int d = shape->rank - 1; d >= 0; --d) {
     strides[d] = reduced[d] ? 0 : stride;
     stride *= reduced[d] ? 1 : shape->size[d];
   }
-  if (stride != out->count || (p->n_in > 1 && in[1]->count != 1)) {
+  if (stride != out->count || (p->n_in > 1 && in[1]->count != 1 && in[1]->count != out->count)) {
     return false;
   }
   int64_t own[FIAR_MAX_RANK];
@@ -248,7 +253,7 @@ static bool compute_reduce(FiarEval* eval, const FiarPrimitive* p, const FiarTen
   for (int rank = 0; rank < eval->options->ranks; ++rank) {
     double* to = out->at + rank * out->count;
     for (int64_t i = 0; i < out->count; ++i) {
-      to[i] = p->n_in > 1 ? in[1]->at[rank] : is_max ? -INFINITY : 0;
+      to[i] = p->n_in > 1 ? element(in[1], rank, i) : is_max ? -INFINITY : 0;
     }
     for (int64_t i = 0; i < in[0]->count; ++i) {
       int64_t at = 0;
@@ -347,10 +352,11 @@ static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTenso
       return in[0]->count == out->count && compute_bitcast(eval, in[0], out);
     case FIAR_PRIM_SELECT:
     case FIAR_PRIM_CLAMP:
-      if (p->n_in == 3) {
-        compute_three(eval, p, in, out);
+      if (p->n_in != 3 && !(p->n_in == 1 && p->has_number)) {
+        return false;
       }
-      return p->n_in == 3;
+      compute_three(eval, p, in, out);
+      return true;
     case FIAR_PRIM_REDUCE_ADD:
     case FIAR_PRIM_REDUCE_MAX:
     case FIAR_PRIM_REDUCE_MEAN:
@@ -387,6 +393,32 @@ static FiarTaint taint_of(const FiarPrimitive* p, const FiarTensor* const* in) {
   return taint == FIAR_TAINT_NORM && !moves ? FIAR_TAINT_DERIVED : taint;
 }
 
+// The operand as large as the result, right-aligned. False: no memory; *out_fits false: it is none.
+static bool broadcast_operand(FiarEval* eval, const FiarShape* shape, int64_t count,
+                              FiarTensor* operand, bool* out_fits) {
+  int64_t map[FIAR_MAX_RANK];
+  int shift = shape->rank - operand->shape.rank;
+  *out_fits = shift >= 0;
+  for (int d = 0; *out_fits && d < operand->shape.rank; ++d) {
+    map[d] = d + shift;
+    *out_fits = operand->shape.size[d] == 1 || operand->shape.size[d] == shape->size[map[d]];
+  }
+  if (!*out_fits) {
+    return true;
+  }
+  FiarTensor whole = *operand;
+  whole.shape = *shape;
+  whole.shape.elem = operand->shape.elem;
+  whole.count = count;
+  whole.at = fiarEvalRoom(eval, count);
+  if (whole.at == NULL) {
+    return false;
+  }
+  compute_moved(eval, operand, map, &whole);
+  *operand = whole;
+  return true;
+}
+
 bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
   *out_done = false;
   FiarTensor held[FIAR_MAX_INPUTS];
@@ -408,6 +440,16 @@ bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
   // Elementwise ops take tensors of one size, or of one element.
   bool elementwise =
       (p->kind >= FIAR_PRIM_ADD && p->kind <= FIAR_PRIM_CLAMP) || p->kind == FIAR_PRIM_CONVERT;
+  for (int i = 0; i < p->n_in && p->broadcasts; ++i) {
+    bool fits = true;
+    if (held[i].count != out.count &&
+        !broadcast_operand(eval, &out.shape, out.count, &held[i], &fits)) {
+      return false;
+    }
+    if (!fits) {
+      return true;
+    }
+  }
   for (int i = 0; i < p->n_in; ++i) {
     if (elementwise && in[i]->count != out.count && in[i]->count != 1) {
       return true;

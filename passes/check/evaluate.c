@@ -316,12 +316,12 @@ static bool is_fiar(MlirOperation op) {
   return name.length > 5 && memcmp(name.data, "fiar.", 5) == 0;
 }
 
-// An all-reduce over a group of which the module has only the name cannot be run.
+// An all-reduce over groups that the module does not say cannot be run, nor is it fused.
 static bool groups_known(const FiarEval* eval, const FiarPrimitive* p) {
   FiarGroups groups;
   char text[200];
-  if (mlirAttributeIsNull(p->groups) || !mlirAttributeIsAString(p->groups) ||
-      eval->options->world > 0) {
+  bool named = !mlirAttributeIsNull(p->groups) && mlirAttributeIsAString(p->groups);
+  if (named && eval->options->world > 0) {
     return true;
   }
   bool known = fiarGroupsExpand(eval->view.module, p->groups, &groups, text, sizeof text);

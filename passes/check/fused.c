@@ -72,12 +72,18 @@ static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const Fiar
   }
   out.at = fiarEvalRoom(eval, out.count);
   for (int rank = 0; out.at != NULL && rank < eval->options->ranks; ++rank) {
-    int64_t position;
+    int64_t position = 0;
     const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
+    // A rank beside the groups, which other collectives have, keeps what it has.
+    int64_t alone = rank, size = groups->size;
+    if (members == NULL && p->kind == FIAR_PRIM_ALL_REDUCE) {
+      members = &alone;
+      size = 1;
+    }
     if (members == NULL) {
       return fiarEvalFail(eval, "rank %d is in no group of a collective", rank);
     }
-    collective_rank(p, &in, members, groups->size, position, &out, out.at + rank * out.count);
+    collective_rank(p, &in, members, size, position, &out, out.at + rank * out.count);
   }
   return out.at != NULL && fiarEvalBind(eval, result, &out);
 }
@@ -330,8 +336,12 @@ static bool same_as_first(const FiarTensor* tensor, const int64_t* members, int 
 
 static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups, int rank,
                        FiarTensor* outs, double* scratch) {
-  int64_t position, all = call->tokens * call->hidden;
+  int64_t position = 0, all = call->tokens * call->hidden, alone = rank, world = groups->size;
   const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
+  if (members == NULL && !call->sharded) {
+    members = &alone;  // as in a plain all-reduce
+    world = 1;
+  }
   if (members == NULL) {
     return fiarEvalFail(eval, "rank %d is in no group of fiar.all_reduce_norm", rank);
   }
@@ -342,14 +352,14 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
   for (int64_t i = 0; i < all; ++i) {
-    sum[i] = sum_over(&call->x, members, groups->size, i);
+    sum[i] = sum_over(&call->x, members, world, i);
   }
   if (call->is_norm) {
     memcpy(norm, sum, (size_t)all * sizeof *norm);
   }
   for (int64_t t = 0; t < call->tokens && !call->is_norm; ++t) {
-    int64_t owner = call->sharded ? members[t % groups->size] : rank;
-    int64_t row = call->sharded ? t / groups->size : t;
+    int64_t owner = call->sharded ? members[t % world] : rank;
+    int64_t row = call->sharded ? t / world : t;
     const double* residual =
         call->residual.at == NULL
             ? NULL
@@ -366,7 +376,7 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
     }
   }
   if (outs[1].at != NULL) {
-    store_residual(call, position, groups->size, residual_out, outs[1].at + rank * outs[1].count);
+    store_residual(call, position, world, residual_out, outs[1].at + rank * outs[1].count);
   }
   return (outs[3].at == NULL && outs[4].at == NULL) ||
          fused_quantise(eval, call, rank, norm, &outs[3], &outs[4]);

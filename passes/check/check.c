@@ -231,7 +231,9 @@ static MlirWalkResult limit_roots(MlirOperation op, void* data) {
     roots->power |= kind == FIAR_PRIM_POWER;
     roots->half |= read.has_number && read.number == 0.5;
   }
-  bool wide = kind == FIAR_PRIM_ALL_REDUCE && mlirOperationGetNumResults(op) > 0 &&
+  bool wide = kind == FIAR_PRIM_ALL_REDUCE &&
+              fiarPrimitiveRead(roots->view, op).kind == FIAR_PRIM_ALL_REDUCE &&
+              mlirOperationGetNumResults(op) > 0 &&
               fiarShapeRead(mlirValueGetType(mlirOperationGetResult(op, 0)), &shape) &&
               shape.elem == FIAR_ELEM_F32;
   roots->unrounded |= fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "norm_input")), "f32");

@@ -329,6 +329,19 @@ static bool groups_known(const FiarEval* eval, const FiarPrimitive* p) {
   return known;
 }
 
+// Whether the ops that use a start's result compute what it started.
+static bool is_waited_for(FiarEval* eval, MlirOperation start) {
+  MlirOpOperand use = mlirValueGetFirstUse(mlirOperationGetResult(start, 0));
+  bool all = !mlirOpOperandIsNull(use);
+  for (; all && !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    FiarPrimitive done = fiarPrimitiveRead(&eval->view, mlirOpOperandGetOwner(use));
+    all = done.kind == FIAR_PRIM_ALL_REDUCE &&
+          fiarStringEqual(mlirStringRefCreateFromCString(done.reduction), "sum") &&
+          groups_known(eval, &done);
+  }
+  return all;
+}
+
 static bool evaluate_op(FiarEval* eval, MlirOperation op) {
   if (is_fiar(op)) {
     return fiarEvalFused(eval, op);
@@ -346,6 +359,11 @@ static bool evaluate_op(FiarEval* eval, MlirOperation op) {
     case FIAR_PRIM_NAMED:
       if (!fiarEvalNamedOp(eval, op, &done)) {
         return false;
+      }
+      break;
+    case FIAR_PRIM_START:
+      if (is_waited_for(eval, op)) {
+        return true;
       }
       break;
     case FIAR_PRIM_IDENTITY:

@@ -56,7 +56,7 @@ static void collective_rank(const FiarPrimitive* p, const FiarTensor* in, const 
 
 static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const FiarGroups* groups,
                               intptr_t index) {
-  const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(p->op, index));
+  const FiarTensor* found = fiarEvalFind(eval, fiarReducedOperand(p, index));
   MlirValue result = mlirOperationGetResult(p->op, index);
   FiarTensor out = {0};
   if (found == NULL || !fiarEvalShape(result, found, &out.shape)) {

@@ -21,6 +21,7 @@
   X(ALL_REDUCE, "result i is the reduction of operand i over the ranks of each group")            \
   X(REDUCE_SCATTER, "in[0] summed over the group, this rank's part along dims[0]")                \
   X(ALL_GATHER, "the group's in[0] side by side along dims[0]")                                   \
+  X(START, "starts a collective that another op, which has its results, waits for")               \
   X(COLLECTIVE, "some exchange between the ranks, without other effect")                          \
   X(ADD, "in[0] + in[1]")                                                                         \
   X(SUB, "in[0] - in[1]")                                                                         \
@@ -86,6 +87,10 @@ typedef struct FiarPrimitive {
   MlirAttribute groups;    // collectives: as the source spells them
   const char* mode;        // collectives: what the ids of the groups count (FIAR_GROUPS_*)
   const char* reduction;   // ALL_REDUCE: "sum", or the name of what it is instead
+  const char* refusal;     // ALL_REDUCE: why it cannot be fused, or NULL
+  // ALL_REDUCE that waits: the op that starts it, whose operands are reduced, and the all-reduce in
+  // that one's body; null for all others.
+  MlirOperation start, started;
 } FiarPrimitive;
 
 // What the ids in a collective's groups are (StableHLO's process groups).
@@ -141,6 +146,11 @@ MlirOperation fiarViewSymbol(FiarView* view, MlirAttribute reference);
 
 // The symbol's op is about to be erased.
 void fiarViewForget(FiarView* view, MlirOperation op);
+
+// What an ALL_REDUCE adds up for its result of this number.
+static inline MlirValue fiarReducedOperand(const FiarPrimitive* p, intptr_t result) {
+  return mlirOperationGetOperand(mlirOperationIsNull(p->start) ? p->op : p->start, result);
+}
 
 // For readers: the kind of a two-argument region that combines arg0 and arg1 in either order and
 // yields the result, also by way of wider floats; FIAR_PRIM_UNKNOWN for any other region.

@@ -216,12 +216,134 @@ static void read_all_gather(FiarView* view, FiarPrimitive* p) {
   read_dims(p, "all_gather_dim");
 }
 
+// ---- started and waited for ----
+
+static MlirAttribute called_computation(MlirOperation op) {
+  MlirAttribute called = fiarOpAttribute(op, "called_computation");
+  if (!mlirAttributeIsNull(called)) {
+    return called;
+  }
+  called = fiarOpAttribute(op, "called_computations");
+  bool one = !mlirAttributeIsNull(called) && mlirAttributeIsAArray(called) &&
+             mlirArrayAttrGetNumElements(called) == 1;
+  return one ? mlirArrayAttrGetElement(called, 0) : mlirAttributeGetNull();
+}
+
+// The body that the op starts: its own region, or a function. Null where there is none.
+static MlirBlock started_body(FiarView* view, MlirOperation start) {
+  MlirOperation holder = start;
+  if (mlirOperationGetNumRegions(start) == 0) {
+    holder = fiarViewSymbol(view, called_computation(start));
+  }
+  MlirRegion region =
+      mlirOperationIsNull(holder) ? (MlirRegion){NULL} : mlirOperationGetFirstRegion(holder);
+  return mlirRegionIsNull(region) ? (MlirBlock){NULL} : mlirRegionGetFirstBlock(region);
+}
+
+static bool is_start(MlirOperation op) {
+  MlirStringRef name = fiarOpName(op);
+  return fiarStringEqual(name, "stablehlo.async_start") ||
+         fiarStringEqual(name, "mhlo.async_start") ||
+         fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "call_target_name")),
+                         "all-reduce-start");
+}
+
+// The body's all-reduce where it is all that the body does: of the arguments, in order, and what it
+// returns.
+static MlirOperation only_all_reduce(FiarView* view, MlirBlock block) {
+  const MlirOperation none = {NULL};
+  MlirOperation op = mlirBlockIsNull(block) ? none : mlirBlockGetFirstOperation(block);
+  MlirOperation end = mlirOperationIsNull(op) ? none : mlirOperationGetNextInBlock(op);
+  if (mlirOperationIsNull(end) || !mlirOperationIsNull(mlirOperationGetNextInBlock(end)) ||
+      fiarPrimitiveKind(view, op) != FIAR_PRIM_ALL_REDUCE) {
+    return none;
+  }
+  intptr_t n = mlirOperationGetNumResults(op);
+  bool all = mlirOperationGetNumOperands(op) == n && mlirBlockGetNumArguments(block) == n &&
+             mlirOperationGetNumOperands(end) == n;
+  for (intptr_t i = 0; all && i < n; ++i) {
+    all = mlirValueEqual(mlirOperationGetOperand(op, i), mlirBlockGetArgument(block, i)) &&
+          mlirValueEqual(mlirOperationGetOperand(end, i), mlirOperationGetResult(op, i));
+  }
+  return all ? op : none;
+}
+
+static void read_start(FiarView* view, FiarPrimitive* p) {
+  p->callee = fiarViewSymbol(view, called_computation(p->op));
+}
+
+// async_done has the results of what its operand started.
+static void read_done(FiarView* view, FiarPrimitive* p) {
+  MlirOperation done = p->op, start = {NULL};
+  if (p->n_in == 1 && mlirValueIsAOpResult(p->in[0])) {
+    start = mlirOpResultGetOwner(p->in[0]);
+  }
+  p->kind = FIAR_PRIM_COLLECTIVE;
+  if (mlirOperationIsNull(start) || !is_start(start) || mlirOperationGetNumResults(start) != 1 ||
+      !mlirOpOperandIsNull(mlirOpOperandGetNextUse(mlirValueGetFirstUse(p->in[0])))) {
+    return;
+  }
+  MlirOperation started = only_all_reduce(view, started_body(view, start));
+  if (mlirOperationIsNull(started) ||
+      mlirOperationGetNumResults(done) != mlirOperationGetNumOperands(start) ||
+      mlirOperationGetNumResults(started) != mlirOperationGetNumResults(done)) {
+    return;
+  }
+  *p = fiarPrimitiveRead(view, started);
+  p->op = done;
+  p->start = start;
+  p->started = started;
+}
+
+// ---- by name ----
+
+static const char* const norm_names[] = {"tenstorrent.rms_norm", "aten.rms_norm"};
+
+// (x[, weight]) with the attributes of the named composite; without an epsilon PyTorch's default.
+static bool read_named_norm(FiarPrimitive* p, const char* name, const char* attributes) {
+  static const double default_epsilon = 0x1p-23;
+  MlirStringRef text = fiarAttributeText(fiarOpAttribute(p->op, name));
+  bool named = false;
+  for (size_t i = 0; i < sizeof norm_names / sizeof *norm_names; ++i) {
+    named = named || fiarStringEqual(text, norm_names[i]);
+  }
+  MlirAttribute all = fiarOpAttribute(p->op, attributes);
+  if (!named || mlirAttributeIsNull(all) || !mlirAttributeIsADictionary(all)) {
+    return false;
+  }
+  MlirAttribute epsilon =
+      mlirDictionaryAttrGetElementByName(all, mlirStringRefCreateFromCString("epsilon"));
+  MlirAttribute shape =
+      mlirDictionaryAttrGetElementByName(all, mlirStringRefCreateFromCString("normalized_shape"));
+  FiarShape x;
+  int64_t normalized;
+  p->number = default_epsilon;
+  bool known = (p->n_in == 1 || p->n_in == 2) && fiarReadInts(shape, &normalized, 1) == 1 &&
+               (mlirAttributeIsNull(epsilon) || fiarReadNumber(epsilon, &p->number)) &&
+               fiarShapeRead(mlirValueGetType(p->in[0]), &x) && x.rank > 0 &&
+               x.size[x.rank - 1] == normalized && mlirOperationGetNumResults(p->op) == 1;
+  p->kind = known ? FIAR_PRIM_RMS_NORM : FIAR_PRIM_PURE;
+  return known;
+}
+
 // Custom calls are pure unless they say otherwise; the sharding ones are markers around a value.
 static void read_custom_call(FiarView* view, FiarPrimitive* p) {
-  (void)view;
+  p->kind = FIAR_PRIM_PURE;
   static const char* const markers[] = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape",
                                         "xla.sdy.GlobalToLocalShape", "xla.sdy.LocalToGlobalShape"};
   MlirStringRef target = fiarAttributeText(fiarOpAttribute(p->op, "call_target_name"));
+  if (is_start(p->op)) {
+    p->kind = FIAR_PRIM_START;
+    read_start(view, p);
+    return;
+  }
+  if (fiarStringEqual(target, "all-reduce-done")) {
+    read_done(view, p);
+    return;
+  }
+  if (read_named_norm(p, "call_target_name", "tt.composite_attributes")) {
+    return;
+  }
   for (size_t i = 0; i < sizeof markers / sizeof *markers; ++i) {
     if (fiarStringEqual(target, markers[i]) && mlirOperationGetNumResults(p->op) == 1 &&
         mlirTypeEqual(mlirValueGetType(p->in[0]),
@@ -237,11 +359,18 @@ static void read_custom_call(FiarView* view, FiarPrimitive* p) {
   }
 }
 
-// A composite is a call of its decomposition.
+static bool is_declaration(MlirOperation function) {
+  MlirRegion region = mlirOperationGetFirstRegion(function);
+  return mlirRegionIsNull(region) || mlirBlockIsNull(mlirRegionGetFirstBlock(region));
+}
+
+// A composite is a call of its decomposition; without that, what its name says.
 static void read_composite(FiarView* view, FiarPrimitive* p) {
   p->callee = fiarViewSymbol(view, fiarOpAttribute(p->op, "decomposition"));
-  if (mlirOperationIsNull(p->callee)) {
+  if (mlirOperationIsNull(p->callee) || is_declaration(p->callee)) {
+    p->callee = (MlirOperation){NULL};
     p->kind = FIAR_PRIM_PURE;
+    (void)read_named_norm(p, "name", "composite_attributes");
   }
 }
 
@@ -251,6 +380,8 @@ static const FiarOpRow rows[] = {
     {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_all_reduce},
     {"reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, read_reduce_scatter},
     {"all_gather", FIAR_PRIM_ALL_GATHER, read_all_gather},
+    {"async_start", FIAR_PRIM_START, read_start},
+    {"async_done", FIAR_PRIM_ALL_REDUCE, read_done},
     {"all_to_all", FIAR_PRIM_COLLECTIVE, NULL},
     {"collective_broadcast", FIAR_PRIM_COLLECTIVE, NULL},
     {"collective_permute", FIAR_PRIM_COLLECTIVE, NULL},
@@ -291,7 +422,7 @@ static const FiarOpRow rows[] = {
     {"convert", FIAR_PRIM_CONVERT, NULL},
     {"constant", FIAR_PRIM_CONSTANT, read_constant},
     {"dot_general", FIAR_PRIM_PURE, read_dot_general},
-    {"custom_call", FIAR_PRIM_PURE, read_custom_call},
+    {"custom_call", FIAR_PRIM_ALL_REDUCE, read_custom_call},
     {"composite", FIAR_PRIM_CALL, read_composite},
     {"optimization_barrier", FIAR_PRIM_IDENTITY, NULL},
     // Ops with regions have the effects of what these hold.

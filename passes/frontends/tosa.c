@@ -126,7 +126,7 @@ static const FiarOpRow rows[] = {
     PURE("reverse") PURE("select") PURE("sigmoid") PURE("sin") PURE("slice") PURE("tanh")
 // clang-format on
 #undef PURE
-                        {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                            {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_tosa = {dialects, rows};

@@ -100,10 +100,20 @@ static void read_shard_all_reduce(FiarView* view, FiarPrimitive* p) {
   p->groups = fiarGridGroups(mlirOperationGetContext(p->op), sizes, rank, reduced);
 }
 
-static const char* const dialects[] = {"builtin", "func", "arith", "math", "tensor", "shard", NULL};
+// MPI works on buffers, so that what a sum becomes cannot be followed.
+static void read_mpi_all_reduce(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  p->mode = FIAR_GROUPS_FLATTENED;
+  p->reduction = "one of buffers";
+  p->refusal = "it works on buffers: run fiar-fuse before the conversion to mpi";
+}
+
+static const char* const dialects[] = {"builtin", "func",  "arith", "math",
+                                       "tensor",  "shard", "mpi",   NULL};
 
 static const FiarOpRow rows[] = {
     {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_shard_all_reduce},
+    {"allreduce", FIAR_PRIM_ALL_REDUCE, read_mpi_all_reduce},
     {"call", FIAR_PRIM_CALL, read_call},
     {"module", FIAR_PRIM_PURE, NULL},
     {"return", FIAR_PRIM_PURE, NULL},

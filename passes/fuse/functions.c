@@ -89,7 +89,10 @@ static void keep_referenced(references_t* refs, MlirOperation op) {
       }
       break;
     case FIAR_PRIM_PURE:
-      if (!mlirAttributeIsNull(fiarOpAttribute(op, "called_computations"))) {
+    case FIAR_PRIM_START:
+    case FIAR_PRIM_ALL_REDUCE:
+      if (!mlirAttributeIsNull(fiarOpAttribute(op, "called_computations")) ||
+          !mlirAttributeIsNull(fiarOpAttribute(op, "called_computation"))) {
         keep_printed(refs, op);
       }
       break;
@@ -210,7 +213,8 @@ void fiarRewriteFinish(FiarFusion* fusion) {
   references_t refs = {.fusion = fusion};
   for (size_t i = 0; i < fusion->n_dead; ++i) {
     FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, fusion->dead_ops[i]);
-    if (primitive.kind == FIAR_PRIM_CALL && is_private(primitive.callee)) {
+    bool calls = primitive.kind == FIAR_PRIM_CALL || primitive.kind == FIAR_PRIM_START;
+    if (calls && !mlirOperationIsNull(primitive.callee) && is_private(primitive.callee)) {
       (void)candidate_add(&refs, primitive.callee);
     }
   }
@@ -225,6 +229,7 @@ void fiarRewriteFinish(FiarFusion* fusion) {
 void fiarRewriteClear(FiarFusion* fusion) {
   fiarMapClear(&fusion->positions);
   fiarMapClear(&fusion->kept);
+  fiarMapClear(&fusion->started);
   fiarMapClear(&fusion->dead);
   fiarMapClear(&fusion->replaced);
   free(fusion->dead_ops);

@@ -71,7 +71,19 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
       }
       anchor->result = (int)i;
       anchor->primitive = primitive;
-      anchor->input = mlirOperationGetOperand(op, i);
+      anchor->input = fiarReducedOperand(&primitive, i);
+      if (!mlirOperationIsNull(primitive.start)) {
+        anchor->primitive.op = primitive.start;  // goes with the op that waits
+      }
+    }
+    if (is_one && !mlirOperationIsNull(primitive.started)) {
+      fusion->failed |= !fiarMapSet(&fusion->started, primitive.started.ptr, 0, 1);
+    } else if (is_one && mlirOperationGetNumResults(op) == 0) {
+      FiarAnchor* anchor = anchor_add(fusion, op);
+      if (anchor != NULL) {
+        anchor->primitive = primitive;
+        anchor->result = -1;
+      }
     }
   } else if (kind == FIAR_PRIM_ALL_GATHER && is_split_all_reduce(fusion, op, &scatter)) {
     FiarAnchor* anchor = anchor_add(fusion, op);
@@ -96,6 +108,17 @@ static void collect(FiarFusion* fusion, MlirOperation op) {
       }
     }
   }
+}
+
+// An all-reduce that another op starts is that op's: it is not one of its own.
+static void drop_started(FiarFusion* fusion) {
+  size_t kept = 0;
+  for (size_t i = 0; i < fusion->n_anchors; ++i) {
+    if (fiarMapFind(&fusion->started, fusion->anchors[i].op.ptr, 0) == NULL) {
+      fusion->anchors[kept++] = fusion->anchors[i];
+    }
+  }
+  fusion->n_anchors = kept;
 }
 
 #define LEAVE(anchor, ...)                                                     \
@@ -135,6 +158,9 @@ static bool anchor_world(FiarFusion* fusion, FiarAnchor* anchor) {
 
 static void anchor_start(FiarFusion* fusion, size_t index) {
   FiarAnchor* anchor = &fusion->anchors[index];
+  if (anchor->primitive.refusal != NULL) {
+    LEAVE(anchor, "%s", anchor->primitive.refusal);
+  }
   MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
   FiarShape shape;
   if (strcmp(anchor->primitive.reduction, "sum") != 0) {
@@ -393,6 +419,7 @@ MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
     fusion.failed = !fiarViewInit(&fusion.view, module);
     fusion.view.world = known.world;
     collect(&fusion, module);
+    drop_started(&fusion);
     fuse_all(&fusion);
     if (!fusion.failed) {
       fusion.sharded = fusion.n_anchors == 0 && fiarHasShardings(module);

@@ -151,6 +151,7 @@ typedef struct FiarFusion {
   const FiarFuseOptions* options;
   FiarAnchor* anchors;
   size_t n_anchors, anchor_capacity;
+  FiarMap started;  // all-reduces that are another op's
   // eval.c
   FiarMap terms;  // (value, frame) -> number of the term
   FiarTerm** term_chunks;

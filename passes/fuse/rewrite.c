@@ -219,7 +219,8 @@ static bool effects_between(plan_t* plan, MlirOperation from, MlirOperation to) 
        op = mlirOperationGetNextInBlock(op)) {
     FiarPrimitiveKind kind = fiarPrimitiveRead(&plan->fusion->view, op).kind;
     bool collective = kind == FIAR_PRIM_ALL_REDUCE || kind == FIAR_PRIM_REDUCE_SCATTER ||
-                      kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_COLLECTIVE;
+                      kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_COLLECTIVE ||
+                      kind == FIAR_PRIM_START;
     bool pure = fiarPrimitivePure(&plan->fusion->view, op) && !fiarIsStandIn(plan->fusion, op);
     if (!collective && !fiarIsDead(plan->fusion, op) && !pure) {
       give_up(plan, op,

@@ -166,6 +166,11 @@ typedef struct Collector {
 // Another dialect's all-reduce, as its frontend reads it.
 static bool take_all_reduce(FiarView* view, const FiarPrimitive* primitive, FiarCall* call) {
   MlirOperation op = primitive->op;
+  if (primitive->refusal != NULL || !mlirOperationIsNull(primitive->start)) {
+    return fiarErrorAt(
+        op, "the runtime has no such all-reduce: %s",
+        primitive->refusal != NULL ? primitive->refusal : "it is started by another op");
+  }
   if (strcmp(primitive->reduction, "sum") != 0) {
     return fiarErrorAt(op, "the all-reduce's reduction is %s; the runtime only adds",
                        primitive->reduction);

@@ -297,6 +297,31 @@ static bool compute_outer(FiarEval* eval, const FiarPrimitive* p, const FiarTens
   return true;
 }
 
+// The operand in the corner of a tensor of in[1].
+static bool compute_pad(FiarEval* eval, const FiarTensor* const* in, FiarTensor* out) {
+  int64_t from[FIAR_MAX_RANK], to[FIAR_MAX_RANK];
+  fiarShapeStrides(&in[0]->shape, from);
+  fiarShapeStrides(&out->shape, to);
+  bool fits = in[1]->count > 0 && in[0]->shape.rank == out->shape.rank;
+  for (int d = 0; fits && d < out->shape.rank; ++d) {
+    fits = in[0]->shape.size[d] <= out->shape.size[d];
+  }
+  for (int rank = 0; fits && rank < eval->options->ranks; ++rank) {
+    for (int64_t i = 0; i < out->count; ++i) {
+      int64_t at = 0;
+      bool inside = true;
+      for (int d = 0; d < out->shape.rank; ++d) {
+        int64_t place = i / to[d] % out->shape.size[d];
+        inside = inside && place < in[0]->shape.size[d];
+        at += place * from[d];
+      }
+      out->at[rank * out->count + i] =
+          inside ? in[0]->at[rank * in[0]->count + at] : in[1]->at[rank * in[1]->count];
+    }
+  }
+  return fits;
+}
+
 // The named op: statistics in f32, the weight product in f32, rounded once or also before it.
 static bool compute_rms_norm(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
                              FiarTensor* out) {
@@ -373,6 +398,8 @@ static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTenso
       }
       compute_moved(eval, in[0], map, out);
       return true;
+    case FIAR_PRIM_PAD:
+      return p->n_in == 2 && compute_pad(eval, in, out);
     case FIAR_PRIM_BATCH_MUL:
       return compute_outer(eval, p, in, out);
     case FIAR_PRIM_RMS_NORM:
@@ -388,8 +415,8 @@ static FiarTaint taint_of(const FiarPrimitive* p, const FiarTensor* const* in) {
   for (int i = 0; i < p->n_in; ++i) {
     taint = in[i]->taint > taint ? in[i]->taint : taint;
   }
-  bool moves = p->kind == FIAR_PRIM_RESHAPE || p->kind == FIAR_PRIM_BROADCAST ||
-               p->kind == FIAR_PRIM_TRANSPOSE;
+  bool moves = p->kind == FIAR_PRIM_PAD || p->kind == FIAR_PRIM_RESHAPE ||
+               p->kind == FIAR_PRIM_BROADCAST || p->kind == FIAR_PRIM_TRANSPOSE;
   return taint == FIAR_TAINT_NORM && !moves ? FIAR_TAINT_DERIVED : taint;
 }
 

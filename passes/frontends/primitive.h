@@ -53,6 +53,7 @@
   X(BROADCAST, "operand dimension i is result dimension dims[i]")                                 \
   X(RESHAPE, "the same elements in row-major order")                                              \
   X(TRANSPOSE, "result dimension i is operand dimension dims[i]")                                 \
+  X(PAD, "in[0], with dims[i] copies of the scalar in[1] behind it along dimension i")            \
   X(CONVERT, "the value in the result's element type, rounded to nearest even")                   \
   X(CONSTANT, "number where it is a splat, else elements nobody reads")                           \
   X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others")      \

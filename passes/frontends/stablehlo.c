@@ -216,6 +216,64 @@ static void read_all_gather(FiarView* view, FiarPrimitive* p) {
   read_dims(p, "all_gather_dim");
 }
 
+// Only what goes behind: nothing before or between the elements.
+static void read_pad(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  static const char* const others[] = {"edge_padding_low", "interior_padding"};
+  int64_t none[FIAR_MAX_RANK];
+  bool known = true;
+  for (int i = 0; i < 2; ++i) {
+    int n = fiarReadInts(fiarOpAttribute(p->op, others[i]), none, FIAR_MAX_RANK);
+    known = known && n >= 0;
+    for (int k = 0; k < n; ++k) {
+      known = known && none[k] == 0;
+    }
+  }
+  read_dims(p, "edge_padding_high");
+  for (int k = 0; k < p->n_dims; ++k) {
+    known = known && p->dims[k] >= 0;
+  }
+  if (!known || p->n_dims < 1) {
+    p->n_dims = 0;
+    p->kind = FIAR_PRIM_PURE;
+  }
+}
+
+// The number of which the value is a splat: a constant, or what a broadcast repeats. Null for others.
+static MlirValue splat_of(FiarView* view, MlirValue value) {
+  FiarShape shape;
+  if (!mlirValueIsAOpResult(value)) {
+    return (MlirValue){NULL};
+  }
+  FiarPrimitive source = fiarPrimitiveRead(view, mlirOpResultGetOwner(value));
+  if (source.kind == FIAR_PRIM_CONSTANT && source.has_number) {
+    return value;
+  }
+  bool scalar = source.kind == FIAR_PRIM_BROADCAST &&
+                fiarShapeRead(mlirValueGetType(source.in[0]), &shape) && shape.rank == 0;
+  return scalar ? source.in[0] : (MlirValue){NULL};
+}
+
+// Two tensors, of which the second is one number throughout.
+static void read_concatenate(FiarView* view, FiarPrimitive* p) {
+  FiarShape second;
+  int64_t dimension;
+  p->kind = FIAR_PRIM_PURE;
+  if (mlirOperationGetNumOperands(p->op) != 2 ||
+      fiarReadInts(fiarOpAttribute(p->op, "dimension"), &dimension, 1) != 1 ||
+      !fiarShapeRead(mlirValueGetType(p->in[1]), &second) || dimension < 0 ||
+      dimension >= second.rank || second.size[dimension] < 0) {
+    return;
+  }
+  MlirValue number = splat_of(view, p->in[1]);
+  if (!mlirValueIsNull(number)) {
+    p->kind = FIAR_PRIM_PAD;
+    p->in[1] = number;
+    p->n_dims = second.rank;
+    p->dims[dimension] = second.size[dimension];
+  }
+}
+
 // ---- started and waited for ----
 
 static MlirAttribute called_computation(MlirOperation op) {
@@ -419,6 +477,8 @@ static const FiarOpRow rows[] = {
     {"reshape", FIAR_PRIM_RESHAPE, read_reshape},
     {"dynamic_reshape", FIAR_PRIM_RESHAPE, read_reshape},
     {"transpose", FIAR_PRIM_TRANSPOSE, read_transpose},
+    {"pad", FIAR_PRIM_PAD, read_pad},
+    {"concatenate", FIAR_PRIM_PURE, read_concatenate},
     {"convert", FIAR_PRIM_CONVERT, NULL},
     {"constant", FIAR_PRIM_CONSTANT, read_constant},
     {"dot_general", FIAR_PRIM_PURE, read_dot_general},
@@ -434,13 +494,13 @@ static const FiarOpRow rows[] = {
     {"reduce_window", FIAR_PRIM_PURE, NULL},
     {"select_and_scatter", FIAR_PRIM_PURE, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
-    PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex") PURE("concatenate") PURE("convolution")
+    PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex")  PURE("convolution")
         PURE("cosine") PURE("count_leading_zeros") PURE("dot") PURE("dynamic_gather") PURE(
             "dynamic_iota") PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice")
             PURE("erf") PURE("exponential") PURE("exponential_minus_one") PURE("floor")
                 PURE("gather") PURE("get_dimension_size") PURE("get_tuple_element") PURE("imag")
                     PURE("iota") PURE("is_finite") PURE("log") PURE("log_plus_one") PURE("logistic")
-                        PURE("negate") PURE("pad") PURE("partition_id") PURE("popcnt") PURE("real")
+                        PURE("negate") PURE("partition_id") PURE("popcnt") PURE("real")
                             PURE("real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
                                 PURE("replica_id") PURE("reverse") PURE("round_nearest_afz")
                                     PURE("round_nearest_even") PURE("scatter")

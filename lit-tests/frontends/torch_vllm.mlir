@@ -16,7 +16,7 @@
 
 // ---- with results ----
 
-// TEXT: 24 all-reduces seen, 17 fused, 7 left
+// TEXT: 26 all-reduces seen, 18 fused, 8 left
 
 // TEXT: fused RMSNorm world 4 eps 1e-06 -> norm
 // CHECK-LABEL: @rms_norm
@@ -338,4 +338,34 @@ func.func @written_in_a_region(%x: !x, %w: !w, %n: !torch.int, %true: !torch.boo
     "torch.prim.Loop.condition"(%true) : (!torch.bool) -> ()
   }) : (!torch.int, !torch.bool) -> ()
   return %out : !x
+}
+
+// TEXT: left no RMSNorm follows: the all-reduced sum goes into torch.operator
+// What the weight holds when the norm reads it is not what it held before.
+// CHECK-LABEL: @weight_changed_between
+// CHECK-NOT: fiar.all_reduce_norm
+func.func @weight_changed_between(%x: !x, %w: !w, %out: !x) -> !x {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  torch.operator "torch.my.change"(%w) : (!w) -> ()
+  %1 = torch.operator "torch._C.rms_norm"(%out, %0, %w, %eps) : (!x, !x, !w, !torch.float) -> !x
+  return %1 : !x
+}
+
+// TEXT: fused RMSNorm world 4 eps 1e-06 -> sum, norm
+// Two norms with the same values, one of which is written over afterwards: they stay two.
+// CHECK-LABEL: @equal_norms_one_written
+// CHECK:      %[[F:.*]]:2 = "fiar.all_reduce_norm"(%arg0, %arg1)
+// CHECK:      "torch.operator"(%[[F]]#1) <{name = "torch.my.experts"}>
+// CHECK:      %[[N:.*]] = "torch.operator"(%arg3, %[[F]]#0, %arg1, %{{.*}}) <{name = "torch._C.rms_norm"}>
+// CHECK-NEXT: return %[[F]]#1, %[[N]]
+func.func @equal_norms_one_written(%x: !x, %w: !w, %a: !x, %b: !x) -> (!x, !x) {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  %1 = torch.operator "torch._C.rms_norm"(%a, %0, %w, %eps) : (!x, !x, !w, !torch.float) -> !x
+  torch.operator "torch.my.experts"(%1) : (!x) -> ()
+  %2 = torch.operator "torch._C.rms_norm"(%b, %0, %w, %eps) : (!x, !x, !w, !torch.float) -> !x
+  return %1, %2 : !x, !x
 }

@@ -423,7 +423,7 @@ static FiarTaint taint_of(const FiarPrimitive* p, const FiarTensor* const* in) {
 // The operand as large as the result, right-aligned. False: no memory; *out_fits false: it is none.
 static bool broadcast_operand(FiarEval* eval, const FiarShape* shape, int64_t count,
                               FiarTensor* operand, bool* out_fits) {
-  int64_t map[FIAR_MAX_RANK];
+  int64_t map[FIAR_MAX_RANK] = {0};
   int shift = shape->rank - operand->shape.rank;
   *out_fits = shift >= 0;
   for (int d = 0; *out_fits && d < operand->shape.rank; ++d) {

@@ -331,7 +331,7 @@ static MlirAttribute named_group(MlirOperation module, MlirStringRef name) {
 static bool from_name(MlirOperation module, MlirStringRef name, FiarGroups* out_groups, char* text,
                       size_t text_size) {
   MlirAttribute known = named_group(module, name);
-  double world;
+  double world = 0;
   if (!mlirAttributeIsNull(known) && mlirAttributeIsADenseIntElements(known)) {
     return from_dense(known, out_groups, text, text_size);
   }

@@ -634,12 +634,12 @@ static uint32_t eval_argument(FiarFusion* fusion, MlirValue value, uint32_t fram
 }
 
 static uint32_t eval_value(FiarFusion* fusion, MlirValue value, uint32_t frame) {
-  if (mlirValueIsABlockArgument(value)) {
-    return eval_argument(fusion, value, frame);
-  }
   if (fiarMapFind(&fusion->changed, value.ptr, 0) != NULL) {
     FiarTerm term = {.facts = {.anchor = -1}};
     return fiarTermAdd(fusion, &term);
+  }
+  if (mlirValueIsABlockArgument(value)) {
+    return eval_argument(fusion, value, frame);
   }
   MlirOperation op = mlirOpResultGetOwner(value);
   FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);

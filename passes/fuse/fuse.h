@@ -352,6 +352,8 @@ void fiarMutationsName(FiarFusion* fusion);
 // Puts the ops back, but for those that are dead; before fiarRewriteFinish.
 void fiarMutationsRestore(FiarFusion* fusion);
 bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op);
+// Whether some op may write over the value's memory.
+bool fiarIsWritten(const FiarFusion* fusion, MlirValue value);
 
 // ---- liveness.c ----
 

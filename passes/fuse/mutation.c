@@ -259,6 +259,26 @@ bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op) {
   return fiarMapFind(&fusion->stand_ins, op.ptr, 0) != NULL;
 }
 
+bool fiarIsWritten(const FiarFusion* fusion, MlirValue value) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
+       use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation user = mlirOpOperandGetOwner(use);
+    FiarNamed named;
+    if (fiarMayWrite(user)) {
+      return true;
+    }
+    if (!fiarIsStandIn(fusion, user) || !fiarNamedRead(user, &named)) {
+      continue;
+    }
+    for (int i = 0; i < named.n_results; ++i) {
+      if (named.written[i] == (int)mlirOpOperandGetOperandNumber(use)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 // ---- back ----
 
 static void restore(FiarMutation* mutation) {

@@ -17,6 +17,7 @@ typedef struct plan {
   MlirValue operands[N_OPERANDS];  // null where absent
   MlirValue roots[N_RESULTS];      // the value that each result replaces; null where none
   bool wanted[N_RESULTS];          // a live op uses it
+  bool written[N_RESULTS];         // an op may write over a value that it replaces
   FiarMap replaced;                // values -> result
   fiar_scale_layout_t scale_layout;
   MlirOperation after;  // where the fused op goes: behind this
@@ -87,6 +88,18 @@ static void find_roots(plan_t* plan) {
   }
 }
 
+// Equal values may be one only while nothing writes over any of them.
+static void find_written(plan_t* plan) {
+  FiarAnchor* anchor = plan->anchor;
+  for (size_t i = 0; i < anchor->n_members && plan->fusion->n_writers > 0; ++i) {
+    MlirValue value = anchor->members[i].value;
+    int result = result_of(plan, value, fiarTermAt(plan->fusion, anchor->members[i].term));
+    if (result >= 0) {
+      plan->written[result] |= fiarIsWritten(plan->fusion, value);
+    }
+  }
+}
+
 static void find_replaced(plan_t* plan) {
   FiarAnchor* anchor = plan->anchor;
   fiarMapClear(&plan->replaced);
@@ -95,7 +108,7 @@ static void find_replaced(plan_t* plan) {
     int result = result_of(plan, value, fiarTermAt(plan->fusion, anchor->members[i].term));
     if (result >= 0 &&
         (mlirValueEqual(value, plan->roots[result]) ||
-         (result != RESULT_SUM && result != RESULT_SCALES &&
+         (result != RESULT_SUM && result != RESULT_SCALES && !plan->written[result] &&
           mlirTypeEqual(mlirValueGetType(value), mlirValueGetType(plan->roots[result]))))) {
       plan->fusion->failed |= !fiarMapSet(&plan->replaced, value.ptr, 0, (uint32_t)result);
     }
@@ -484,6 +497,7 @@ static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
     }
   }
   find_roots(&plan);
+  find_written(&plan);
   settle_results(&plan);
   bool ok = !fusion->failed && place(&plan);
   if (ok && !plan.wanted[RESULT_NORM] && !plan.wanted[RESULT_QUANT]) {

@@ -16,7 +16,7 @@
 
 // ---- with results ----
 
-// TEXT: 26 all-reduces seen, 18 fused, 8 left
+// TEXT: 28 all-reduces seen, 20 fused, 8 left
 
 // TEXT: fused RMSNorm world 4 eps 1e-06 -> norm
 // CHECK-LABEL: @rms_norm
@@ -368,4 +368,35 @@ func.func @equal_norms_one_written(%x: !x, %w: !w, %a: !x, %b: !x) -> (!x, !x) {
   torch.operator "torch.my.experts"(%1) : (!x) -> ()
   %2 = torch.operator "torch._C.rms_norm"(%b, %0, %w, %eps) : (!x, !x, !w, !torch.float) -> !x
   return %1, %2 : !x, !x
+}
+
+// ---- halves of an all-reduce ----
+
+// TEXT: fused residual + RMSNorm world 4
+// TEXT: fused residual + RMSNorm world 4
+// A reduce-scatter and an all-gather of the same ranks along the same rows; gathered along the columns they are no sum.
+// CHECK-LABEL: @halves
+// CHECK:       %[[F:.*]]:2 = "fiar.all_reduce_norm"(%arg0, %arg1, %arg2)
+// CHECK-NEXT:  %[[G:.*]]:2 = "fiar.all_reduce_norm"(%[[F]]#1, %[[F]]#0, %arg2)
+// CHECK:       torch.vllm.reduce_scatter
+// CHECK:       torch.vllm.all_gather
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @halves(%x: !x, %r: !x, %w: !w) -> (!x, !x, !torch.vtensor<[1,256],bf16>) {
+  %sum = torch.constant.str "sum"
+  %group = torch.constant.str "tp:0"
+  %int0 = torch.constant.int 0
+  %int1 = torch.constant.int 1
+  %int4 = torch.constant.int 4
+  %eps = torch.constant.float 1.0e-6
+  %0 = torch.operator "torch._c10d_functional.reduce_scatter_tensor"(%x, %sum, %int4, %group) : (!x, !torch.str, !torch.int, !torch.str) -> !torch.vtensor<[1,64],bf16>
+  %1 = torch.operator "torch._c10d_functional.wait_tensor"(%0) : (!torch.vtensor<[1,64],bf16>) -> !torch.vtensor<[1,64],bf16>
+  %2 = torch.operator "torch._c10d_functional.all_gather_into_tensor"(%1, %int4, %group) : (!torch.vtensor<[1,64],bf16>, !torch.int, !torch.str) -> !x
+  %3 = torch.operator "torch._c10d_functional.wait_tensor"(%2) : (!x) -> !x
+  %4:2 = torch.operator "torch._C.fused_add_rms_norm"(%3, %r, %w, %eps) : (!x, !x, !w, !torch.float) -> (!x, !x)
+  %5 = torch.operator "torch.vllm.reduce_scatter"(%4#0, %int0, %int4, %group) : (!x, !torch.int, !torch.int, !torch.str) -> !torch.vtensor<[1,64],bf16>
+  %6 = torch.operator "torch.vllm.all_gather"(%5, %int0, %int4, %group) : (!torch.vtensor<[1,64],bf16>, !torch.int, !torch.int, !torch.str) -> !x
+  %7:2 = torch.operator "torch._C.fused_add_rms_norm"(%6, %4#1, %w, %eps) : (!x, !x, !w, !torch.float) -> (!x, !x)
+  %8 = torch.operator "torch.vllm.reduce_scatter"(%x, %int0, %int4, %group) : (!x, !torch.int, !torch.int, !torch.str) -> !torch.vtensor<[1,64],bf16>
+  %9 = torch.operator "torch.vllm.all_gather"(%8, %int1, %int4, %group) : (!torch.vtensor<[1,64],bf16>, !torch.int, !torch.int, !torch.str) -> !torch.vtensor<[1,256],bf16>
+  return %7#0, %7#1, %9 : !x, !x, !torch.vtensor<[1,256],bf16>
 }

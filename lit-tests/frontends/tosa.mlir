@@ -4,7 +4,7 @@
 // TOSA has no all-reduce of its own: upstream's shard dialect brings it.
 shard.grid @line(shape = 4)
 
-// TEXT: 5 all-reduces seen, 2 fused, 3 left
+// TEXT: 6 all-reduces seen, 3 fused, 3 left
 
 // TEXT: fused residual + RMSNorm + fp8_static world 4
 // CHECK-LABEL: func.func @norm_fp8
@@ -95,4 +95,22 @@ func.func @left(%x: tensor<64x64xf32>) -> (tensor<64x64xf32>, tensor<128x64xf32>
   %i2 = tosa.pow %m2, %n : (tensor<64x1xf32>, tensor<1x1xf32>) -> tensor<64x1xf32>
   %y2 = tosa.mul %s2, %i2, %shift : (tensor<64x64xf32>, tensor<64x1xf32>, tensor<1xi8>) -> tensor<64x64xf32>
   return %y0, %y1, %y2 : tensor<64x64xf32>, tensor<128x64xf32>, tensor<64x64xf32>
+}
+
+// TEXT: fused RMSNorm without weight world 4
+// shard's two halves of an all-reduce.
+// CHECK-LABEL: func.func @halves
+// CHECK-NEXT:    %[[F:.*]] = "fiar.all_reduce_norm"(%arg0)
+// CHECK-NEXT:    return %[[F]]
+func.func @halves(%x: tensor<64x64xf32>) -> tensor<64x64xf32> {
+  %shift = "tosa.const"() <{values = dense<0> : tensor<1xi8>}> : () -> tensor<1xi8>
+  %n = "tosa.const"() <{values = dense<1.562500e-02> : tensor<1x1xf32>}> : () -> tensor<1x1xf32>
+  %part = shard.reduce_scatter %x on @line grid_axes = [0] reduction = sum scatter_axis = 0 : tensor<64x64xf32> -> tensor<16x64xf32>
+  %s = shard.all_gather %part on @line grid_axes = [0] gather_axis = 0 : tensor<16x64xf32> -> tensor<64x64xf32>
+  %q = tosa.mul %s, %s, %shift : (tensor<64x64xf32>, tensor<64x64xf32>, tensor<1xi8>) -> tensor<64x64xf32>
+  %t = tosa.reduce_sum %q {axis = 1 : i32} : (tensor<64x64xf32>) -> tensor<64x1xf32>
+  %m = tosa.mul %t, %n, %shift : (tensor<64x1xf32>, tensor<1x1xf32>, tensor<1xi8>) -> tensor<64x1xf32>
+  %i = tosa.rsqrt %m : (tensor<64x1xf32>) -> tensor<64x1xf32>
+  %y = tosa.mul %s, %i, %shift : (tensor<64x64xf32>, tensor<64x1xf32>, tensor<1xi8>) -> tensor<64x64xf32>
+  return %y : tensor<64x64xf32>
 }

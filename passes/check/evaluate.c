@@ -316,12 +316,12 @@ static bool is_fiar(MlirOperation op) {
   return name.length > 5 && memcmp(name.data, "fiar.", 5) == 0;
 }
 
-// An all-reduce over groups that the module does not say cannot be run, nor is it fused.
+// A collective over groups that the module does not say cannot be run, nor is it fused.
 static bool groups_known(const FiarEval* eval, const FiarPrimitive* p) {
   FiarGroups groups;
   char text[200];
   bool named = !mlirAttributeIsNull(p->groups) && mlirAttributeIsAString(p->groups);
-  if (named && eval->options->world > 0) {
+  if (named && (eval->options->world > 0 || p->world > 0)) {
     return true;
   }
   bool known = fiarGroupsExpand(eval->view.module, p->groups, &groups, text, sizeof text);
@@ -369,13 +369,16 @@ static bool evaluate_op(FiarEval* eval, MlirOperation op) {
     case FIAR_PRIM_IDENTITY:
       return evaluate_identity(eval, &p);
     case FIAR_PRIM_ALL_REDUCE:
+    case FIAR_PRIM_REDUCE_SCATTER:
       if (p.reduction != NULL && strcmp(p.reduction, "sum") == 0 && groups_known(eval, &p)) {
         return fiarEvalCollective(eval, &p);
       }
       break;
-    case FIAR_PRIM_REDUCE_SCATTER:
     case FIAR_PRIM_ALL_GATHER:
-      return fiarEvalCollective(eval, &p);
+      if (groups_known(eval, &p)) {
+        return fiarEvalCollective(eval, &p);
+      }
+      break;
     case FIAR_PRIM_CALL:
       if (!evaluate_call(eval, &p, &done)) {
         return false;
@@ -431,8 +434,11 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
       kind != FIAR_PRIM_ALL_GATHER) {
     return MlirWalkResultAdvance;
   }
-  MlirAttribute named =
-      fused ? fiarOpAttribute(op, "groups") : fiarPrimitiveRead(ranks->view, op).groups;
+  FiarPrimitive p = {0};
+  if (!fused) {
+    p = fiarPrimitiveRead(ranks->view, op);
+  }
+  MlirAttribute named = fused ? fiarOpAttribute(op, "groups") : p.groups;
   FiarGroups groups;
   char text[160];
   if (!mlirAttributeIsNull(named) &&
@@ -442,7 +448,7 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
     }
     fiarGroupsFree(&groups);
   } else if (!mlirAttributeIsNull(named) && mlirAttributeIsAString(named)) {
-    double world = (double)ranks->view->world;
+    double world = (double)(p.world > 0 ? p.world : ranks->view->world);
     (void)(fused && fiarReadNumber(fiarOpAttribute(op, "world"), &world));
     ranks->largest = (int64_t)world - 1 > ranks->largest ? (int64_t)world - 1 : ranks->largest;
   }

@@ -105,7 +105,7 @@ bool fiarEvalGroups(FiarEval* eval, MlirAttribute groups, int64_t world, FiarGro
 
 bool fiarEvalCollective(FiarEval* eval, const FiarPrimitive* p) {
   FiarGroups groups;
-  if (!fiarEvalGroups(eval, p->groups, eval->options->world, &groups)) {
+  if (!fiarEvalGroups(eval, p->groups, p->world > 0 ? p->world : eval->options->world, &groups)) {
     return false;
   }
   bool done = true;

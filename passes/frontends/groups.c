@@ -406,7 +406,14 @@ int64_t fiarGroupsWorld(FiarView* view, const FiarPrimitive* collective, char* t
                         size_t text_size) {
   FiarGroups groups;
   if (strcmp(collective->mode, FIAR_GROUPS_PROCESS) == 0) {
-    return named_world(view, fiarAttributeText(collective->groups), text, text_size);
+    int64_t world = named_world(view, fiarAttributeText(collective->groups), text, text_size);
+    if (world > 0 && collective->world > 0 && world != collective->world) {
+      snprintf(text, text_size,
+               "the op's group has %" PRId64 " ranks, but it is said to have %" PRId64,
+               collective->world, world);
+      return -1;
+    }
+    return world != 0 ? world : collective->world;
   }
   if (!fiarGroupsExpand(view->module, collective->groups, &groups, text, text_size)) {
     return 0;

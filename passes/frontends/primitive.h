@@ -87,7 +87,8 @@ typedef struct FiarPrimitive {
   MlirOperation callee;    // CALL
   MlirAttribute groups;    // collectives: as the source spells them
   const char* mode;        // collectives: what the ids of the groups count (FIAR_GROUPS_*)
-  const char* reduction;   // ALL_REDUCE: "sum", or the name of what it is instead
+  int64_t world;           // collectives: the ranks of a group, where the op says; else 0
+  const char* reduction;   // ALL_REDUCE, REDUCE_SCATTER: "sum", or the name of what it is instead
   const char* refusal;     // ALL_REDUCE: why it cannot be fused, or NULL
   // ALL_REDUCE that waits: the op that starts it, whose operands are reduced, and the all-reduce in
   // that one's body; null for all others.

@@ -239,7 +239,8 @@ static void read_pad(FiarView* view, FiarPrimitive* p) {
   }
 }
 
-// The number of which the value is a splat: a constant, or what a broadcast repeats. Null for others.
+// The number of which the value is a splat: a constant, or what a broadcast repeats. Null for
+// others.
 static MlirValue splat_of(FiarView* view, MlirValue value) {
   FiarShape shape;
   if (!mlirValueIsAOpResult(value)) {
@@ -494,14 +495,14 @@ static const FiarOpRow rows[] = {
     {"reduce_window", FIAR_PRIM_PURE, NULL},
     {"select_and_scatter", FIAR_PRIM_PURE, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
-    PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex")  PURE("convolution")
-        PURE("cosine") PURE("count_leading_zeros") PURE("dot") PURE("dynamic_gather") PURE(
-            "dynamic_iota") PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice")
-            PURE("erf") PURE("exponential") PURE("exponential_minus_one") PURE("floor")
-                PURE("gather") PURE("get_dimension_size") PURE("get_tuple_element") PURE("imag")
-                    PURE("iota") PURE("is_finite") PURE("log") PURE("log_plus_one") PURE("logistic")
-                        PURE("negate") PURE("partition_id") PURE("popcnt") PURE("real")
-                            PURE("real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
+    PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex") PURE("convolution") PURE("cosine")
+        PURE("count_leading_zeros") PURE("dot") PURE("dynamic_gather") PURE("dynamic_iota")
+            PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice") PURE("erf")
+                PURE("exponential") PURE("exponential_minus_one") PURE("floor") PURE("gather")
+                    PURE("get_dimension_size") PURE("get_tuple_element") PURE("imag") PURE("iota")
+                        PURE("is_finite") PURE("log") PURE("log_plus_one") PURE("logistic")
+                            PURE("negate") PURE("partition_id") PURE("popcnt") PURE("real") PURE(
+                                "real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
                                 PURE("replica_id") PURE("reverse") PURE("round_nearest_afz")
                                     PURE("round_nearest_even") PURE("scatter")
                                         PURE("set_dimension_size") PURE("shift_right_arithmetic")

@@ -169,6 +169,46 @@ static void read_vllm_norm(FiarPrimitive* p) {
                      fiarShapeRead(mlirValueGetType(p->in[1]), &weight) && x.elem == weight.elem;
 }
 
+// Half an all-reduce: the operands' places of its dimension, group size and group. c10d's are along
+// the first dimension.
+static bool read_half(FiarPrimitive* p, MlirStringRef name) {
+  static const struct {
+    const char* name;
+    FiarPrimitiveKind kind;
+    int reduction, dimension, world, group;
+  } halves[] = {
+      {"torch._c10d_functional.reduce_scatter_tensor", FIAR_PRIM_REDUCE_SCATTER, 1, -1, 2, 3},
+      {"torch._c10d_functional.all_gather_into_tensor", FIAR_PRIM_ALL_GATHER, -1, -1, 1, 2},
+      {"torch.vllm.reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, -1, 1, 2, 3},
+      {"torch.vllm.all_gather", FIAR_PRIM_ALL_GATHER, -1, 1, 2, 3},
+  };
+  for (size_t i = 0; i < sizeof halves / sizeof *halves; ++i) {
+    if (!fiarStringEqual(name, halves[i].name)) {
+      continue;
+    }
+    double dimension = 0, world = 0;
+    FiarShape shape;
+    bool known = mlirOperationGetNumOperands(p->op) == halves[i].group + 1 &&
+                 mlirOperationGetNumResults(p->op) == 1 &&
+                 (halves[i].dimension < 0 || number_at(p, halves[i].dimension, &dimension)) &&
+                 number_at(p, halves[i].world, &world) && world >= 1 &&
+                 fiarShapeRead(mlirValueGetType(p->in[0]), &shape);
+    MlirStringRef reduction = halves[i].reduction < 0
+                                  ? mlirStringRefCreateFromCString("sum")
+                                  : fiarAttributeText(constant_at(p, halves[i].reduction));
+    p->kind = known ? halves[i].kind : FIAR_PRIM_COLLECTIVE;
+    p->n_in = 1;
+    p->n_dims = 1;
+    p->dims[0] = (int64_t)dimension + (known && dimension < 0 ? shape.rank : 0);
+    p->world = (int64_t)world;
+    p->mode = FIAR_GROUPS_PROCESS;
+    p->groups = constant_at(p, halves[i].group);
+    p->reduction = fiarStringEqual(reduction, "sum") ? "sum" : "another reduction";
+    return true;
+  }
+  return false;
+}
+
 static const char in_place_seen[] = "one that writes over an operand that other ops use";
 
 // Whether nothing but this op can see the memory of its first operand.
@@ -194,6 +234,8 @@ static void read_operator(FiarView* view, FiarPrimitive* p) {
     p->reduction = !is_private_memory(view, p)         ? in_place_seen
                    : fiarStringEqual(reduction, "sum") ? "sum"
                                                        : "another reduction";
+  } else if (read_half(p, name)) {
+    return;
   } else if (fiarStringEqual(name, "torch.vllm.all_reduce") && p->n_in == 2) {
     read_process_group(p, 1);
     p->reduction = "sum";

@@ -44,9 +44,14 @@ static bool is_split_all_reduce(FiarFusion* fusion, MlirOperation op, FiarPrimit
     return false;
   }
   FiarPrimitive scatter = fiarPrimitiveRead(&fusion->view, mlirOpResultGetOwner(gather.in[0]));
+  if (scatter.kind == FIAR_PRIM_IDENTITY && scatter.n_in == 1 &&
+      mlirValueIsAOpResult(scatter.in[0])) {  // a wait
+    scatter = fiarPrimitiveRead(&fusion->view, mlirOpResultGetOwner(scatter.in[0]));
+  }
   if (scatter.kind != FIAR_PRIM_REDUCE_SCATTER || scatter.n_in != 1 || scatter.n_dims != 1 ||
       scatter.dims[0] != gather.dims[0] || strcmp(scatter.mode, gather.mode) != 0 ||
-      mlirAttributeIsNull(scatter.groups) || !mlirAttributeEqual(scatter.groups, gather.groups) ||
+      scatter.world != gather.world || mlirAttributeIsNull(scatter.groups) ||
+      !mlirAttributeEqual(scatter.groups, gather.groups) ||
       !mlirTypeEqual(mlirValueGetType(scatter.in[0]),
                      mlirValueGetType(mlirOperationGetResult(op, 0)))) {
     return false;
@@ -85,7 +90,9 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
         anchor->result = -1;
       }
     }
-  } else if (kind == FIAR_PRIM_ALL_GATHER && is_split_all_reduce(fusion, op, &scatter)) {
+  }
+  bool may_gather = kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_ALL_REDUCE;
+  if (may_gather && is_split_all_reduce(fusion, op, &scatter)) {
     FiarAnchor* anchor = anchor_add(fusion, op);
     if (anchor != NULL) {
       anchor->primitive = scatter;

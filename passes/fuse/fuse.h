@@ -366,6 +366,7 @@ void fiarMarkOperands(FiarFusion* fusion, MlirOperation op, const FiarMap* is_re
 // Takes marks back to that number.
 void fiarUnmarkDead(FiarFusion* fusion, size_t n_dead);
 bool fiarIsDead(const FiarFusion* fusion, MlirOperation op);
+// Once or again. False: out of memory.
 bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op);
 
 // ---- report.c ----

@@ -453,11 +453,14 @@ static void retire_anchor(plan_t* plan) {
   (void)fiarMarkOpDead(plan->fusion, op);
   fiarMarkOperands(plan->fusion, op, &plan->replaced);
   MlirOperation scatter = plan->anchor->primitive.op;
-  if (!mlirOperationEqual(scatter, op)) {
-    MlirOpOperand use = mlirValueGetFirstUse(mlirOperationGetResult(scatter, 0));
-    if (mlirOpOperandIsNull(mlirOpOperandGetNextUse(use))) {
-      (void)fiarMarkOpDead(plan->fusion, scatter);
+  // From the op that has the sum back to the one that begins it, by way of a wait.
+  while (!mlirOperationEqual(scatter, op)) {
+    MlirValue part = mlirOperationGetOperand(op, 0);
+    op = mlirOpResultGetOwner(part);
+    if (!mlirOpOperandIsNull(mlirOpOperandGetNextUse(mlirValueGetFirstUse(part)))) {
+      break;
     }
+    (void)fiarMarkOpDead(plan->fusion, op);
   }
 }
 

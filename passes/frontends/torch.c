@@ -293,9 +293,15 @@ static const FiarOpRow rows[] = {
     PURE("aten.empty.memory_format") PURE("aten.empty_like") PURE("aten.new_empty")
     PURE("aten.zeros") PURE("aten.zeros_like") PURE("aten.new_zeros") PURE("aten.full")
     PURE("aten.transpose.int") PURE("aten.permute") PURE("aten.slice.Tensor") PURE("aten.cat")
+    PURE("aten.t") PURE("aten.select.int") PURE("aten.squeeze.dim") PURE("aten.detach")
+    PURE("aten.contiguous") PURE("aten.clone") PURE("aten.embedding") PURE("aten.addmm")
+    PURE("aten.bmm") PURE("aten._scaled_mm") PURE("aten.neg") PURE("aten.exp") PURE("aten.cos")
+    PURE("aten.sin") PURE("aten.softmax.int") PURE("aten._softmax") PURE("aten.where.self")
+    PURE("aten.index.Tensor") PURE("aten.gather") PURE("aten.arange") PURE("aten.arange.start_step")
+    PURE("aten.scaled_dot_product_attention") PURE("derefine") PURE("constant.device")
 // clang-format on
 #undef PURE
-                                {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                                                            {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_torch = {dialects, rows};

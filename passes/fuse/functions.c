@@ -220,6 +220,7 @@ void fiarRewriteFinish(FiarFusion* fusion) {
   }
   fusion->failed |= !erase_dead(fusion);
   fusion->n_dead = 0;
+  fiarSplitVariadic(fusion, &fusion->dead);
   if (refs.n_functions > 0) {
     erase_unreferenced(&refs);
   }

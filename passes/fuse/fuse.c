@@ -354,7 +354,7 @@ static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
   return best > 0;
 }
 
-// A variadic all-reduce can only go when every result's sequence fuses.
+// A variadic all-reduce that cannot be split goes only when every result's sequence fuses.
 static void keep_variadic_whole(FiarFusion* fusion) {
   for (size_t first = 0; first < fusion->n_anchors;) {
     size_t end = first;
@@ -363,7 +363,8 @@ static void keep_variadic_whole(FiarFusion* fusion) {
            mlirOperationEqual(fusion->anchors[end].op, fusion->anchors[first].op)) {
       all &= fusion->anchors[end++].fused;
     }
-    for (size_t i = first; i < end && !all; ++i) {
+    bool whole = end - first == 1 || !fiarCanSplit(fusion->anchors[first].op);
+    for (size_t i = first; i < end && !all && whole; ++i) {
       FiarAnchor* anchor = &fusion->anchors[i];
       if (anchor->fused) {
         anchor->fused = false;

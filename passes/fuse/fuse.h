@@ -14,6 +14,7 @@
 //   scale_layout.c scales in other orders than the rows'
 //   named.c   ops that are a norm or a quantiser by name
 //   mutation.c ops that write over operands
+//   variadic.c all-reduces of several tensors, some of which fuse
 //   rewrite.c builds the fused op where it may stand
 //   liveness.c, functions.c remove what is dead
 //   report.c  the table, JSON and messages
@@ -354,6 +355,14 @@ void fiarMutationsRestore(FiarFusion* fusion);
 bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op);
 // Whether some op may write over the value's memory.
 bool fiarIsWritten(const FiarFusion* fusion, MlirValue value);
+
+// ---- variadic.c ----
+
+// Whether results of the all-reduce may go and the others stay.
+bool fiarCanSplit(MlirOperation op);
+// After the dead ops are erased: takes fused operands out of the variadic all-reduces that stay.
+// `erased` has the ops that are gone.
+void fiarSplitVariadic(FiarFusion* fusion, const FiarMap* erased);
 
 // ---- liveness.c ----
 

@@ -272,10 +272,29 @@ def variadic_whole(b):
     return [norm_of(b, b.ew("add", first, x(b))), norm_of(b, second)]
 
 
-@case(kept=["stablehlo.all_reduce", "stablehlo.rsqrt"])
+@case(op("x residual weight", "norm"), kept=['"stablehlo.all_reduce"(%arg1)'], gone=["stablehlo.rsqrt"])
 def variadic_in_part(b):
     first, second = variadic(b, [x(b), x(b)])
     return [norm_of(b, b.ew("add", first, x(b))), second]
+
+
+@case(op("x residual weight", "sum norm"), kept=['"stablehlo.all_reduce"(%arg1)'])
+def variadic_in_part_with_its_sum(b):
+    first, second = variadic(b, [x(b), x(b)])
+    return [norm_of(b, b.ew("add", first, x(b))), first, second]
+
+
+@case(op("x residual weight", "norm"), kept=['"stablehlo.all_reduce"(%arg0, %arg2)'])
+def variadic_middle(b):
+    first, second, third = variadic(b, [x(b), x(b), x(b)])
+    return [first, norm_of(b, b.ew("add", second, x(b))), third]
+
+
+@case(op("x residual weight", "norm"), kept=['"stablehlo.all_reduce"(%arg1)'])
+def variadic_with_a_scalar(b):
+    """torch_xla sends a scalar along, which orders the all-reduces."""
+    first, token = variadic(b, [x(b), b.arg([], "bf16")])
+    return [norm_of(b, b.ew("add", first, x(b))), token]
 
 
 def scatter(b, value, reducer="add"):

@@ -66,6 +66,11 @@ typedef struct FiarFuseCounts {
 FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
                                     FiarFuseCounts* out_counts);
 
+// The pass fiar-inline (docs/passes/fiar-inline.md), before fiarFuse: private functions that return
+// a sum which fiarFuse leaves go into their callers, where its norm may be. `world` as in
+// FiarFuseOptions. Never fails; a module that fiarFuse refuses stays as it is.
+FIAR_API MlirLogicalResult fiarInline(MlirOperation module, int64_t world);
+
 // Options of fiarShardResidual. Zero-initialise, set struct_size, then what is wanted.
 typedef struct FiarShardOptions {
   uint32_t struct_size;         // sizeof(FiarShardOptions), as the caller was built

@@ -12,6 +12,7 @@ typedef struct FiarEval {
   FiarMap index;  // a value's pointer -> index in tensors
   FiarTensor* tensors;
   size_t n_tensors, capacity;
+  int depth;  // of the calls under way
 } FiarEval;
 
 // Records the first reason why the evaluation cannot go on; always false.

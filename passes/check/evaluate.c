@@ -214,8 +214,10 @@ static MlirOperation last_op(MlirBlock block) {
 
 // The callee's body on the operands; its last op's operands are the results.
 static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
+  enum { MAX_DEPTH = 32 };  // deeper calls, and those of a function by itself, are uninterpreted
   *out_done = false;
-  if (mlirOperationIsNull(p->callee) || mlirOperationGetNumRegions(p->callee) == 0) {
+  if (eval->depth == MAX_DEPTH || mlirOperationIsNull(p->callee) ||
+      mlirOperationGetNumRegions(p->callee) == 0) {
     return true;
   }
   MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(p->callee, 0));
@@ -236,7 +238,10 @@ static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done
       return false;
     }
   }
-  if (!evaluate_block(eval, body, last)) {
+  ++eval->depth;
+  bool done = evaluate_block(eval, body, last);
+  --eval->depth;
+  if (!done) {
     return false;
   }
   for (intptr_t i = 0; i < mlirOperationGetNumResults(p->op); ++i) {

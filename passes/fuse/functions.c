@@ -227,6 +227,17 @@ void fiarRewriteFinish(FiarFusion* fusion) {
   free(refs.functions);
 }
 
+void fiarEraseUnreferenced(FiarView* view, const MlirOperation* functions, size_t n) {
+  FiarFusion fusion = {.view = *view};
+  references_t refs = {.fusion = &fusion};
+  for (size_t i = 0; i < n; ++i) {
+    (void)candidate_add(&refs, functions[i]);
+  }
+  erase_unreferenced(&refs);
+  free(refs.functions);
+  *view = fusion.view;
+}
+
 void fiarRewriteClear(FiarFusion* fusion) {
   fiarMapClear(&fusion->positions);
   fiarMapClear(&fusion->kept);

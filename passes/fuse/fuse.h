@@ -356,6 +356,11 @@ bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op);
 // Whether some op may write over the value's memory.
 bool fiarIsWritten(const FiarFusion* fusion, MlirValue value);
 
+// ---- functions.c ----
+
+// Erases those of the private functions that nothing refers to, and what only they called.
+void fiarEraseUnreferenced(FiarView* view, const MlirOperation* functions, size_t n);
+
 // ---- variadic.c ----
 
 // Whether results of the all-reduce may go and the others stay.

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Between launches and between ranks: dependent launch, the slot in use, pushes and bounded waits.
+// Between launches and between ranks: the slot in use, pushes and bounded waits.
 // docs/kernels.md argues why two slots and no barrier are enough.
 #ifndef FIAR_DEVICE_SYNC_CUH
 #define FIAR_DEVICE_SYNC_CUH
 
 #include "device/common.cuh"
+#include "device/dependency.cuh"
 
 namespace {
 
 const uint32_t kEmpty = 0xFFFFFFFFu;  // a word of a slot that has not arrived
 const uint32_t kPollsAClockRead = 512;
 const uint64_t kExpired = ~0ull;
-
-// ---- Dependent launch ----
-
-// Nothing but the weight may be read before this.
-__device__ __forceinline__ void wait_dependency(void) {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-
-__device__ __forceinline__ void release_dependents(void) {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
 
 // ---- The call in progress ----
 
@@ -286,8 +272,7 @@ __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call
 }
 
 // sums[v] = ((x0 + x1) + x2) + ... over the ranks, rounded once to the element type. own[v] is this
-// rank's share, which is not looked at before the others' are there: it may still be on its way,
-// too. The places are then cleared by clear_shares.
+// rank's share. The places are then cleared by clear_shares.
 template <int NR, int V>
 __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* call,
                                           const shares_t& shares, const uint4* own, int row,
@@ -309,6 +294,14 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
         }
       }
     }
+    // Behind the loads: where the own share is on its way, too, none of them waits for it.
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        x[k][v] = first + k == peers.rank ? sendable(own[v]) : x[k][v];
+      }
+    }
     poll_shares<K, V>(peers, call, shares, first, row, x);
 #pragma unroll
     for (int k = 0; k < K; ++k) {
@@ -319,7 +312,7 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         float share[FIAR_E];
-        unpack(rank == peers.rank ? sendable(own[v]) : x[k][v], share);
+        unpack(x[k][v], share);
 #pragma unroll
         for (int i = 0; i < FIAR_E; ++i) {
           total[v][i] = rank == 0 ? share[i] : __fadd_rn(total[v][i], share[i]);

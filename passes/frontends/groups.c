@@ -341,7 +341,7 @@ static bool from_name(MlirOperation module, MlirStringRef name, FiarGroups* out_
         " does not say",
         (int)name.length, name.data);
   }
-  *out_groups = (FiarGroups){1, (int64_t)world, malloc((size_t)world * sizeof *out_groups->ids)};
+  *out_groups = (FiarGroups){1, (int64_t)world, calloc((size_t)world, sizeof *out_groups->ids)};
   for (int64_t i = 0; out_groups->ids != NULL && i < out_groups->size; ++i) {
     out_groups->ids[i] = i;
   }

@@ -48,7 +48,8 @@ static bool is_split_all_reduce(FiarFusion* fusion, MlirOperation op, FiarPrimit
       mlirValueIsAOpResult(scatter.in[0])) {  // a wait
     scatter = fiarPrimitiveRead(&fusion->view, mlirOpResultGetOwner(scatter.in[0]));
   }
-  if (scatter.kind != FIAR_PRIM_REDUCE_SCATTER || scatter.n_in != 1 || scatter.n_dims != 1 ||
+  if (!mlirBlockEqual(mlirOperationGetBlock(scatter.op), mlirOperationGetBlock(op)) ||
+      scatter.kind != FIAR_PRIM_REDUCE_SCATTER || scatter.n_in != 1 || scatter.n_dims != 1 ||
       scatter.dims[0] != gather.dims[0] || strcmp(scatter.mode, gather.mode) != 0 ||
       scatter.world != gather.world || mlirAttributeIsNull(scatter.groups) ||
       !mlirAttributeEqual(scatter.groups, gather.groups) ||
@@ -380,6 +381,12 @@ static void keep_variadic_whole(FiarFusion* fusion) {
 static void fuse_all(FiarFusion* fusion) {
   FiarMap seen = {0};
   fiarMutationsName(fusion);
+  for (size_t i = 0; i < fusion->n_anchors; ++i) {
+    FiarAnchor* anchor = &fusion->anchors[i];
+    if (anchor->result >= 0) {  // what is reduced may have got another name
+      anchor->input = mlirOperationGetOperand(anchor->primitive.op, anchor->result);
+    }
+  }
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
     anchor_start(fusion, i);
   }

@@ -283,7 +283,9 @@ static bool place(plan_t* plan) {
             "the sum or the residual is used before an operand of the fused op is defined");
     return false;
   }
-  return mlirOperationEqual(plan->after, anchor) || !effects_between(plan, anchor, plan->after);
+  // From where the source reads what is reduced.
+  MlirOperation reads = plan->anchor->primitive.op;
+  return mlirOperationEqual(plan->after, reads) || !effects_between(plan, reads, plan->after);
 }
 
 // ---- the op ----

@@ -55,7 +55,7 @@ def run(text, passes):
 
 
 def rewrite(text, passes):
-    """The module after `passes`, the first of them fiar-fuse{report=json}, and its Report.
+    """The module after `passes`, fiar-fuse{report=json} among them, and its Report.
 
     With FIAR_REWRITE_CACHE, a folder, a rewrite that is in it needs no fiar-opt; others are added.
     """

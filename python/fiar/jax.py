@@ -57,6 +57,10 @@ def register():
         _library = library
 
 
+# Nested jits are functions: a sum that one returns is normalised by its caller.
+_FUSE = ["fiar-inline", "fiar-fuse{report=json}"]
+
+
 def rewrite(module_text, device_ids=None, shard_residual=False):
     """The text of a StableHLO module with its matches as custom calls `@fiar...`.
 
@@ -68,7 +72,7 @@ def rewrite(module_text, device_ids=None, shard_residual=False):
 
 def _rewrite(module_text, device_ids, shard_residual):
     shard = ["fiar-shard-residual"] if shard_residual else []
-    text, found = _opt.rewrite(module_text, ["fiar-fuse{report=json}", *shard, "fiar-lower-to-ffi"])
+    text, found = _opt.rewrite(module_text, [*_FUSE, *shard, "fiar-lower-to-ffi"])
     if device_ids is not None and list(device_ids) != list(range(len(device_ids))):
         ids = ", ".join(str(i) for i in device_ids)
         text = text.replace("group_ids = array<i64", f"device_ids = array<i64: {ids}>, group_ids = array<i64")
@@ -96,7 +100,7 @@ def report(fn, *args, **kwargs):
     fn = fn._jitted if isinstance(fn, FusedFunction) else fn
     jitted = fn if hasattr(fn, "trace") else jax.jit(fn)
     text = jitted.trace(*args, **kwargs).lower().as_text(debug_info=True)
-    return _opt.rewrite(text, ["fiar-fuse{report=json}"])[1]
+    return _opt.rewrite(text, _FUSE)[1]
 
 
 def fuse(fn, *, shard_residual=False, **jit_options):

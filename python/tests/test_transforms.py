@@ -39,6 +39,20 @@ def test_under_jit(step):
     assert "fiar.all_reduce_norm" in twice(fused).lower(*inputs).as_text()
 
 
+def test_around_nested_jits():
+    """Each jit becomes a function: the sum, and the norm, are in ones of their own."""
+    reduced, norm = jax.jit(blocks._reduced), jax.jit(blocks.rms_norm)
+
+    def step(x, down, residual, w, scale):
+        h = reduced(x, down, residual)
+        return h, norm(h, w)
+
+    unfused = blocks.sharded(step, blocks.mesh(4))
+    inputs = blocks.step_inputs()
+    assert fiar.jax.report(unfused, *inputs).fused == 1
+    same(fiar.jax.fuse(unfused)(*inputs), unfused(*inputs))
+
+
 def carry_on(f, inputs):
     x, down, residual, w, scale = inputs
 

@@ -17,8 +17,7 @@
 extern "C" {
 #endif
 
-// Loads the fiar dialect (fiar.all_reduce, fiar.all_reduce_norm, fiar.all_gather_rows,
-// fiar.take_rows) into the context, so that its ops parse and verify. Loading twice is harmless.
+// Loads the fiar dialect (docs/dialect.md) into the context, so that its ops parse and verify. Loading twice is harmless.
 // Failure: the dialect text that the library carries did not load, which only another dialect
 // called "fiar" can cause.
 FIAR_API MlirLogicalResult fiarLoadDialect(MlirContext context);
@@ -65,6 +64,32 @@ typedef struct FiarFuseCounts {
 // the module is then unchanged. A module without a match is no failure.
 FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
                                     FiarFuseCounts* out_counts);
+
+// Options of fiarRaiseBlock. Zero-initialise, set struct_size, then what is wanted.
+typedef struct FiarRaiseOptions {
+  uint32_t struct_size;         // sizeof(FiarRaiseOptions), as the caller was built
+  FiarReportMode report;        // a table or JSON, one row an op that was left
+  FiarMessageCallback message;  // or NULL
+  void* message_data;
+  MlirStringCallback report_to;  // receives the report in pieces; NULL: standard error
+  void* report_data;
+  // Norms and quantisers that no all-reduce precedes stay two ops: a program of separate kernels.
+  bool separate;
+} FiarRaiseOptions;
+
+// What fiarRaiseBlock left behind.
+typedef struct FiarRaiseCounts {
+  int64_t fiar_ops;  // in the public functions' bodies
+  int64_t left;      // ops there that no fiar op computes; each has a reason in the report
+} FiarRaiseCounts;
+
+// The pass fiar-raise-block (docs/passes/fiar-raise-block.md), after fiarFuse: the matrix products,
+// norms, quantisers, silu(gate) * up, all-reduces and conversions of the public functions of
+// `module` (a builtin.module) become fiar ops, and calls of functions without effects what they
+// call. `options` and `out_counts` may be NULL. Failure: out of memory, or another op than a
+// module.
+FIAR_API MlirLogicalResult fiarRaiseBlock(MlirOperation module, const FiarRaiseOptions* options,
+                                          FiarRaiseCounts* out_counts);
 
 // Options of fiarShardResidual. Zero-initialise, set struct_size, then what is wanted.
 typedef struct FiarShardOptions {

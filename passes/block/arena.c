@@ -15,7 +15,7 @@ static bool meet(const FiarLifetime* a, const FiarLifetime* b) {
 // Largest first; of equal ones the one that is taken earlier, then the one that stands earlier, so
 // that a plan depends on its input alone.
 static int larger_first(const void* a, const void* b) {
-  const FiarLifetime *x = *(const FiarLifetime* const*)a, *y = *(const FiarLifetime* const*)b;
+  const FiarLifetime *x = *(const FiarLifetime*const*)a, *y = *(const FiarLifetime*const*)b;
   if (x->bytes != y->bytes) {
     return x->bytes > y->bytes ? -1 : 1;
   }

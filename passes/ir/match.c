@@ -10,7 +10,7 @@
 
 static const char* const element_texts[] = {
 #define X(name, text, bytes) text,
-    FIAR_ELEMENT_TABLE(X)
+    FIAR_ELEM_TABLE(X)
 #undef X
 };
 

@@ -81,7 +81,7 @@ typedef enum fiar_trait {
 // The one argument of every kernel, by value. Made by fiar_kernel_args_init.
 typedef struct fiar_kernel_args {
   fiar_all_reduce_norm_params call;  // strides resolved: never 0
-  fiar_peers_t peers;                // LOCAL and ANY look at nothing here
+  fiar_peers_t peers;                // LOCAL, ANY and QUANTIZE look at nothing here
   // Derived:
   void* own_slots;
   void* others[FIAR_KERNEL_MAX_WORLD - 1];  // the other ranks' slots in the order of their turn
@@ -107,7 +107,8 @@ typedef struct fiar_kernel_args {
 #define FIAR_LAUNCH_EARLY_RELEASE 2u
 
 // Copies params and peers and derives the rest; quant becomes none where nothing of it is wanted.
-// Does not look at the pointers. peers may be NULL for LOCAL and ANY.
+// Does not look at the pointers. peers may be NULL for LOCAL, ANY and QUANTIZE. ANY quantises its
+// input as it is, as QUANTIZE does, where FIAR_TRAIT_NORM is taken from the traits.
 void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,
                            uint32_t flags, fiar_kernel_args_t* out_args);
 
@@ -117,8 +118,8 @@ void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar
 fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
                                    const fiar_all_reduce_norm_params* params, int32_t world);
 
-// Bytes of one slot that a call needs; 0 for LOCAL and ANY. A workspace of slot_bytes serves every
-// call for which this is no larger, in any order and mix. Pure, 64-bit.
+// Bytes of one slot that a call needs; 0 for LOCAL, ANY and QUANTIZE. A workspace of slot_bytes
+// serves every call for which this is no larger, in any order and mix. Pure, 64-bit.
 uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int64_t hidden,
                                 fiar_dtype_t dtype, int32_t world);
 

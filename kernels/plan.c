@@ -166,11 +166,15 @@ static fiar_status_t check_vectors(const fiar_all_reduce_norm_params* params) {
   return FIAR_OK;
 }
 
+static bool pushes(fiar_algorithm_t algorithm) {
+  return algorithm != FIAR_ALGORITHM_LOCAL && algorithm != FIAR_ALGORITHM_ANY &&
+         algorithm != FIAR_ALGORITHM_QUANTIZE;
+}
+
 fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
                                    const fiar_all_reduce_norm_params* params, int32_t world) {
   const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
-  const bool pushes = algorithm != FIAR_ALGORITHM_LOCAL && algorithm != FIAR_ALGORITHM_ANY;
-  if (pushes && (world < 2 || world > FIAR_KERNEL_MAX_WORLD)) {
+  if (pushes(algorithm) && (world < 2 || world > FIAR_KERNEL_MAX_WORLD)) {
     return FIAR_FAIL(UNSUPPORTED, "world is %d, the push kernels need 2 to %d", world,
                      FIAR_KERNEL_MAX_WORLD);
   }
@@ -202,7 +206,7 @@ fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
 uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int64_t hidden,
                                 fiar_dtype_t dtype, int32_t world) {
   const int64_t row = up(hidden * dtype_bytes((int)dtype), VECTOR_BYTES);
-  const int64_t owned = (tokens + world - 1) / world;
+  const int64_t owned = world > 0 ? (tokens + world - 1) / world : tokens;
   int64_t rows = 0;
   switch (algorithm) {
     case FIAR_ALGORITHM_ONESHOT:
@@ -217,6 +221,7 @@ uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int6
       break;
     case FIAR_ALGORITHM_LOCAL:
     case FIAR_ALGORITHM_ANY:
+    case FIAR_ALGORITHM_QUANTIZE:
       break;
   }
   return (uint64_t)up(rows * row, SLOT_ALIGNMENT);

@@ -125,6 +125,9 @@ const fiar_caps_t* fiar_comm_caps(const fiar_comm_t* comm);
 void* fiar_comm_nccl(const fiar_comm_t* comm);
 void fiar_comm_set_nccl(fiar_comm_t* comm, void* nccl_comm);
 
+// Where the ops around the fused call keep what they need on the communicator's device.
+void** fiar_comm_compute(fiar_comm_t* comm);
+
 // ---- What runtime/cuda gives to the communicator
 #if FIAR_HAVE_CUDA
 // The device for FIAR_DEVICE_AUTO: local_rank's where there are enough, else the thread's current

@@ -156,11 +156,10 @@ FIAR_API fiar_status_t fiar_rt_take_rows(fiar_comm_t* comm, int32_t group, const
 // Each operand's values are its elements times its scales:
 // - a_scale, b_scale: one f32 each. With *_scale_is DIVISOR (the scale that a quantiser divided by)
 //   values are multiplied with it, with MULTIPLIER divided by it.
-// - a_scales, b_scales, where a_scaling, b_scaling say: VECTOR: f32, [m] for a, [n] for b. BLOCK:
-// as
-//   quantisers write them (docs/numerics.md), a row of scales for each of a's m rows (b's n
-//   columns) and a scale for each block along k: block_scale_type E4M3 with E2M1 codes (nvfp4,
-//   blocks of 16), UE8M0 with E4M3 (mxfp8) or E2M1 (mxfp4), blocks of 32, laid out as
+// - a_scales, b_scales, where a_scaling, b_scaling say: VECTOR: f32, [m] for a, [n] for b.
+//   BLOCK: as quantisers write them (docs/numerics.md), a row of scales for each of a's m rows
+//   (b's n columns) and a scale for each block along k: block_scale_type E4M3 with E2M1 codes
+//   (nvfp4, blocks of 16), UE8M0 with E4M3 (mxfp8) or E2M1 (mxfp4), blocks of 32, laid out as
 //   block_scale_layout says. k is a multiple of the block; both operands are BLOCK, or neither.
 //
 // On CUDA by cuBLASLt (UNAVAILABLE where it cannot be opened), which wants: f8 codes with k and n
@@ -392,7 +391,8 @@ typedef struct fiar_weight_params {
   int32_t rank;          // 0 to 8
   int32_t shard_dim;     // -1: the whole tensor; else the file's dimension is world times
                          // shape[shard_dim], and rank r gets the r-th part
-  uint8_t dtype;         // fiar_element_t; BYTE also takes the file's U8, I8, F8_E8M0 and BOOL
+  uint8_t dtype;         // fiar_element_t: as the file has it, but BYTE takes every type of 8 bits,
+                         // and E2M1 also U8 whose last dimension is half of shape's
   uint8_t transposed;    // 1: written as [shape[1], shape[0]]; rank 2 alone, not for E2M1
   uint8_t reserved[6];   // 0
 } fiar_weight_params;

@@ -26,8 +26,8 @@ bool fiar_cuda_capturing(void* stream) {
   return capture != cudaStreamCaptureStatusNone;
 }
 
-static fiar_status_t check_one(fiar_pointer_cache_t* cache, int32_t device, const char* name,
-                               const void* pointer) {
+fiar_status_t fiar_cuda_check_pointer(fiar_pointer_cache_t* cache, int32_t device, const char* name,
+                                      const void* pointer) {
   // CUDA hands out address space in pieces of 2 MiB, each of one device.
   uintptr_t page = (uintptr_t)pointer >> 21;
   uintptr_t* slot = &cache->pages[page % FIAR_ARRAY_LENGTH(cache->pages)];
@@ -52,7 +52,7 @@ static fiar_status_t check_one(fiar_pointer_cache_t* cache, int32_t device, cons
 
 fiar_status_t fiar_cuda_check_pointers(fiar_pointer_cache_t* cache, int32_t device,
                                        const fiar_all_reduce_norm_params* params) {
-#define CHECK(field) FIAR_TRY(check_one(cache, device, #field, params->field))
+#define CHECK(field) FIAR_TRY(fiar_cuda_check_pointer(cache, device, #field, params->field))
   CHECK(input);
   CHECK(residual);
   CHECK(weight);

@@ -91,6 +91,24 @@ typedef struct FiarRaiseCounts {
 FIAR_API MlirLogicalResult fiarRaiseBlock(MlirOperation module, const FiarRaiseOptions* options,
                                           FiarRaiseCounts* out_counts);
 
+// Options of fiarLowerToBlock. Zero-initialise, set struct_size, then what is wanted.
+typedef struct FiarBlockOptions {
+  uint32_t struct_size;  // sizeof(FiarBlockOptions), as the caller was built
+  // The C function; NULL: the module's function, or where that is `main` the module.
+  const char* name;
+  // The first dimension of the rows becomes a parameter, `tokens`, of up to this; 0: as in the
+  // module.
+  int64_t max_tokens;
+  bool separate;  // two products of one operand stay two
+} FiarBlockOptions;
+
+// The pass fiar-lower-to-block (docs/passes/fiar-lower-to-block.md), after fiarRaiseBlock: the only
+// public function of `module` (a builtin.module) becomes a function in the LLVM dialect that C calls
+// and that does nothing but call the runtime, its memory planned. The context must have loaded the
+// dialect llvm. `options` may be NULL. Failure: ops that no call of the runtime computes, each
+// reported at its location; the module is then unchanged.
+FIAR_API MlirLogicalResult fiarLowerToBlock(MlirOperation module, const FiarBlockOptions* options);
+
 // Options of fiarShardResidual. Zero-initialise, set struct_size, then what is wanted.
 typedef struct FiarShardOptions {
   uint32_t struct_size;         // sizeof(FiarShardOptions), as the caller was built

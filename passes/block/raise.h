@@ -56,7 +56,8 @@ void fiarRaiseReplace(FiarRaising* raising, MlirOperation op, MlirValue value);
 
 typedef void FiarRaiseVisit(FiarRaising* raising, MlirOperation op, void* data);
 
-// Calls `visit` for each op of the public functions' bodies, those of wrappers included, in program order; the op may be replaced, and ops put in before it.
+// Calls `visit` for each op of the public functions' bodies, those of wrappers included, in program
+// order; the op may be replaced, and ops put in before it.
 void fiarRaiseEach(FiarRaising* raising, FiarRaiseVisit* visit, void* data);
 
 // Whether the op of the module is a public function with a body.

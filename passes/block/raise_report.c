@@ -24,8 +24,7 @@ static const char* reason_of(const report_t* report, MlirOperation op, char* tex
   FiarRaising* raising = report->raising;
   FiarPrimitive p = fiarPrimitiveRead(&raising->fusion.view, op);
   if (fiarBlockOpOf(op) != FIAR_BLOCK_OPS || is_terminator(op) || p.kind == FIAR_PRIM_IDENTITY ||
-      p.kind == FIAR_PRIM_RESHAPE || p.kind == FIAR_PRIM_CONSTANT ||
-      fiarBlockIsWrapper(op)) {
+      p.kind == FIAR_PRIM_RESHAPE || p.kind == FIAR_PRIM_CONSTANT || fiarBlockIsWrapper(op)) {
     return NULL;
   }
   const char* reason = fiarRaiseReason(raising, op);

@@ -72,19 +72,21 @@ static void print_prototype(const FiarBlock* block, FILE* out) {
     fprintf(out, "const void* packed,  // %s_packed_bytes(), from %s_pack\n    ", block->name,
             block->name);
   }
-  fprintf(out, "void* arena,  // scratch, a multiple of %d bytes\n    size_t arena_bytes,  // at least "
-               "%s_arena_bytes()\n    void* stream,  // a cudaStream_t, or NULL\n    fiar_comm_t* comm);"
-               "\n\n",
+  fprintf(out,
+          "void* arena,  // scratch, a multiple of %d bytes\n    size_t arena_bytes,  // at least "
+          "%s_arena_bytes()\n    void* stream,  // a cudaStream_t, or NULL\n    fiar_comm_t* comm);"
+          "\n\n",
           FIAR_ARENA_ALIGNMENT, block->name);
 }
 
 static void print_pack(const FiarBlock* block, FILE* out) {
-  fprintf(out,
-          "// Once, when the weights are loaded: lays these arguments out in `packed` as the block reads\n"
-          "// them; they may be freed when the stream is through.\n"
-          "size_t %s_packed_bytes(void);\n"
-          "fiar_status_t %s_pack(",
-          block->name, block->name);
+  fprintf(
+      out,
+      "// Once, when the weights are loaded: lays these arguments out in `packed` as the block reads\n"
+      "// them; they may be freed when the stream is through.\n"
+      "size_t %s_packed_bytes(void);\n"
+      "fiar_status_t %s_pack(",
+      block->name, block->name);
   for (int i = 0; i < block->n_arguments; ++i) {
     if (block->arguments[i].packed) {
       fprintf(out, "const void* %s,  // ", block->arguments[i].name);
@@ -96,27 +98,29 @@ static void print_pack(const FiarBlock* block, FILE* out) {
 }
 
 void fiarBlockHeader(const FiarBlock* block, FILE* out) {
-  fprintf(out,
-          "// Written by fiarc %s: a block compiled for %" PRId64
-          " rank%s. Link its object and libfiar.\n"
-          "//\n"
-          "// Tensors are contiguous and row-major, where the communicator computes: device memory, or the\n"
-          "// host's on the host backend. Arguments are only read, results only written, and none overlaps\n"
-          "// another; all stay the caller's. bf16 and f16 are two bytes, fp8 one, fp4 two codes a byte, the\n"
-          "// first in the low nibble.\n"
-          "//\n"
-          "// A call enqueues on the stream and returns. It allocates nothing, so after one call to warm up it\n"
-          "// captures into a CUDA graph. Calls that may run at the same time need an arena each. All ranks\n"
-          "// make the same calls. comm == NULL: the communicator of fiar_rt_set_comm(0, ...), or of the\n"
-          "// launcher's environment. The status is that of the first call that failed, and\n"
-          "// fiar_last_error() its sentence.\n",
-          FIAR_VERSION_STRING, block->world > 0 ? block->world : 1, block->world > 1 ? "s" : "");
+  fprintf(
+      out,
+      "// Written by fiarc %s: a block compiled for %" PRId64
+      " rank%s. Link its object and libfiar.\n"
+      "//\n"
+      "// Tensors are contiguous and row-major, where the communicator computes: device memory, or the\n"
+      "// host's on the host backend. Arguments are only read, results only written, and none overlaps\n"
+      "// another; all stay the caller's. bf16 and f16 are two bytes, fp8 one, fp4 two codes a byte, the\n"
+      "// first in the low nibble.\n"
+      "//\n"
+      "// A call enqueues on the stream and returns. It allocates nothing, so after one call to warm up it\n"
+      "// captures into a CUDA graph. Calls that may run at the same time need an arena each. All ranks\n"
+      "// make the same calls. comm == NULL: the communicator of fiar_rt_set_comm(0, ...), or of the\n"
+      "// launcher's environment. The status is that of the first call that failed, and\n"
+      "// fiar_last_error() its sentence.\n",
+      FIAR_VERSION_STRING, block->world > 0 ? block->world : 1, block->world > 1 ? "s" : "");
   fprintf(out, "#ifndef ");
   upper(block->name, out);
   fprintf(out, "_BLOCK_H\n#define ");
   upper(block->name, out);
-  fprintf(out, "_BLOCK_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n#include \"fiar/abi.h\"\n\n"
-               "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+  fprintf(out,
+          "_BLOCK_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n#include \"fiar/abi.h\"\n\n"
+          "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
   print_macro(block, "WORLD", block->world > 0 ? block->world : 1, out);
   if (block->max_tokens > 0) {
     print_macro(block, "MAX_TOKENS", block->max_tokens, out);
@@ -147,8 +151,9 @@ static void print_row(const FiarBlock* block, const FiarBlockArgument* argument,
 }
 
 static void print_call(const FiarBlock* block, FILE* out) {
-  fprintf(out, "static fiar_status_t call(int64_t tokens, void* const* at, void* packed, void* arena, "
-               "fiar_comm_t* comm) {\n  (void)tokens, (void)packed;\n  return %s(%s",
+  fprintf(out,
+          "static fiar_status_t call(int64_t tokens, void* const* at, void* packed, void* arena, "
+          "fiar_comm_t* comm) {\n  (void)tokens, (void)packed;\n  return %s(%s",
           block->name, block->max_tokens > 0 ? "tokens, " : "");
   for (int i = 0; i < block->n_arguments; ++i) {
     if (!block->arguments[i].packed) {
@@ -159,8 +164,9 @@ static void print_call(const FiarBlock* block, FILE* out) {
     fprintf(out, "at[%d], ", block->n_arguments + i);
   }
   fprintf(out, "%sarena, ARENA_BYTES, NULL, comm);\n}\n", block->n_packed > 0 ? "packed, " : "");
-  fprintf(out, "static fiar_status_t pack(void* const* at, void* packed, fiar_comm_t* comm) {\n"
-               "  (void)at, (void)packed, (void)comm;\n  return ");
+  fprintf(out,
+          "static fiar_status_t pack(void* const* at, void* packed, fiar_comm_t* comm) {\n"
+          "  (void)at, (void)packed, (void)comm;\n  return ");
   if (block->n_packed == 0) {
     fprintf(out, "FIAR_OK;\n}\n");
     return;
@@ -177,15 +183,16 @@ static void print_call(const FiarBlock* block, FILE* out) {
 void fiarBlockProgram(const FiarBlock* block, FILE* out) {
   fprintf(out, "#include \"fiar/fiar.h\"\n");
   fiarBlockHeader(block, out);
-  fprintf(out,
-          "typedef struct tensor {\n  const char *name, *text;\n  uint8_t dtype;\n  int rank, shard_dim, "
-          "by_tokens;\n  uint64_t bytes;\n  int64_t shape[8];\n} tensor_t;\n"
-          "#define BLOCK_NAME \"%s\"\n#define BLOCK_WORLD %d\n#define ARGUMENTS %d\n#define TENSORS %d\n"
-          "#define MAX_TOKENS ((int64_t)%" PRId64 ")\n#define ARENA_BYTES ((uint64_t)%" PRIu64
-          "u)\n#define PACKED_BYTES ((uint64_t)%" PRIu64 "u)\nstatic const tensor_t tensors[] = {\n",
-          block->name, block->world > 0 ? (int)block->world : 1, block->n_arguments,
-          block->n_arguments + block->n_results, block->max_tokens, block->arena_bytes,
-          block->packed_bytes);
+  fprintf(
+      out,
+      "typedef struct tensor {\n  const char *name, *text;\n  uint8_t dtype;\n  int rank, shard_dim, "
+      "by_tokens;\n  uint64_t bytes;\n  int64_t shape[8];\n} tensor_t;\n"
+      "#define BLOCK_NAME \"%s\"\n#define BLOCK_WORLD %d\n#define ARGUMENTS %d\n#define TENSORS %d\n"
+      "#define MAX_TOKENS ((int64_t)%" PRId64 ")\n#define ARENA_BYTES ((uint64_t)%" PRIu64
+      "u)\n#define PACKED_BYTES ((uint64_t)%" PRIu64 "u)\nstatic const tensor_t tensors[] = {\n",
+      block->name, block->world > 0 ? (int)block->world : 1, block->n_arguments,
+      block->n_arguments + block->n_results, block->max_tokens, block->arena_bytes,
+      block->packed_bytes);
   for (int i = 0; i < block->n_arguments; ++i) {
     print_row(block, &block->arguments[i], out);
   }

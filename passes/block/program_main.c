@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// The program around a compiled block, the same for all: fiarc writes the block's header and a table
-// of its tensors in front of this text.
+// The program around a compiled block, the same for all: fiarc writes the block's header and a
+// table of its tensors in front of this text.
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -45,7 +45,8 @@ static uint32_t mix(uint32_t bits) {
 
 // In [-1, 1).
 static float noise(uint32_t seed, uint64_t index) {
-  return (float)((int32_t)mix(seed ^ mix((uint32_t)index * 0x85EBCA6Bu + (uint32_t)(index >> 32))) >>
+  return (float)((int32_t)mix(seed ^
+                              mix((uint32_t)index * 0x85EBCA6Bu + (uint32_t)(index >> 32))) >>
                  8) *
          0x1p-23f;
 }
@@ -143,8 +144,8 @@ static int make_inputs(program_t* program) {
     return 0;
   }
   for (int i = 0; i < ARGUMENTS && good; ++i) {
-    good = weights == NULL ? make(program, i)
-                           : load(program, weights, whole, i, program->tensors[i]);
+    good =
+        weights == NULL ? make(program, i) : load(program, weights, whole, i, program->tensors[i]);
   }
   fiar_weights_close(weights);
   return good;
@@ -167,7 +168,9 @@ static double number_at(const tensor_t* tensor, const unsigned char* data, uint6
 // Bit patterns as integers in the order of their values.
 static int64_t ordered(const tensor_t* tensor, const unsigned char* data, uint64_t i) {
   int64_t bits = 0, sign;
-  unsigned size = tensor->dtype == FIAR_ELEMENT_F32 ? 4 : tensor->dtype <= FIAR_ELEMENT_BF16 ? 2 : 1;
+  unsigned size = tensor->dtype == FIAR_ELEMENT_F32    ? 4
+                  : tensor->dtype <= FIAR_ELEMENT_BF16 ? 2
+                                                       : 1;
   for (unsigned k = 0; k < size; ++k) {
     bits |= (int64_t)data[i * size + k] << (8 * k);
   }
@@ -177,7 +180,9 @@ static int64_t ordered(const tensor_t* tensor, const unsigned char* data, uint64
 
 static int compare(const program_t* program, const tensor_t* tensor, const unsigned char* have,
                    const unsigned char* want) {
-  unsigned size = tensor->dtype == FIAR_ELEMENT_F32 ? 4 : tensor->dtype <= FIAR_ELEMENT_BF16 ? 2 : 1;
+  unsigned size = tensor->dtype == FIAR_ELEMENT_F32    ? 4
+                  : tensor->dtype <= FIAR_ELEMENT_BF16 ? 2
+                                                       : 1;
   uint64_t count = bytes_of(program, tensor) / size, differ = 0;
   int64_t most = 0;
   double error = 0, largest = 0;
@@ -191,7 +196,8 @@ static int compare(const program_t* program, const tensor_t* tensor, const unsig
       largest = fabs(b) > largest ? fabs(b) : largest;
     }
   }
-  printf("rank %d: %s: %" PRIu64 " of %" PRIu64 " values differ from those expected, at most by "
+  printf("rank %d: %s: %" PRIu64 " of %" PRIu64
+         " values differ from those expected, at most by "
          "%" PRId64 " ulps, by %.3g where the largest is %.3g\n",
          program->rank, tensor->name, differ, count, most, error, largest);
   // Near zero an ulp is tiny: there a difference counts against the largest value.
@@ -208,10 +214,10 @@ static uint64_t checksum(const unsigned char* data, uint64_t bytes) {
 }
 
 static int write_file(const program_t* program, unsigned char* const* results) {
-  static const char* const types[] = {[FIAR_ELEMENT_F16] = "F16",     [FIAR_ELEMENT_BF16] = "BF16",
-                                      [FIAR_ELEMENT_F32] = "F32",     [FIAR_ELEMENT_E4M3] = "F8_E4M3",
-                                      [FIAR_ELEMENT_E5M2] = "F8_E5M2", [FIAR_ELEMENT_E2M1] = "F4",
-                                      [FIAR_ELEMENT_BYTE] = "U8"};
+  static const char* const types[] = {
+      [FIAR_ELEMENT_F16] = "F16",      [FIAR_ELEMENT_BF16] = "BF16",    [FIAR_ELEMENT_F32] = "F32",
+      [FIAR_ELEMENT_E4M3] = "F8_E4M3", [FIAR_ELEMENT_E5M2] = "F8_E5M2", [FIAR_ELEMENT_E2M1] = "F4",
+      [FIAR_ELEMENT_BYTE] = "U8"};
   char path[4096], header[16384];
   size_t length = 0;
   uint64_t begin = 0;
@@ -333,20 +339,21 @@ static void finish(program_t* program) {
 }
 
 static void usage(FILE* out) {
-  fprintf(out,
-          "usage: %s [options], as %d ranks (fiar-run -n %d, torchrun, mpirun, srun)\n"
-          "  --inputs FILE   safetensors with the arguments by name: whole tensors, of which each rank\n"
-          "                  takes its part, or with {rank} in FILE a file for each rank\n"
-          "                  (without: numbers made from the seed)\n"
-          "  --seed N        for made inputs (1)\n"
-          "  --tokens N      rows, at most %lld (so many)\n"
-          "  --steps N       how often the block runs (1)\n"
-          "  --save FILE     the results as safetensors; {rank} as above\n"
-          "  --expect FILE   compare the results with these\n"
-          "  --max-ulps N    and fail where one is further off than this, or N/256 of the largest\n"
-          "  --host          compute on the host, also where there is a GPU\n"
-          "tensors:\n",
-          BLOCK_NAME, BLOCK_WORLD, BLOCK_WORLD, (long long)MAX_TOKENS);
+  fprintf(
+      out,
+      "usage: %s [options], as %d ranks (fiar-run -n %d, torchrun, mpirun, srun)\n"
+      "  --inputs FILE   safetensors with the arguments by name: whole tensors, of which each rank\n"
+      "                  takes its part, or with {rank} in FILE a file for each rank\n"
+      "                  (without: numbers made from the seed)\n"
+      "  --seed N        for made inputs (1)\n"
+      "  --tokens N      rows, at most %lld (so many)\n"
+      "  --steps N       how often the block runs (1)\n"
+      "  --save FILE     the results as safetensors; {rank} as above\n"
+      "  --expect FILE   compare the results with these\n"
+      "  --max-ulps N    and fail where one is further off than this, or N/256 of the largest\n"
+      "  --host          compute on the host, also where there is a GPU\n"
+      "tensors:\n",
+      BLOCK_NAME, BLOCK_WORLD, BLOCK_WORLD, (long long)MAX_TOKENS);
   for (int i = 0; i < TENSORS; ++i) {
     fprintf(out, "  %s %s: %s\n", i < ARGUMENTS ? "argument" : "result", tensors[i].name,
             tensors[i].text);

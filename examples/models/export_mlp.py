@@ -1,13 +1,13 @@
 """Writes a tensor-parallel Llama MLP block as StableHLO, and what JAX computes from it.
 
     python export_mlp.py --quant fp8 --tp 4 --tokens 16 --hidden 1024 -o jax_llama_mlp_fp8_tp4_t16_h1024.mlir
-    python export_mlp.py ... --record DIR     also DIR/inputs_rank{r}.safetensors and DIR/results.safetensors
+    python export_mlp.py ... --record DIR     also DIR/inputs.safetensors and DIR/results.safetensors
 
-The blocks, as one rank sees them (o: the output projection, shards are marked with /N):
+The blocks, as one rank sees them (wo: attention's output projection; N ranks):
 
-    fp8, nvfp4  attn [T, H/N] @ wo [H/N, H] -> psum -> + residual -> RMSNorm -> quantise -> gate, up [H, I/N] -> silu(gate) * up
-                -> down [I/N, H] -> psum -> + residual -> RMSNorm
-    bf16        residual -> RMSNorm -> gate, up -> silu(gate) * up -> down -> psum -> + residual -> RMSNorm
+    fp8   attn [T, H/N] @ wo [H/N, H] -> psum -> + residual -> RMSNorm -> quantise -> gate, up [H, I/N] -> silu(gate) * up
+          -> down [I/N, H] -> psum -> + residual -> RMSNorm
+    bf16  residual -> RMSNorm -> gate, up -> silu(gate) * up -> down -> psum -> + residual -> RMSNorm
 
 Arguments carry their names in `fiar.name`, which fiarc gives to the parameters of the C function. Needs jax and
 nothing else; the ranks are --tp devices of the CPU.
@@ -111,7 +111,7 @@ def safetensors(path, tensors):
     names = {jnp.dtype(jnp.bfloat16): "BF16", jnp.dtype(jnp.float32): "F32", jnp.dtype(FP8): "F8_E4M3"}
     header, blob = {}, b""
     for name, value in tensors.items():
-        value = np.ascontiguousarray(value)
+        value = np.asarray(value, order="C")
         begin = len(blob)
         blob += value.tobytes()
         header[name] = {"dtype": names[value.dtype], "shape": list(value.shape), "data_offsets": [begin, len(blob)]}
@@ -121,19 +121,10 @@ def safetensors(path, tensors):
         file.write(struct.pack("<Q", len(text)) + text + blob)
 
 
-def shard(value, partition, rank):
-    for axis, name in enumerate(partition):
-        if name == "tp":
-            value = np.split(np.asarray(value), OPTIONS.tp, axis)[rank]
-    return np.asarray(value)
-
-
 def record(step, wanted):
     inputs = {name: values(name, shape, dtype) for name, (shape, dtype, _) in wanted.items()}
     os.makedirs(OPTIONS.record, exist_ok=True)
-    for rank in range(OPTIONS.tp):
-        mine = {name: shard(value, wanted[name][2], rank) for name, value in inputs.items()}
-        safetensors(os.path.join(OPTIONS.record, f"inputs_rank{rank}.safetensors"), mine)
+    safetensors(os.path.join(OPTIONS.record, "inputs.safetensors"), inputs)
     norm, residual = step(*inputs.values())
     safetensors(os.path.join(OPTIONS.record, "results.safetensors"), {"norm": norm, "residual_out": residual})
 

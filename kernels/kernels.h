@@ -75,7 +75,14 @@ typedef enum fiar_trait {
   FIAR_TRAIT_DIVIDES = 1 << 13,    // scale_is = divisor
   FIAR_TRAIT_EXPONENTS = 1 << 14,  // scale_type = ue8m0
   FIAR_TRAIT_GIVEN = 1 << 15,      // the caller gives a scale
-  FIAR_TRAIT_PADDED = 1 << 16      // the scales' layout has padding
+  FIAR_TRAIT_PADDED = 1 << 16,     // the scales' layout has padding
+  FIAR_TRAIT_NVFP4 = 1 << 17,
+  FIAR_TRAIT_MX = 1 << 18,       // quant = mxfp8 or mxfp4
+  FIAR_TRAIT_SUM_OUT = 1 << 19,  // these outputs are wanted
+  FIAR_TRAIT_RESIDUAL_OUT = 1 << 20,
+  FIAR_TRAIT_NORM_OUT = 1 << 21,
+  FIAR_TRAIT_CODES_OUT = 1 << 22,
+  FIAR_TRAIT_SCALES_OUT = 1 << 23
 } fiar_trait_t;
 
 // The one argument of every kernel, by value. Made by fiar_kernel_args_init.
@@ -143,16 +150,19 @@ typedef struct fiar_kernel_shape {
 void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
                        const fiar_device_caps_t* caps, fiar_kernel_shape_t* out_shape);
 
-// One compiled kernel. world 0 serves any; an exact one is preferred.
+// One compiled kernel. world 0 serves any; an exact one is preferred. Of the traits in `known` it
+// serves calls that have just `traits`; the one that knows most is preferred.
 typedef struct fiar_kernel {
   const char* name;
   const void* entry;  // for cudaLaunchKernelExC; takes one fiar_kernel_args_t
   int32_t algorithm, dtype, world, vectors_a_thread, max_threads;
+  uint32_t known, traits;
+  int32_t min_sm, max_sm;  // compute capabilities, 10 * major + minor: at least, and below
 } fiar_kernel_t;
 
 // The best entry of the table, or NULL. Only in builds with CUDA.
-const fiar_kernel_t* fiar_kernel_find(fiar_algorithm_t algorithm, fiar_dtype_t dtype, int32_t world,
-                                      int32_t vectors_a_thread);
+const fiar_kernel_t* fiar_kernel_find(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
+                                      int32_t vectors_a_thread, int32_t sm);
 
 #ifdef __cplusplus
 }

@@ -37,7 +37,8 @@ fiar_status_t fiar_struct_take(const void* params, size_t ours, size_t reserved_
 }
 
 size_t fiar_strided_bytes(int64_t rows, int64_t stride, int64_t cols, int bits) {
-  return rows == 0 ? 0 : (size_t)((rows - 1) * stride + cols) * (size_t)bits / 8;
+  const size_t elements = rows == 0 ? 0 : (size_t)((rows - 1) * stride + cols);
+  return bits >= 8 ? elements * (size_t)(bits / 8) : elements / (size_t)(8 / bits);
 }
 
 static fiar_status_t check_alignment(const fiar_extent_t* extent) {

@@ -24,7 +24,8 @@ typedef struct fiar_extent {
   bool output;
 } fiar_extent_t;
 
-// Bytes from the first element to the last; bits: of an element.
+// Bytes from the first element to the last; bits: of an element, a power of two. Rows and strides
+// that fiar_stride_check has let pass.
 size_t fiar_strided_bytes(int64_t rows, int64_t stride, int64_t cols, int bits);
 
 // Alignment, and that no output overlaps anything unless may_alias (NULL: never) says that the pair

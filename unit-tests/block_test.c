@@ -12,8 +12,10 @@
 #include <string.h>
 
 #include "block/blas.h"
+#include "block/block.h"
 #include "block_cases.h"
 #include "exp.h"
+#include "extent.h"
 #include "host/reference.h"
 
 static fiar_comm_t* comm;
@@ -436,6 +438,45 @@ static void the_other_ops_name_what_they_refuse(void** state) {
   block_case_free(&norm);
 }
 
+static void extents_do_not_wrap(void** state) {
+  (void)state;
+  const int64_t most = INT64_MAX / 8;
+  assert_int_equal(fiar_strided_bytes(1, most, most, 32), (size_t)most * 4);
+  assert_int_equal(fiar_strided_bytes(3, 10, 8, 16), 56);
+  assert_int_equal(fiar_strided_bytes(3, 10, 8, 4), 14);
+  assert_int_equal(fiar_strided_bytes(0, 10, 8, 8), 0);
+}
+
+// Whatever the bytes are: a verdict, and under the sanitizers no overflow on the way to it.
+static void any_bytes_are_judged(void** state) {
+  (void)state;
+  uint32_t seed = 1;
+  for (int i = 0; i < block_cases_count(); ++i) {
+    block_call_t call;
+    block_case_make(i, 0, &call);
+    const block_call_t good = call;
+    for (int turn = 0; turn < 4000; ++turn) {
+      call.params = good.params;
+      unsigned char* bytes = (unsigned char*)&call.params;
+      for (int change = 0; change < 3; ++change) {
+        seed = seed * 1664525u + 1013904223u;
+        const size_t at = sizeof(uint32_t) + seed / 7 % (sizeof call.params - sizeof(uint32_t));
+        bytes[at] = (unsigned char)(seed >> 24);
+      }
+      fiar_matmul_params matmul;
+      fiar_all_reduce_norm_params norm;
+      fiar_silu_mul_params silu_mul;
+      fiar_copy_params copy;
+      (void)(call.op == BLOCK_MATMUL     ? fiar_matmul_check(&call.params.matmul, &matmul)
+             : call.op == BLOCK_RMS_NORM ? fiar_rms_norm_check(&call.params.norm, &norm)
+             : call.op == BLOCK_QUANTIZE ? fiar_quantize_check(&call.params.quantize, &norm)
+             : call.op == BLOCK_SILU_MUL ? fiar_silu_mul_check(&call.params.silu_mul, &silu_mul)
+                                         : fiar_copy_check(&call.params.copy, &copy));
+    }
+    block_case_free(&call);
+  }
+}
+
 static void an_arena_is_zeroed_and_aligned(void** state) {
   (void)state;
   enum { BYTES = 1000 };
@@ -473,6 +514,8 @@ int main(void) {
       cmocka_unit_test(matmul_names_what_it_refuses),
       cmocka_unit_test(block_scales_are_checked_for_their_codes),
       cmocka_unit_test(the_other_ops_name_what_they_refuse),
+      cmocka_unit_test(extents_do_not_wrap),
+      cmocka_unit_test(any_bytes_are_judged),
       cmocka_unit_test(an_arena_is_zeroed_and_aligned),
   };
   return cmocka_run_group_tests(tests, on_the_host, done);

@@ -25,7 +25,9 @@ static size_t compose(const char* header, size_t bytes, unsigned char file[ROOM]
   memset(file, 0, 8);
   file[0] = (unsigned char)length;
   file[1] = (unsigned char)(length >> 8);
-  memcpy(file + 8, header, length);
+  for (size_t i = 0; i < length; ++i) {
+    file[8 + i] = (unsigned char)header[i];
+  }
   for (size_t i = 0; i < bytes; ++i) {
     file[8 + length + i] = (unsigned char)i;
   }

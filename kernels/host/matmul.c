@@ -58,8 +58,35 @@ static float block_scale(const operand_t* from, int64_t row, int64_t block) {
                                                          : fiar_ue8m0_to_f32(byte);
 }
 
+// The values of all codes of a type of up to 16 bits, for operands with more elements than that;
+// NULL where there are fewer, or no memory.
+static float* values_of(uint8_t dtype, int64_t elements) {
+  const int bits = fiar_element_bits(dtype);
+  const uint32_t codes = bits <= 16 ? 1u << bits : 0;
+  float* values = codes > 0 && elements > codes ? malloc(codes * sizeof *values) : NULL;
+  for (uint32_t code = 0; values && code < codes; ++code) {
+    const uint8_t byte = (uint8_t)code;
+    const uint16_t pair = (uint16_t)code;
+    values[code] =
+        bits <= 8 ? fiar_load_element(&byte, dtype, 0) : fiar_load_element(&pair, dtype, 0);
+  }
+  return values;
+}
+
+static float value_at(const operand_t* from, const float* values, int64_t at) {
+  if (!values) {
+    return fiar_load_element(from->data, from->dtype, at);
+  }
+  const int bits = fiar_element_bits(from->dtype);
+  const uint8_t* bytes = from->data;
+  return values[bits == 16  ? ((const uint16_t*)from->data)[at]
+                : bits == 8 ? bytes[at]
+                            : (uint32_t)bytes[at / 2] >> at % 2 * 4 & 0xFu];
+}
+
 // `count` rows from `first` on, with their block scales, as f32 without gaps.
-static void widen(const operand_t* from, int64_t first, int64_t count, float* to) {
+static void widen(const operand_t* from, const float* values, int64_t first, int64_t count,
+                  float* to) {
   const int64_t block = from->scaling == FIAR_SCALING_BLOCK ? fiar_quant_block(&from->blocks) : 0;
   for (int64_t row = first; row < first + count; ++row) {
     float scale = 1;
@@ -68,7 +95,7 @@ static void widen(const operand_t* from, int64_t first, int64_t count, float* to
         scale = block_scale(from, row, i / block);
       }
       const int64_t at = row * from->row_step + i * from->k_step;
-      *to++ = fiar_load_element(from->data, from->dtype, at) * scale;
+      *to++ = value_at(from, values, at) * scale;
     }
   }
 }
@@ -124,13 +151,16 @@ fiar_status_t fiar_reference_matmul(const fiar_matmul_params* params, fiar_multi
     return FIAR_OUT_OF_MEMORY;
   }
   float *wide_a = room, *wide_b = wide_a + m * k, *sums = wide_b + most * k;
-  widen(&a, 0, m, wide_a);
+  float *a_values = values_of(a.dtype, m * k), *b_values = values_of(b.dtype, n * k);
+  widen(&a, a_values, 0, m, wide_a);
   for (int64_t first = 0; first < n; first += most) {
     const int64_t count = n - first < most ? n - first : most;
-    widen(&b, first, count, wide_b);
+    widen(&b, b_values, first, count, wide_b);
     multiply(m, count, k, wide_a, wide_b, sums);
     finish_panel(params, &a, &b, first, count, sums);
   }
+  free(a_values);
+  free(b_values);
   free(room);
   return FIAR_OK;
 }

@@ -42,8 +42,16 @@ typedef struct cursor {
   char* pool;  // where strings go, without escapes; as long as the header, which they cannot fill
 } cursor_t;
 
+// The next byte; 0 at the end.
+static char look(const cursor_t* in) {
+  if (in->at < in->end) {
+    return *in->at;
+  }
+  return 0;
+}
+
 static void skip_space(cursor_t* in) {
-  while (in->at < in->end && strchr(" \t\r\n", *in->at) && *in->at) {
+  while (look(in) && strchr(" \t\r\n", look(in))) {
     ++in->at;
   }
 }
@@ -60,13 +68,14 @@ static bool take(cursor_t* in, char wanted) {
 static bool hex_four(cursor_t* in, uint32_t* out) {
   *out = 0;
   for (int i = 0; i < 4; ++i, ++in->at) {
-    static const char digits[] = "0123456789abcdef";
-    const char c = in->at < in->end ? *in->at : 0;
-    const char* digit = strchr(digits, c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c);
-    if (!c || !digit) {
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char c = look(in);
+    const char* digit = c ? strchr(digits, c) : NULL;
+    if (!digit) {
       return false;
     }
-    *out = *out * 16 + (uint32_t)(digit - digits);
+    const uint32_t place = (uint32_t)(digit - digits);
+    *out = *out * 16 + (place < 16 ? place : place - 6);
   }
   return true;
 }
@@ -80,14 +89,16 @@ static void put_utf8(cursor_t* in, uint32_t code) {
   }
   for (int i = 0; i < bytes; ++i) {
     const uint32_t six = code >> 6 * (bytes - 1 - i);
-    *in->pool++ = (char)(i == 0 ? lead[bytes] | six : 0x80u | (six & 0x3Fu));
+    const unsigned char byte = (unsigned char)(i == 0 ? lead[bytes] | six : 0x80u | (six & 0x3Fu));
+    memcpy(in->pool++, &byte, 1);
   }
 }
 
 // What follows a backslash.
 static bool take_escape(cursor_t* in) {
   static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-  const char c = in->at < in->end ? *in->at++ : 0;
+  const char c = look(in);
+  in->at += c != 0;
   const char* simple = c ? strchr(from, c) : NULL;
   if (simple) {
     *in->pool++ = to[simple - from];

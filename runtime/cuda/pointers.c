@@ -26,6 +26,23 @@ bool fiar_cuda_capturing(void* stream) {
   return capture != cudaStreamCaptureStatusNone;
 }
 
+fiar_status_t fiar_cuda_capture_nothing(void* stream) {
+  enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  cudaGraph_t graph = NULL;
+  const cudaGraphNode_t* after = NULL;
+  const cudaGraphEdgeData* edges = NULL;
+  size_t count = 0;
+  cudaGraphNode_t node = NULL;
+  FIAR_CUDA_TRY(cudaStreamGetCaptureInfo(stream, &capture, NULL, &graph, &after, &edges, &count));
+  if (capture != cudaStreamCaptureStatusActive) {
+    return FIAR_OK;
+  }
+  FIAR_CUDA_TRY(cudaGraphAddEmptyNode(&node, graph, after, count));
+  FIAR_CUDA_TRY(cudaStreamUpdateCaptureDependencies(stream, &node, NULL, 1,
+                                                    cudaStreamSetCaptureDependencies));
+  return FIAR_OK;
+}
+
 fiar_status_t fiar_cuda_check_pointer(fiar_pointer_cache_t* cache, int32_t device, const char* name,
                                       const void* pointer) {
   // CUDA hands out address space in pieces of 2 MiB, each of one device.

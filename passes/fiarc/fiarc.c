@@ -149,6 +149,8 @@ static bool compile(MlirContext context, MlirModule module, const FiarcOptions* 
   bool good = fiarBlockPlan(op, &block_options, &block);
   if (good && options->emit == FIARC_HEADER) {
     good = write_text(options->output, write_header, &block);
+  } else if (good && options->emit == FIARC_MAIN) {
+    good = write_text(options->output, write_program, &block);
   } else if (good) {
     good = emit_machine_code(context, &block, options);
   }

@@ -22,6 +22,7 @@ enum { FIARC_PATH = 4096 };
 typedef enum FiarcEmit {
   FIARC_RAISED,
   FIARC_HEADER,
+  FIARC_MAIN,
   FIARC_MLIR,
   FIARC_LLVM,
   FIARC_OBJECT,

@@ -15,7 +15,8 @@ static void usage(FILE* out) {
       "where in .h, MLIR where in .mlir, else a program that runs the block. Beside an object, library\n"
       "or program lies its header, NAME.h.\n"
       "\n"
-      "  --emit=KIND      raised (fiar ops), mlir (LLVM dialect), llvm, obj, header, lib or program\n"
+      "  --emit=KIND      raised (fiar ops), mlir (LLVM dialect), llvm, obj, header, main (the program's\n"
+      "                   C source), lib or program\n"
       "  --name=NAME      of the C function; else the module's\n"
       "  --header=FILE    where the header goes\n"
       "  --max-tokens=N   the number of rows becomes a parameter of up to N\n"
@@ -29,16 +30,16 @@ static bool take_emit(const char* text, FiarcEmit* out_emit) {
   static const struct {
     const char* text;
     FiarcEmit emit;
-  } kinds[] = {{"raised", FIARC_RAISED},  {"header", FIARC_HEADER}, {"mlir", FIARC_MLIR},
-               {"llvm", FIARC_LLVM},      {"obj", FIARC_OBJECT},    {"lib", FIARC_LIBRARY},
-               {"program", FIARC_PROGRAM}};
+  } kinds[] = {{"raised", FIARC_RAISED}, {"header", FIARC_HEADER},  {"main", FIARC_MAIN},
+               {"mlir", FIARC_MLIR},     {"llvm", FIARC_LLVM},      {"obj", FIARC_OBJECT},
+               {"lib", FIARC_LIBRARY},   {"program", FIARC_PROGRAM}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
     if (strcmp(text, kinds[i].text) == 0) {
       *out_emit = kinds[i].emit;
       return true;
     }
   }
-  return fiarcError("--emit is '%s', must be raised, header, mlir, llvm, obj, lib or program",
+  return fiarcError("--emit is '%s', must be raised, header, main, mlir, llvm, obj, lib or program",
                     text);
 }
 

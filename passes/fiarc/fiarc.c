@@ -20,10 +20,20 @@ static void print_to(MlirStringRef text, void* file) {
 
 static MlirLogicalResult print_diagnostic(MlirDiagnostic diagnostic, void* user) {
   (void)user;
-  mlirLocationPrint(mlirDiagnosticGetLocation(diagnostic), print_to, stderr);
-  fprintf(stderr, ": error: ");
+  static const char* const severities[] = {
+      [MlirDiagnosticError] = "error",
+      [MlirDiagnosticWarning] = "warning",
+      [MlirDiagnosticNote] = "note",
+      [MlirDiagnosticRemark] = "remark",
+  };
+  char location[FIAR_LOCATION_SIZE];
+  fiarLocationText(mlirDiagnosticGetLocation(diagnostic), location);
+  fprintf(stderr, "%s: %s: ", location, severities[mlirDiagnosticGetSeverity(diagnostic)]);
   mlirDiagnosticPrint(diagnostic, print_to, stderr);
   fprintf(stderr, "\n");
+  for (intptr_t i = 0; i < mlirDiagnosticGetNumNotes(diagnostic); ++i) {
+    (void)print_diagnostic(mlirDiagnosticGetNote(diagnostic, i), user);
+  }
   return mlirLogicalResultSuccess();
 }
 

@@ -108,8 +108,10 @@ static int end(void** state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_fits_is_ok),      cmocka_unit_test(a_null_pointer_is_named),
-      cmocka_unit_test(the_arena_is_checked), cmocka_unit_test(tokens_have_bounds),
+      cmocka_unit_test(what_fits_is_ok),
+      cmocka_unit_test(a_null_pointer_is_named),
+      cmocka_unit_test(the_arena_is_checked),
+      cmocka_unit_test(tokens_have_bounds),
       cmocka_unit_test(versions_and_ranks_must_agree),
   };
   return cmocka_run_group_tests(tests, begin, end);

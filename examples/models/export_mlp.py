@@ -5,8 +5,9 @@
 
 The blocks, as one rank sees them (wo: attention's output projection; N ranks):
 
-    fp8   attn [T, H/N] @ wo [H/N, H] -> psum -> + residual -> RMSNorm -> quantise -> gate, up [H, I/N] -> silu(gate) * up
+    fp8, fp8tok  attn [T, H/N] @ wo [H/N, H] -> psum -> + residual -> RMSNorm -> quantise -> gate, up [H, I/N] -> silu(gate) * up
           -> down [I/N, H] -> psum -> + residual -> RMSNorm
+          (fp8tok: XLA computes amax / 448 as amax * (1 / 448), so its scales and some codes are not those of the module)
     bf16  residual -> RMSNorm -> gate, up -> silu(gate) * up -> down -> psum -> + residual -> RMSNorm
 
 Arguments carry their names in `fiar.name`, which fiarc gives to the parameters of the C function. Needs jax and
@@ -23,7 +24,7 @@ from functools import partial
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quant", choices=["bf16", "fp8"], default="fp8")
+    parser.add_argument("--quant", choices=["bf16", "fp8", "fp8tok"], default="fp8")
     parser.add_argument("--tp", type=int, default=4, help="ranks")
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--hidden", type=int, default=1024)
@@ -62,13 +63,23 @@ def mlp_bf16(residual, norm_weight, next_norm_weight, w_gate, w_up, w_down):
     return rms_norm(residual, next_norm_weight), residual
 
 
-def mlp_fp8(attn, residual, norm_weight, next_norm_weight, x_scale, w_scale, wo, w_gate, w_up, w_down):
+def quantise(normed, x_scale=None):
+    """Codes of the norm and the scales that they were divided by: one for all with fp8, one a token with fp8tok."""
+    normed = normed.astype(jnp.float32)
+    if OPTIONS.quant == "fp8":
+        return jnp.clip(normed / x_scale, -448.0, 448.0).astype(FP8), x_scale
+    scales = jnp.maximum(jnp.max(jnp.abs(normed), axis=-1, keepdims=True) / 448.0, 1e-12)
+    return (normed / scales).astype(FP8), scales
+
+
+def mlp_fp8(attn, residual, norm_weight, next_norm_weight, *scales_and_weights):
+    *x_scale, w_scale, wo, w_gate, w_up, w_down = scales_and_weights
     residual = residual + jax.lax.psum(attn @ wo, "tp")
     normed = rms_norm(residual, norm_weight)
-    codes = jnp.clip(normed.astype(jnp.float32) / x_scale, -448.0, 448.0).astype(FP8)
+    codes, scales = quantise(normed, *x_scale)
     dot = partial(jnp.dot, preferred_element_type=jnp.float32)
-    gate = dot(codes, w_gate) * (x_scale * w_scale)
-    up = dot(codes, w_up) * (x_scale * w_scale)
+    gate = dot(codes, w_gate) * (scales * w_scale)
+    up = dot(codes, w_up) * (scales * w_scale)
     hidden = (jax.nn.silu(gate) * up).astype(jnp.bfloat16)
     residual = residual + jax.lax.psum(hidden @ w_down, "tp")
     return rms_norm(residual, next_norm_weight), residual
@@ -79,13 +90,16 @@ def signature():
     t, h = OPTIONS.tokens, OPTIONS.hidden
     i = OPTIONS.intermediate or 2 * h
     bf16, f32 = jnp.bfloat16, jnp.float32
-    code = FP8 if OPTIONS.quant == "fp8" else bf16
+    code = bf16 if OPTIONS.quant == "bf16" else FP8
     rows = {"residual": ((t, h), bf16, P()), "norm_weight": ((h,), bf16, P()), "next_norm_weight": ((h,), bf16, P())}
     weights = {"w_gate": ((h, i), code, P(None, "tp")), "w_up": ((h, i), code, P(None, "tp")),
                "w_down": ((i, h), bf16, P("tp", None))}
     if OPTIONS.quant == "bf16":
         return {**rows, **weights}
-    return {"attn": ((t, h), bf16, P(None, "tp")), **rows, "x_scale": ((), f32, P()), "w_scale": ((), f32, P()),
+    scales = {"x_scale": ((), f32, P()), "w_scale": ((), f32, P())}
+    if OPTIONS.quant == "fp8tok":
+        del scales["x_scale"]
+    return {"attn": ((t, h), bf16, P(None, "tp")), **rows, **scales,
             "wo": ((h, h), bf16, P("tp", None)), **weights}
 
 

@@ -80,7 +80,7 @@ static bool alike(const FiarBlockStep* a, const FiarBlockStep* b) {
       return false;
     }
   }
-  return !columns && memcmp(&a->params, &b->params, sizeof a->params.matmul) == 0;
+  return !columns && memcmp(&a->params.matmul, &b->params.matmul, sizeof a->params.matmul) == 0;
 }
 
 // One value with the columns of both, in the place of gate.

@@ -151,7 +151,7 @@ static bool to_identifier(MlirStringRef text, char* out_name) {
     char c = text.data[i];
     bool fits = isalpha((unsigned char)c) || (length > 0 && isdigit((unsigned char)c)) || c == '_';
     if (fits || (length > 0 && out_name[length - 1] != '_')) {
-      out_name[length++] = fits ? c : '_';
+      out_name[length++] = (char)(fits ? c : '_');
     }
   }
   while (length > 0 && out_name[length - 1] == '_') {
@@ -438,7 +438,7 @@ static bool spread_tokens(FiarBlock* block, FiarBlockStep* step) {
     }
     int64_t rows = rows_of(value->type);
     block->tokens = block->tokens == 0 ? rows : block->tokens;
-    if (rows != block->tokens || step->rows % rows != 0 || rows < 2 || step->row_inputs == 0 ||
+    if (rows < 2 || rows != block->tokens || step->row_inputs == 0 || step->rows % rows != 0 ||
         value->bytes % (uint64_t)rows != 0) {
       return fiarErrorAt(at,
                          "tokens cannot vary here: its rows must be the first dimension, the same "
@@ -509,7 +509,7 @@ static void note_lifetimes(FiarBlock* block) {
 
 // Values, then the scratch of each product, which lives for its step.
 static bool plan_arena(FiarBlock* block) {
-  size_t count = (size_t)(block->n_values + block->n_steps), bytes = 0;
+  size_t count = (size_t)block->n_values + (size_t)block->n_steps, bytes = 0;
   FiarLifetime* lives = calloc(count + 1, sizeof *lives);
   if (lives == NULL) {
     return fiarErrorAt(block->function, "out of memory");

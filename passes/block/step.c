@@ -184,7 +184,7 @@ static bool read_matmul(FiarBlock* block, FiarBlockStep* step) {
   fiar_matmul_params* params = &step->params.matmul;
   MlirOperation op = step->op;
   MlirValue in[COUNT] = {{NULL}};
-  int64_t b_rows, b_cols, m_out;
+  int64_t b_rows = 0, b_cols = 0, m_out = 0;
   *params = (fiar_matmul_params){.struct_size = sizeof *params};
   if (!fiarTakeSegments(op, "operandSegmentSizes", mlirOperationGetNumOperands(op),
                         mlirOperationGetOperand, in, COUNT) ||

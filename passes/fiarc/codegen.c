@@ -17,9 +17,9 @@ static LLVMTargetMachineRef create_machine(void) {
   LLVMTargetRef target = NULL;
   LLVMTargetMachineRef machine = NULL;
   if (LLVMInitializeNativeTarget() != 0 || LLVMInitializeNativeAsmPrinter() != 0) {
-    (void)fiarcError("this LLVM cannot make code for this machine");
+    (void)fiarToolError("this LLVM cannot make code for this machine");
   } else if (LLVMGetTargetFromTriple(triple, &target, &text) != 0) {
-    (void)fiarcError("LLVM has no target %s: %s", triple, text);
+    (void)fiarToolError("LLVM has no target %s: %s", triple, text);
     LLVMDisposeMessage(text);
   } else {
     machine = LLVMCreateTargetMachine(target, triple, "generic", "", LLVMCodeGenLevelDefault,
@@ -35,7 +35,7 @@ static bool optimise(LLVMModuleRef module, LLVMTargetMachineRef machine) {
   LLVMDisposePassBuilderOptions(options);
   if (error != NULL) {
     char* text = LLVMGetErrorMessage(error);
-    (void)fiarcError("LLVM's passes failed: %s", text);
+    (void)fiarToolError("LLVM's passes failed: %s", text);
     LLVMDisposeErrorMessage(text);
   }
   return error == NULL;
@@ -43,18 +43,18 @@ static bool optimise(LLVMModuleRef module, LLVMTargetMachineRef machine) {
 
 static bool write_bytes(const char* path, const char* data, size_t size) {
   FiarcFile file;
-  if (!fiarcFileOpen(path, &file)) {
+  if (!fiarToolFileOpen(path, &file)) {
     return false;
   }
   (void)fwrite(data, 1, size, file.stream);
-  return fiarcFileClose(&file, true);
+  return fiarToolFileClose(&file, true);
 }
 
 static bool write_object(LLVMModuleRef module, LLVMTargetMachineRef machine, const char* path) {
   char* text = NULL;
   LLVMMemoryBufferRef buffer = NULL;
   if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMObjectFile, &text, &buffer) != 0) {
-    (void)fiarcError("LLVM made no object: %s", text);
+    (void)fiarToolError("LLVM made no object: %s", text);
     LLVMDisposeMessage(text);
     return false;
   }
@@ -63,7 +63,7 @@ static bool write_object(LLVMModuleRef module, LLVMTargetMachineRef machine, con
   return good;
 }
 
-bool fiarcCompile(MlirOperation module, const FiarcOptions* options, const char* path) {
+bool fiarToolCompile(MlirOperation module, const FiarcOptions* options, const char* path) {
   LLVMContextRef context = LLVMContextCreate();
   LLVMTargetMachineRef machine = create_machine();
   LLVMModuleRef ir = machine == NULL ? NULL : mlirTranslateModuleToLLVMIR(module, context);

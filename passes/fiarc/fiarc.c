@@ -59,11 +59,11 @@ static bool raise(MlirOperation module, const FiarcOptions* options) {
 
 static bool write_text(const char* path, void (*write)(FILE*, const void*), const void* data) {
   FiarcFile file;
-  if (!fiarcFileOpen(path, &file)) {
+  if (!fiarToolFileOpen(path, &file)) {
     return false;
   }
   write(file.stream, data);
-  return fiarcFileClose(&file, true);
+  return fiarToolFileClose(&file, true);
 }
 
 static void write_module(FILE* out, const void* module) {
@@ -85,7 +85,7 @@ static MlirModule lower(MlirContext context, const FiarBlock* block) {
   FILE* out = open_memstream(&text, &size);
   MlirModule module = {NULL};
   if (out == NULL) {
-    fiarcError("out of memory");
+    fiarToolError("out of memory");
     return module;
   }
   fiarBlockEmit(block, out);
@@ -102,19 +102,20 @@ static bool write_block_header(const FiarBlock* block, const FiarcOptions* optio
   if (options->header != NULL) {
     return write_text(options->header, write_header, block);
   }
-  return fiarcSibling(options->output, block->name, ".h", path) &&
+  return fiarToolSibling(options->output, block->name, ".h", path) &&
          write_text(path, write_header, block);
 }
 
 static bool link_outputs(const FiarBlock* block, const FiarcOptions* options, const char* object) {
   char source[FIARC_PATH];
   if (options->emit == FIARC_LIBRARY) {
-    return fiarcLinkLibrary(object, options);
+    return fiarToolLinkLibrary(object, options);
   }
-  if (!fiarcTemporary(options, ".main.c", source)) {
+  if (!fiarToolTemporary(options, ".main.c", source)) {
     return false;
   }
-  bool good = write_text(source, write_program, block) && fiarcLinkProgram(source, object, options);
+  bool good =
+      write_text(source, write_program, block) && fiarToolLinkProgram(source, object, options);
   (void)remove(source);
   return good;
 }
@@ -131,9 +132,9 @@ static bool emit_machine_code(MlirContext context, const FiarBlock* block,
     MlirOperation op = mlirModuleGetOperation(module);
     good = write_text(options->output, write_module, &op);
   } else if (options->emit == FIARC_LLVM || options->emit == FIARC_OBJECT) {
-    good = fiarcCompile(mlirModuleGetOperation(module), options, options->output);
-  } else if (fiarcTemporary(options, ".o", object)) {
-    good = fiarcCompile(mlirModuleGetOperation(module), options, object) &&
+    good = fiarToolCompile(mlirModuleGetOperation(module), options, options->output);
+  } else if (fiarToolTemporary(options, ".o", object)) {
+    good = fiarToolCompile(mlirModuleGetOperation(module), options, object) &&
            link_outputs(block, options, object);
     (void)remove(object);
   }
@@ -170,21 +171,22 @@ static bool compile(MlirContext context, MlirModule module, const FiarcOptions* 
 
 int main(int argc, char** argv) {
   FiarcOptions options;
-  int status = fiarcTakeOptions(argc, argv, &options);
+  int status = fiarToolTakeOptions(argc, argv, &options);
   if (status >= 0) {
     return status;
   }
   MlirContext context = create_context();
   mlirContextAttachDiagnosticHandler(context, print_diagnostic, NULL, NULL);
   MlirModule module = {NULL};
-  bool good = fiarcReadable(options.input) && mlirLogicalResultIsSuccess(fiarLoadDialect(context));
+  bool good =
+      fiarToolReadable(options.input) && mlirLogicalResultIsSuccess(fiarLoadDialect(context));
   if (good) {
     (void)mlirContextGetOrLoadDialect(context, fiarString("llvm"));
     module = mlirModuleCreateParseFromFile(context, fiarString(options.input));
     good = !mlirModuleIsNull(module) && compile(context, module, &options);
   }
   if (!good) {
-    fiarcError("%s was not compiled", options.input);
+    fiarToolError("%s was not compiled", options.input);
   }
   mlirModuleDestroy(module);
   mlirContextDestroy(context);

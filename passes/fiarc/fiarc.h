@@ -41,10 +41,10 @@ typedef struct FiarcOptions {
 } FiarcOptions;
 
 // -1: go on; else the status to exit with, what there is to say having been said.
-int fiarcTakeOptions(int argc, char** argv, FiarcOptions* out_options);
+int fiarToolTakeOptions(int argc, char** argv, FiarcOptions* out_options);
 
 // "fiarc: error: ..." on standard error. False.
-bool fiarcError(const char* format, ...) __attribute__((format(printf, 1, 2)));
+bool fiarToolError(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 // files.c. An output file, in a temporary beside its place until it is closed; "-" is standard
 // output.
@@ -53,21 +53,21 @@ typedef struct FiarcFile {
   const char* path;
   char temporary[FIARC_PATH];
 } FiarcFile;
-bool fiarcFileOpen(const char* path, FiarcFile* out_file);
+bool fiarToolFileOpen(const char* path, FiarcFile* out_file);
 // Moves the file to its place where `good` and everything was written, else removes it.
-bool fiarcFileClose(FiarcFile* file, bool good);
-bool fiarcReadable(const char* path);
+bool fiarToolFileClose(FiarcFile* file, bool good);
+bool fiarToolReadable(const char* path);
 // A name beside the output for a file that is removed again.
-bool fiarcTemporary(const FiarcOptions* options, const char* suffix, char* out_path);
+bool fiarToolTemporary(const FiarcOptions* options, const char* suffix, char* out_path);
 // NAME.h in the folder of `path`.
-bool fiarcSibling(const char* path, const char* name, const char* suffix, char* out_path);
+bool fiarToolSibling(const char* path, const char* name, const char* suffix, char* out_path);
 
 // codegen.c: the module of the LLVM dialect as LLVM IR text or as an object, as options->emit says.
-bool fiarcCompile(MlirOperation module, const FiarcOptions* options, const char* path);
+bool fiarToolCompile(MlirOperation module, const FiarcOptions* options, const char* path);
 
 // link.c
-bool fiarcLinkLibrary(const char* object, const FiarcOptions* options);
-bool fiarcLinkProgram(const char* source, const char* object, const FiarcOptions* options);
+bool fiarToolLinkLibrary(const char* object, const FiarcOptions* options);
+bool fiarToolLinkProgram(const char* source, const char* object, const FiarcOptions* options);
 
 // ../cxx: the dialects that read pretty StableHLO, Shardy and torch text.
 void fiarRegisterSyntax(MlirDialectRegistry registry);

@@ -7,7 +7,7 @@
 
 #include "fiarc/fiarc.h"
 
-bool fiarcError(const char* format, ...) {
+bool fiarToolError(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
   fprintf(stderr, "fiarc: error: ");
@@ -23,10 +23,11 @@ static bool put(char* out_path, const char* format, ...) {
   va_start(arguments, format);
   int length = vsnprintf(out_path, FIARC_PATH, format, arguments);
   va_end(arguments);
-  return (length > 0 && length < FIARC_PATH) || fiarcError("a path is longer than %d", FIARC_PATH);
+  return (length > 0 && length < FIARC_PATH) ||
+         fiarToolError("a path is longer than %d", FIARC_PATH);
 }
 
-bool fiarcFileOpen(const char* path, FiarcFile* out_file) {
+bool fiarToolFileOpen(const char* path, FiarcFile* out_file) {
   *out_file = (FiarcFile){.path = path};
   if (strcmp(path, "-") == 0) {
     out_file->stream = stdout;
@@ -36,13 +37,13 @@ bool fiarcFileOpen(const char* path, FiarcFile* out_file) {
     return false;
   }
   out_file->stream = fopen(out_file->temporary, "wb");
-  return out_file->stream != NULL || fiarcError("cannot write '%s': %s", path, strerror(errno));
+  return out_file->stream != NULL || fiarToolError("cannot write '%s': %s", path, strerror(errno));
 }
 
-bool fiarcFileClose(FiarcFile* file, bool good) {
+bool fiarToolFileClose(FiarcFile* file, bool good) {
   if (file->stream == stdout) {
-    return good &&
-           (fflush(stdout) == 0 || fiarcError("cannot write standard output: %s", strerror(errno)));
+    return good && (fflush(stdout) == 0 ||
+                    fiarToolError("cannot write standard output: %s", strerror(errno)));
   }
   bool written = ferror(file->stream) == 0;
   written = fclose(file->stream) == 0 && written;
@@ -51,25 +52,25 @@ bool fiarcFileClose(FiarcFile* file, bool good) {
   }
   int code = errno;
   (void)remove(file->temporary);
-  return good ? fiarcError("cannot write '%s': %s", file->path, strerror(code)) : false;
+  return good ? fiarToolError("cannot write '%s': %s", file->path, strerror(code)) : false;
 }
 
-bool fiarcReadable(const char* path) {
+bool fiarToolReadable(const char* path) {
   FILE* file = fopen(path, "rb");
   if (file == NULL) {
-    return fiarcError("cannot read '%s': %s", path, strerror(errno));
+    return fiarToolError("cannot read '%s': %s", path, strerror(errno));
   }
   bool good = fgetc(file) != EOF || ferror(file) == 0;
   int code = errno;
   (void)fclose(file);
-  return good || fiarcError("cannot read '%s': %s", path, strerror(code));
+  return good || fiarToolError("cannot read '%s': %s", path, strerror(code));
 }
 
-bool fiarcTemporary(const FiarcOptions* options, const char* suffix, char* out_path) {
+bool fiarToolTemporary(const FiarcOptions* options, const char* suffix, char* out_path) {
   return put(out_path, "%s.%d%s", options->output, (int)getpid(), suffix);
 }
 
-bool fiarcSibling(const char* path, const char* name, const char* suffix, char* out_path) {
+bool fiarToolSibling(const char* path, const char* name, const char* suffix, char* out_path) {
   const char* slash = strrchr(path, '/');
   int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
   return put(out_path, "%.*s%s%s", folder, path, name, suffix);

@@ -38,7 +38,7 @@ static void start(command_t* command, const FiarcOptions* options) {
 static bool find_folder(char* out_folder) {
   ssize_t length = readlink("/proc/self/exe", out_folder, FIARC_PATH - 1);
   if (length < 0) {
-    return fiarcError("cannot find fiarc's own folder: %s", strerror(errno));
+    return fiarToolError("cannot find fiarc's own folder: %s", strerror(errno));
   }
   out_folder[length] = '\0';
   for (int up = 0; up < 2; ++up) {
@@ -54,7 +54,7 @@ static bool run(command_t* command, const char* output) {
   command->arguments[command->count] = NULL;
   pid_t child = fork();
   if (child < 0) {
-    return fiarcError("cannot start '%s': %s", command->arguments[0], strerror(errno));
+    return fiarToolError("cannot start '%s': %s", command->arguments[0], strerror(errno));
   }
   if (child == 0) {
     (void)execvp(command->arguments[0], command->arguments);
@@ -65,12 +65,12 @@ static bool run(command_t* command, const char* output) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   return (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-         fiarcError("'%s' did not link '%s'", command->arguments[0], output);
+         fiarToolError("'%s' did not link '%s'", command->arguments[0], output);
 }
 
 static bool link_to(command_t* command, const FiarcOptions* options) {
   char temporary[FIARC_PATH];
-  if (!fiarcTemporary(options, ".part", temporary)) {
+  if (!fiarToolTemporary(options, ".part", temporary)) {
     return false;
   }
   add(command, "-o");
@@ -82,13 +82,13 @@ static bool link_to(command_t* command, const FiarcOptions* options) {
   if (rename(temporary, options->output) != 0) {
     int code = errno;
     (void)remove(temporary);
-    return fiarcError("cannot write '%s': %s", options->output, strerror(code));
+    return fiarToolError("cannot write '%s': %s", options->output, strerror(code));
   }
   return true;
 }
 
 // libfiar stays undefined in a library: the program that links it brings one libfiar for all.
-bool fiarcLinkLibrary(const char* object, const FiarcOptions* options) {
+bool fiarToolLinkLibrary(const char* object, const FiarcOptions* options) {
   command_t command = {.count = 0};
   start(&command, options);
   add(&command, "-shared");
@@ -97,7 +97,7 @@ bool fiarcLinkLibrary(const char* object, const FiarcOptions* options) {
   return link_to(&command, options);
 }
 
-bool fiarcLinkProgram(const char* source, const char* object, const FiarcOptions* options) {
+bool fiarToolLinkProgram(const char* source, const char* object, const FiarcOptions* options) {
   command_t command = {.count = 0};
   if (!find_folder(command.folder)) {
     return false;

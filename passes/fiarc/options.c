@@ -39,8 +39,8 @@ static bool take_emit(const char* text, FiarcEmit* out_emit) {
       return true;
     }
   }
-  return fiarcError("--emit is '%s', must be raised, header, main, mlir, llvm, obj, lib or program",
-                    text);
+  return fiarToolError(
+      "--emit is '%s', must be raised, header, main, mlir, llvm, obj, lib or program", text);
 }
 
 static FiarcEmit emit_of(const char* output) {
@@ -72,7 +72,7 @@ static const char* value_of(const char* argument, const char* name) {
 static bool take_report(const char* text, FiarReportMode* out_mode) {
   *out_mode = strcmp(text, "json") == 0 ? FIAR_REPORT_JSON : FIAR_REPORT_TEXT;
   return strcmp(text, "json") == 0 || strcmp(text, "text") == 0 ||
-         fiarcError("--report is '%s', must be text or json", text);
+         fiarToolError("--report is '%s', must be text or json", text);
 }
 
 static bool take_tokens(const char* text, int64_t* out_tokens) {
@@ -80,7 +80,7 @@ static bool take_tokens(const char* text, int64_t* out_tokens) {
   long long number = strtoll(text, &end, 10);
   *out_tokens = number;
   return (end != text && *end == '\0' && number >= 1 && number <= INT32_MAX) ||
-         fiarcError("--max-tokens is '%s', must be a number from 1 to %d", text, INT32_MAX);
+         fiarToolError("--max-tokens is '%s', must be a number from 1 to %d", text, INT32_MAX);
 }
 
 static bool take_long(const char* argument, FiarcOptions* options, bool* emitted) {
@@ -102,12 +102,12 @@ static bool take_long(const char* argument, FiarcOptions* options, bool* emitted
   } else if (strcmp(argument, "--separate") == 0) {
     options->separate = true;
   } else {
-    return fiarcError("'%s' is no option; --help lists them", argument);
+    return fiarToolError("'%s' is no option; --help lists them", argument);
   }
   return true;
 }
 
-int fiarcTakeOptions(int argc, char** argv, FiarcOptions* out_options) {
+int fiarToolTakeOptions(int argc, char** argv, FiarcOptions* out_options) {
   *out_options = (FiarcOptions){.cc = getenv("CC")};
   bool good = true, emitted = false;
   for (int i = 1; i < argc && good; ++i) {
@@ -121,12 +121,12 @@ int fiarcTakeOptions(int argc, char** argv, FiarcOptions* out_options) {
       return 0;
     }
     if (strcmp(argument, "-o") == 0) {
-      good = i + 1 < argc || fiarcError("-o needs a file");
+      good = i + 1 < argc || fiarToolError("-o needs a file");
       out_options->output = good ? argv[++i] : NULL;
     } else if (argument[0] == '-' && argument[1] != '\0') {
       good = take_long(argument, out_options, &emitted);
     } else {
-      good = out_options->input == NULL || fiarcError("a second input, '%s'", argument);
+      good = out_options->input == NULL || fiarToolError("a second input, '%s'", argument);
       out_options->input = argument;
     }
   }
@@ -135,15 +135,15 @@ int fiarcTakeOptions(int argc, char** argv, FiarcOptions* out_options) {
     return 2;
   }
   if (good && out_options->output == NULL) {
-    good =
-        (emitted && out_options->emit <= FIARC_LLVM) || fiarcError("no output: -o FILE names it");
+    good = (emitted && out_options->emit <= FIARC_LLVM) ||
+           fiarToolError("no output: -o FILE names it");
     out_options->output = "-";
   }
   if (!emitted && good) {
     out_options->emit = emit_of(out_options->output);
   }
   if (good && out_options->emit > FIARC_LLVM && strcmp(out_options->output, "-") == 0) {
-    good = fiarcError("objects, libraries and programs do not go to standard output");
+    good = fiarToolError("objects, libraries and programs do not go to standard output");
   }
   out_options->cc = out_options->cc == NULL || *out_options->cc == '\0' ? "cc" : out_options->cc;
   return good ? -1 : 2;

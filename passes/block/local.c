@@ -13,10 +13,10 @@
 
 #include "mlir-c/BuiltinAttributes.h"
 
-enum { SEARCH_DEPTH = 4 };
+enum { SEARCH_DEPTH = 6 };
 
 typedef struct marks {
-  FiarView view;
+  FiarRaising raising;  // for its view
   MlirValue* values;
   size_t count, capacity;
   bool quantisers, failed;
@@ -32,8 +32,22 @@ static bool may_hold_rows(MlirValue value) {
 
 static FiarPrimitiveKind source_kind(marks_t* marks, MlirValue value) {
   return mlirValueIsAOpResult(value)
-             ? fiarPrimitiveRead(&marks->view, mlirOpResultGetOwner(value)).kind
+             ? fiarPrimitiveRead(&marks->raising.fusion.view, mlirOpResultGetOwner(value)).kind
              : FIAR_PRIM_PURE;
+}
+
+// What may stand between a value and its square.
+static bool passes_on(FiarPrimitiveKind kind) {
+  return kind == FIAR_PRIM_CONVERT || kind == FIAR_PRIM_ADD || kind == FIAR_PRIM_SUB ||
+         kind == FIAR_PRIM_RESHAPE || kind == FIAR_PRIM_IDENTITY;
+}
+
+// Other powers are a root's: their operand is the mean, in the middle of a norm.
+static bool is_second_power(marks_t* marks, const FiarPrimitive* power, MlirValue value) {
+  double exponent = power->number;
+  bool known = power->n_in == 1 ? power->has_number
+                                : fiarRaiseNumber(&marks->raising, power->in[1], &exponent);
+  return mlirValueEqual(power->in[0], value) && known && exponent == 2;
 }
 
 // Whether the value is squared, perhaps after a residual add and conversions.
@@ -41,11 +55,10 @@ static bool is_squared(marks_t* marks, MlirValue value, int depth) {
   for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
        use = mlirOpOperandGetNextUse(use)) {
     MlirOperation user = mlirOpOperandGetOwner(use);
-    FiarPrimitive p = fiarPrimitiveRead(&marks->view, user);
-    bool goes_on = p.kind == FIAR_PRIM_CONVERT || p.kind == FIAR_PRIM_ADD ||
-                   p.kind == FIAR_PRIM_RESHAPE || p.kind == FIAR_PRIM_IDENTITY;
+    FiarPrimitive p = fiarPrimitiveRead(&marks->raising.fusion.view, user);
+    bool goes_on = passes_on(p.kind);
     if (p.kind == FIAR_PRIM_SQUARE || p.kind == FIAR_PRIM_RMS_NORM || p.kind == FIAR_PRIM_LOOPS ||
-        (p.kind == FIAR_PRIM_POWER && mlirValueEqual(p.in[0], value)) ||
+        (p.kind == FIAR_PRIM_POWER && is_second_power(marks, &p, value)) ||
         (p.kind == FIAR_PRIM_MUL && p.n_in == 2 && mlirValueEqual(p.in[0], p.in[1])) ||
         (goes_on && depth > 0 && mlirOperationGetNumResults(user) == 1 &&
          is_squared(marks, mlirOperationGetResult(user, 0), depth - 1))) {
@@ -65,8 +78,7 @@ static bool is_start(marks_t* marks, MlirValue value, bool sums) {
   if (marks->quantisers) {
     return kind == FIAR_PRIM_PURE || kind == FIAR_PRIM_COLLECTIVE;
   }
-  return (sums || (kind != FIAR_PRIM_ADD && kind != FIAR_PRIM_CONVERT)) &&
-         is_squared(marks, value, SEARCH_DEPTH);
+  return (sums || !passes_on(kind)) && is_squared(marks, value, SEARCH_DEPTH);
 }
 
 static void note(marks_t* marks, MlirValue value, bool sums) {
@@ -224,7 +236,7 @@ static bool settle(MlirOperation module, bool quantisers) {
 
 static bool raise_kind(MlirOperation module, FiarLocalKind kind, bool sums) {
   marks_t marks = {.quantisers = kind == FIAR_LOCAL_QUANTISERS};
-  marks.failed = !fiarViewInit(&marks.view, module);
+  marks.failed = !fiarViewInit(&marks.raising.fusion.view, module);
   MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(module));
   for (MlirOperation op = mlirBlockGetFirstOperation(body); !mlirOperationIsNull(op);
        op = mlirOperationGetNextInBlock(op)) {
@@ -232,7 +244,7 @@ static bool raise_kind(MlirOperation module, FiarLocalKind kind, bool sums) {
       note_in(&marks, mlirOperationGetFirstRegion(op), sums);
     }
   }
-  fiarViewClear(&marks.view);
+  fiarViewClear(&marks.raising.fusion.view);
   for (size_t i = 0; i < marks.count && !marks.failed; ++i) {
     mark(marks.values[i]);
   }

@@ -73,12 +73,12 @@ flags=  # kept from where the smoke test found that they are needed
 check() {  # LIMIT NAME FLAGS COMMAND...
   local limit=$1 name=$2 more=$3
   shift 3
-  XLA_FLAGS="$quick $flags $more" FIAR_TEST_DEVICES=$gpus part "$limit" "$name" "$@"
+  XLA_FLAGS=$(echo $quick $flags $more) FIAR_TEST_DEVICES=$gpus part "$limit" "$name" "$@"
 }
 bench() {  # LIMIT NAME FLAGS ARGUMENTS...
   local limit=$1 name=$2 more=$3
   shift 3
-  XLA_FLAGS="$flags $more" part "$limit" "$name" $python bench/jax_step.py "$@" --devices $gpus
+  XLA_FLAGS=$(echo $flags $more) part "$limit" "$name" $python bench/jax_step.py "$@" --devices $gpus
 }
 for section in "$@"; do
   case $section in

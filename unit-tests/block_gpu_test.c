@@ -354,6 +354,20 @@ static bool ones_hold(const bench_t* bench, const ones_t* ones, int64_t m) {
   return true;
 }
 
+// It allocates; before any other matmul of the communicator.
+static bool the_first_is_not_captured(const bench_t* bench) {
+  ones_t ones;
+  cudaGraph_t graph;
+  ones_make(16, 16, 16, false, &ones);
+  GPU_MUST(cudaStreamBeginCapture(bench->stream, cudaStreamCaptureModeGlobal));
+  const fiar_status_t status = fiar_rt_matmul(bench->device, &ones.params, bench->stream);
+  const bool good = status == FIAR_UNSUPPORTED && strstr(fiar_last_error(), "make one before");
+  GPU_MUST(cudaStreamEndCapture(bench->stream, &graph));
+  GPU_MUST(cudaGraphDestroy(graph));
+  ones_free(&ones);
+  return good;
+}
+
 // More shapes than are remembered, twice over.
 static bool shapes_come_and_go(const bench_t* bench) {
   enum { MOST = 700, N = 16, K = 32 };
@@ -427,6 +441,9 @@ int main(int argc, char** argv) {
   if (bench_open(&bench) != FIAR_OK) {
     (void)printf("FAILED to open: %s\n", fiar_last_error());
     return 1;
+  }
+  if (*words == '\0') {
+    check(&bench, "the first matmul is not captured", the_first_is_not_captured(&bench));
   }
   for (int i = 0; i < block_cases_count(); ++i) {
     run_case(&bench, i, words);

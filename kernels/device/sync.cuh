@@ -272,7 +272,8 @@ __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call
 }
 
 // sums[v] = ((x0 + x1) + x2) + ... over the ranks, rounded once to the element type. own[v] is this
-// rank's share. The places are then cleared by clear_shares.
+// rank's share, which is not looked at before the others' are there: it may still be on its way,
+// too. The places are then cleared by clear_shares.
 template <int NR, int V>
 __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* call,
                                           const shares_t& shares, const uint4* own, int row,
@@ -288,7 +289,7 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         const int rank = first + k;
-        x[k][v] = sendable(own[v]);
+        x[k][v] = filled(0);
         if (rank != peers.rank && rank < world && v < shares.count) {
           x[k][v] = load_slot(share_at(shares, rank, v));
         }
@@ -304,7 +305,7 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         float share[FIAR_E];
-        unpack(x[k][v], share);
+        unpack(rank == peers.rank ? sendable(own[v]) : x[k][v], share);
 #pragma unroll
         for (int i = 0; i < FIAR_E; ++i) {
           total[v][i] = rank == 0 ? share[i] : __fadd_rn(total[v][i], share[i]);

@@ -12,7 +12,7 @@
 #define FIAR_MAX_RANK 8
 
 // X(NAME, "MLIR's spelling", bytes)
-#define FIAR_ELEM_TABLE(X)    \
+#define FIAR_ELEM_TABLE(X)       \
   X(OTHER, "", 0)                \
   X(F16, "f16", 2)               \
   X(BF16, "bf16", 2)             \

@@ -17,9 +17,9 @@
 extern "C" {
 #endif
 
-// Loads the fiar dialect (docs/dialect.md) into the context, so that its ops parse and verify. Loading twice is harmless.
-// Failure: the dialect text that the library carries did not load, which only another dialect
-// called "fiar" can cause.
+// Loads the fiar dialect (docs/dialect.md) into the context, so that its ops parse and verify.
+// Loading twice is harmless. Failure: the dialect text that the library carries did not load, which
+// only another dialect called "fiar" can cause.
 FIAR_API MlirLogicalResult fiarLoadDialect(MlirContext context);
 
 // The IRDL text of the dialect, for hosts that load it themselves. Static storage.
@@ -103,10 +103,10 @@ typedef struct FiarBlockOptions {
 } FiarBlockOptions;
 
 // The pass fiar-lower-to-block (docs/passes/fiar-lower-to-block.md), after fiarRaiseBlock: the only
-// public function of `module` (a builtin.module) becomes a function in the LLVM dialect that C calls
-// and that does nothing but call the runtime, its memory planned. The context must have loaded the
-// dialect llvm. `options` may be NULL. Failure: ops that no call of the runtime computes, each
-// reported at its location; the module is then unchanged.
+// public function of `module` (a builtin.module) becomes a function in the LLVM dialect that C
+// calls and that does nothing but call the runtime, its memory planned. The context must have
+// loaded the dialect llvm. `options` may be NULL. Failure: ops that no call of the runtime
+// computes, each reported at its location; the module is then unchanged.
 FIAR_API MlirLogicalResult fiarLowerToBlock(MlirOperation module, const FiarBlockOptions* options);
 
 // Options of fiarShardResidual. Zero-initialise, set struct_size, then what is wanted.

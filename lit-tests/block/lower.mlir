@@ -75,11 +75,23 @@ func.func @dynamic(%x: tensor<?x32xbf16>) -> tensor<?x32xbf16> {
 }
 
 // -----
+// A constant is written into the packed memory by the pack function, behind the weights.
+// CHECK:       llvm.mlir.global internal constant @fiar.constant.constant0("\00\00\00@")
+// CHECK-LABEL: llvm.func @constant(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !llvm.ptr,
+// CHECK-LABEL: llvm.func @constant_pack(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr)
+// CHECK:         llvm.call @fiar_rt_write
 func.func @constant(%x: tensor<4x32xbf16>) -> tensor<4x32xf8E4M3FN> {
   %scale = stablehlo.constant dense<2.0> : tensor<f32>
-  // expected-error@+1 {{an operand is a constant: make it an argument of the function}}
   %0 = "fiar.quantize"(%x, %scale) {group_size = 0 : i64, operandSegmentSizes = array<i32: 1, 1>, quant = "fp8_static", resultSegmentSizes = array<i32: 1, 0>, scale_is = "divisor", scale_layout = "linear", scale_min = 0.0 : f32, scale_type = "f32"} : (tensor<4x32xbf16>, tensor<f32>) -> tensor<4x32xf8E4M3FN>
   return %0 : tensor<4x32xf8E4M3FN>
+}
+
+// -----
+func.func @large(%x: tensor<4x1024xbf16>) -> tensor<4x1024xbf16> {
+  %w = stablehlo.constant dense<2.0> : tensor<1024x1024xbf16>
+  // expected-error@+1 {{an operand is a constant of another type than the runtime's, or of more than 1048576 bytes}}
+  %0 = "fiar.matmul"(%x, %w) {a_scale_is = "divisor", a_scaling = "none", b_scale_is = "divisor", b_scaling = "none", b_transposed = false, block_scale_layout = "linear", block_scale_type = "f32", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>} : (tensor<4x1024xbf16>, tensor<1024x1024xbf16>) -> tensor<4x1024xbf16>
+  return %0 : tensor<4x1024xbf16>
 }
 
 // -----

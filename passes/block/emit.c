@@ -156,7 +156,7 @@ static void print_start(FILE* out, const FiarBlock* block) {
   for (int i = 0; i < block->n_arguments; ++i) {
     count += is_passed(&block->arguments[i]);
   }
-  count += block->n_results + (block->n_packed > 0);
+  count += block->n_results + (block->packed_bytes > 0);
   fiar_block_params params = {.struct_size = sizeof params,
                               .abi_version = FIAR_ABI_VERSION,
                               .pointer_count = count,
@@ -169,7 +169,7 @@ static void print_start(FILE* out, const FiarBlock* block) {
           "  %%pointers = llvm.alloca %%count x !llvm.ptr : (i64) -> !llvm.ptr\n",
           count > 0 ? count : 1);
   for (int pass = 0; pass < 3; ++pass) {
-    int n = pass == 0 ? block->n_arguments : pass == 1 ? block->n_results : block->n_packed > 0;
+    int n = pass == 0 ? block->n_arguments : pass == 1 ? block->n_results : block->packed_bytes > 0;
     for (int i = 0; i < n; ++i) {
       if (pass == 0 && !is_passed(&block->arguments[i])) {
         continue;
@@ -237,7 +237,7 @@ static void print_block(FILE* out, const FiarBlock* block) {
   fprintf(out,
           "%s%%arena: !llvm.ptr, %%arena_bytes: i64, %%stream: !llvm.ptr, %%comm: !llvm.ptr) "
           "-> i32 {\n",
-          block->n_packed > 0 ? "%packed: !llvm.ptr, " : "");
+          block->packed_bytes > 0 ? "%packed: !llvm.ptr, " : "");
   print_head(out, sizeof(((FiarBlockStep*)0)->params) / sizeof(uint64_t));
   print_start(out, block);
   for (int i = 0, at = 0; i < block->n_steps; ++i) {
@@ -252,6 +252,45 @@ static void print_block(FILE* out, const FiarBlock* block) {
     print_branch(out, tag, next);
   }
   print_tail(out);
+}
+
+static void print_constants(FILE* out, const FiarBlock* block) {
+  for (int i = 0; i < block->n_constants; ++i) {
+    const FiarBlockConstant* constant = &block->constants[i];
+    uint64_t bytes = block->values[constant->value].bytes;
+    fprintf(out, "llvm.mlir.global internal constant @fiar.%s.constant%d(\"", block->name, i);
+    for (uint64_t at = 0; at < bytes;) {
+      size_t size;
+      (void)fiarBlockConstantAt(constant, 0, &size);
+      const unsigned char* data = fiarBlockConstantAt(constant, (int64_t)(at / size), &size);
+      for (size_t k = 0; k < size; ++k, ++at) {
+        fprintf(out, "\\%02X", data[k]);
+      }
+    }
+    fprintf(out, "\") {addr_space = 0 : i32} : !llvm.array<%" PRIu64 " x i8>\n", bytes);
+  }
+}
+
+// Constants are written once, from the object's own data.
+static void print_writes(FILE* out, const FiarBlock* block) {
+  for (int i = 0; i < block->n_constants; ++i) {
+    const FiarBlockValue* value = &block->values[block->constants[i].value];
+    char tag[16], next[32], name[32];
+    (void)snprintf(tag, sizeof tag, "c%d", i);
+    (void)snprintf(next, sizeof next, "constant%d", i + 1);
+    (void)snprintf(name, sizeof name, "%s_to", tag);
+    print_address(out, block, value, name);
+    fprintf(
+        out,
+        "  %%%s_from = llvm.mlir.addressof @fiar.%s.constant%d : !llvm.ptr\n"
+        "  %%%s_bytes = llvm.mlir.constant(%" PRIu64
+        " : i64) : i64\n"
+        "  %%%s_group = llvm.mlir.constant(0 : i32) : i32\n"
+        "  %%%s_status = llvm.call @fiar_rt_write(%%comm, %%%s_group, %%%s_to, %%%s_from, "
+        "%%%s_bytes, %%stream) : (!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, i64, !llvm.ptr) -> i32\n",
+        tag, block->name, i, tag, value->bytes, tag, tag, tag, tag, tag, tag);
+    print_branch(out, tag, next);
+  }
 }
 
 static void print_pack(FILE* out, const FiarBlock* block) {
@@ -290,6 +329,7 @@ static void print_pack(FILE* out, const FiarBlock* block) {
             tag);
     print_branch(out, tag, next);
   }
+  print_writes(out, block);
   print_tail(out);
 }
 
@@ -330,6 +370,12 @@ void fiarBlockEmit(const FiarBlock* block, FILE* out) {
   }
   needed[FIAR_BLOCK_COPY] |= block->n_packed > 0;
   fprintf(out, "llvm.func @fiar_rt_block_start(!llvm.ptr, !llvm.ptr) -> i32\n");
+  if (block->n_constants > 0) {
+    fprintf(
+        out,
+        "llvm.func @fiar_rt_write(!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, i64, !llvm.ptr) -> i32\n");
+    print_constants(out, block);
+  }
   for (int i = 0; i < FIAR_BLOCK_OPS; ++i) {
     if (needed[i]) {
       fprintf(out, "llvm.func @%s%s -> i32\n", functions[i],
@@ -341,7 +387,7 @@ void fiarBlockEmit(const FiarBlock* block, FILE* out) {
   print_names(out, block);
   print_block(out, block);
   print_size(out, block, "arena", block->arena_bytes);
-  if (block->n_packed > 0) {
+  if (block->packed_bytes > 0) {
     print_pack(out, block);
     print_size(out, block, "packed", block->packed_bytes);
   }

@@ -68,7 +68,7 @@ static void print_prototype(const FiarBlock* block, FILE* out) {
     describe(&block->results[i], out);
     fprintf(out, "\n    ");
   }
-  if (block->n_packed > 0) {
+  if (block->packed_bytes > 0) {
     fprintf(out, "const void* packed,  // %s_packed_bytes(), from %s_pack\n    ", block->name,
             block->name);
   }
@@ -127,7 +127,7 @@ void fiarBlockHeader(const FiarBlock* block, FILE* out) {
   }
   fprintf(out, "\nsize_t %s_arena_bytes(void);\n\n", block->name);
   print_prototype(block, out);
-  if (block->n_packed > 0) {
+  if (block->packed_bytes > 0) {
     print_pack(block, out);
   }
   fprintf(out, "#ifdef __cplusplus\n}\n#endif\n#endif\n");
@@ -163,11 +163,12 @@ static void print_call(const FiarBlock* block, FILE* out) {
   for (int i = 0; i < block->n_results; ++i) {
     fprintf(out, "at[%d], ", block->n_arguments + i);
   }
-  fprintf(out, "%sarena, ARENA_BYTES, NULL, comm);\n}\n", block->n_packed > 0 ? "packed, " : "");
+  fprintf(out, "%sarena, ARENA_BYTES, NULL, comm);\n}\n",
+          block->packed_bytes > 0 ? "packed, " : "");
   fprintf(out,
           "static fiar_status_t pack(void* const* at, void* packed, fiar_comm_t* comm) {\n"
           "  (void)at, (void)packed, (void)comm;\n  return ");
-  if (block->n_packed == 0) {
+  if (block->packed_bytes == 0) {
     fprintf(out, "FIAR_OK;\n}\n");
     return;
   }

@@ -110,12 +110,11 @@ static void take_scales(FiarRaising* raising, matmul_t* m) {
   int count = fiarRaiseFactors(raising, other_operand(m, &p), factors), scalars = 0;
   matmul_t scaled = *m;
   for (int i = 0; i < count; ++i) {
-    double number;
     MlirValue* to = factors[i].kind == FIAR_FACTOR_ROWS      ? &scaled.rows
                     : factors[i].kind == FIAR_FACTOR_COLUMNS ? &scaled.columns
                     : scalars < 2                            ? &scaled.scale[scalars++]
                                                              : NULL;
-    if (to == NULL || fiarIsValue(*to) || fiarRaiseNumber(raising, factors[i].value, &number)) {
+    if (to == NULL || fiarIsValue(*to)) {
       return;  // stays a product of its own
     }
     *to = factors[i].value;

@@ -3,11 +3,13 @@
 //   - f8 weights [k, n] become [n, k], as tensor cores before compute capability 10.0 want them;
 //   - the weights of silu's gate and up, whose products have one operand, become one [2n, k], and
 //     the two products one: a decode step launches one kernel less and reads the rows once.
+// Constants lie behind them.
 // A weight is an argument that only products read, as their b.
 #include <stdlib.h>
 #include <string.h>
 
 #include "block/plan.h"
+#include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
 enum { B_FIELD = offsetof(fiar_matmul_params, b) };
@@ -120,6 +122,48 @@ static bool join_gate_and_up(FiarBlock* block, FiarBlockStep* silu) {
   return !fits || join(block, gate, up, silu);
 }
 
+// ---- constants ----
+
+enum { MAX_CONSTANT = 1 << 20 };  // bytes, which become text and then a part of the object
+
+int fiarBlockConstantAdd(FiarBlock* block, MlirOperation user, MlirValue value) {
+  MlirAttribute data = fiarOpAttribute(mlirOpResultGetOwner(value), "value");
+  uint8_t element = 0;
+  bool whole = mlirAttributeIsADenseElements(data) &&
+               fiarBlockElement(mlirValueGetType(value), &element) && element != FIAR_ELEMENT_E2M1;
+  FiarBlockConstant* grown =
+      realloc(block->constants, ((size_t)block->n_constants + 1) * sizeof *grown);
+  int number = grown != NULL && whole ? fiarBlockValueAdd(block, value, FIAR_HOME_PACKED, 0) : -1;
+  block->constants = grown == NULL ? block->constants : grown;
+  if (number < 0 || block->values[number].bytes > MAX_CONSTANT) {
+    (void)fiarErrorAt(
+        user,
+        "an operand is a constant of another type than the runtime's, or of more than "
+        "%d bytes: make it an argument of the function",
+        MAX_CONSTANT);
+    return -1;
+  }
+  block->constants[block->n_constants++] = (FiarBlockConstant){number, data};
+  return number;
+}
+
+const unsigned char* fiarBlockConstantAt(const FiarBlockConstant* constant, int64_t i,
+                                         size_t* out_size) {
+  MlirType element = mlirShapedTypeGetElementType(mlirAttributeGetType(constant->data));
+  *out_size = mlirTypeIsAFloat(element) ? mlirFloatTypeGetWidth(element) / 8 : 1;
+  bool splat = mlirDenseElementsAttrIsSplat(constant->data);
+  return (const unsigned char*)mlirDenseElementsAttrGetRawData(constant->data) +
+         (splat ? 0 : (size_t)i * *out_size);
+}
+
+static void place_constants(FiarBlock* block) {
+  for (int i = 0; i < block->n_constants; ++i) {
+    block->values[block->constants[i].value].offset = block->packed_bytes;
+    block->packed_bytes += block->values[block->constants[i].value].bytes;
+    align(block);
+  }
+}
+
 bool fiarBlockPack(FiarBlock* block, bool separate) {
   block->packed = calloc((size_t)block->n_arguments + 1, sizeof *block->packed);
   if (block->packed == NULL) {
@@ -141,5 +185,6 @@ bool fiarBlockPack(FiarBlock* block, bool separate) {
       step->params.matmul.b_transposed = 1;
     }
   }
+  place_constants(block);
   return true;
 }

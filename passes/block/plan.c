@@ -97,11 +97,11 @@ int fiarBlockValueOf(FiarBlock* block, MlirOperation op, MlirValue value) {
   if (found != NULL) {
     return (int)*found;
   }
-  bool constant = mlirValueIsAOpResult(value) &&
-                  strstr(mlirIdentifierStr(mlirOperationGetName(mlirOpResultGetOwner(value))).data,
-                         "constant") != NULL;
-  (void)fiarErrorAt(op, constant ? "an operand is a constant: make it an argument of the function"
-                                 : "an operand is computed by an op that cannot be lowered");
+  if (mlirValueIsAOpResult(value) &&
+      !mlirAttributeIsNull(fiarOpAttribute(mlirOpResultGetOwner(value), "value"))) {
+    return fiarBlockConstantAdd(block, op, value);
+  }
+  (void)fiarErrorAt(op, "an operand is computed by an op that cannot be lowered");
   return -1;
 }
 
@@ -427,6 +427,9 @@ static bool read_results(FiarBlock* block, MlirOperation wrapper, MlirOperation 
 // The first dimension of a step's rows is the tokens; its results have as many.
 static bool spread_tokens(FiarBlock* block, FiarBlockStep* step) {
   MlirOperation at = mlirOperationIsNull(step->op) ? block->function : step->op;
+  if (mlirOperationIsNull(step->op) && !block->values[step->pointers[0].value].by_tokens) {
+    return true;  // a copy of what no step takes for rows
+  }
   for (int i = 0; i < step->n_pointers; ++i) {
     FiarBlockValue* value = &block->values[step->pointers[i].value];
     bool has_rows = i < step->row_inputs || i >= step->n_inputs;
@@ -435,6 +438,9 @@ static bool spread_tokens(FiarBlock* block, FiarBlockStep* step) {
         return fiarErrorAt(at, "an operand that is the same for all rows depends on the tokens");
       }
       continue;
+    }
+    if (value->home == FIAR_HOME_PACKED) {
+      return fiarErrorAt(at, "tokens cannot vary here: its rows are a constant");
     }
     int64_t rows = rows_of(value->type);
     block->tokens = block->tokens == 0 ? rows : block->tokens;
@@ -588,6 +594,7 @@ void fiarBlockFree(FiarBlock* block) {
   free(block->values);
   free(block->steps);
   free(block->packed);
+  free(block->constants);
   fiarMapClear(&block->value_of);
   *block = (FiarBlock){0};
 }

@@ -78,6 +78,11 @@ typedef struct FiarPackedWeight {
   uint64_t offset;
 } FiarPackedWeight;
 
+typedef struct FiarBlockConstant {
+  int value;
+  MlirAttribute data;  // dense elements
+} FiarBlockConstant;
+
 typedef struct FiarBlock {
   char name[FIAR_BLOCK_NAME];
   MlirOperation module, function;
@@ -94,6 +99,8 @@ typedef struct FiarBlock {
   int n_steps, step_capacity;
   FiarPackedWeight* packed;
   int n_packed;
+  FiarBlockConstant* constants;  // they lie behind the packed weights
+  int n_constants;
   uint64_t arena_bytes, packed_bytes;
   bool failed;
 } FiarBlock;
@@ -102,6 +109,13 @@ typedef struct FiarBlock {
 // computes, too). fiarBlockFree in any case.
 bool fiarBlockPlan(MlirOperation module, const FiarBlockOptions* options, FiarBlock* out_block);
 void fiarBlockFree(FiarBlock* block);
+
+// pack.c: gives an op's constant result a value, which the pack function writes. -1: too large, or
+// no dense elements of whole bytes; reported at `user`.
+int fiarBlockConstantAdd(FiarBlock* block, MlirOperation user, MlirValue value);
+// The bytes of the constant's i-th element; *out_size how many.
+const unsigned char* fiarBlockConstantAt(const FiarBlockConstant* constant, int64_t i,
+                                         size_t* out_size);
 
 // step.c: fills a step from a fiar op, whose operands have values already. False: reported.
 bool fiarStepRead(FiarBlock* block, MlirOperation op, FiarBlockStep* out_step);

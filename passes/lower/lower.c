@@ -116,8 +116,7 @@ bool fiarAppendText(MlirOperation module, const char* text) {
 }
 
 bool fiarTakeSegments(MlirOperation op, const char* attribute, intptr_t values,
-                          MlirValue (*get)(MlirOperation, intptr_t), MlirValue* slots,
-                      intptr_t count) {
+                      MlirValue (*get)(MlirOperation, intptr_t), MlirValue* slots, intptr_t count) {
   MlirAttribute sizes = fiarOpAttribute(op, attribute);
   if (mlirAttributeIsNull(sizes) || !mlirAttributeIsADenseI32Array(sizes) ||
       mlirDenseArrayGetNumElements(sizes) != count) {
@@ -150,9 +149,9 @@ static bool take_fiar_op(MlirOperation op, FiarCall* call) {
     return true;
   }
   return fiarTakeSegments(op, "operandSegmentSizes", mlirOperationGetNumOperands(op),
-                       mlirOperationGetOperand, call->operands, FIAR_IN_COUNT) &&
+                          mlirOperationGetOperand, call->operands, FIAR_IN_COUNT) &&
          fiarTakeSegments(op, "resultSegmentSizes", mlirOperationGetNumResults(op),
-                       mlirOperationGetResult, call->results, FIAR_OUT_COUNT);
+                          mlirOperationGetResult, call->results, FIAR_OUT_COUNT);
 }
 
 bool fiarCallOf(MlirOperation op, FiarCallKind kind, FiarCall* out_call) {

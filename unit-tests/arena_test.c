@@ -72,6 +72,19 @@ static void of_two_gaps_the_smaller(void** state) {
   assert_int_equal(values[4].offset, 6144);
 }
 
+// The same with the smaller gap below the larger one.
+static void of_two_gaps_the_smaller_wherever_it_lies(void** state) {
+  (void)state;
+  FiarLifetime values[] = {
+      {8192, 0, 0, 0}, {7168, 1, 1, 0}, {4096, 0, 1, 0},
+      {2816, 0, 0, 0}, {2560, 0, 1, 0}, {512, 1, 1, 0},
+  };
+  size_t bytes;
+  assert_true(fiarArenaPlan(values, 6, ALIGNMENT, &bytes));
+  assert_int_equal(values[3].offset, 12288);
+  assert_int_equal(values[5].offset, 7168);
+}
+
 static void nothing_needs_no_arena(void** state) {
   (void)state;
   FiarLifetime empty = {0, 0, 3, 7};
@@ -116,6 +129,7 @@ int main(void) {
       cmocka_unit_test(what_a_step_reads_is_not_where_it_writes),
       cmocka_unit_test(the_smallest_gap_that_fits_is_taken),
       cmocka_unit_test(of_two_gaps_the_smaller),
+      cmocka_unit_test(of_two_gaps_the_smaller_wherever_it_lies),
       cmocka_unit_test(nothing_needs_no_arena),
       cmocka_unit_test(sizes_beyond_a_size_t_are_refused),
       cmocka_unit_test(random_programs_stay_apart),

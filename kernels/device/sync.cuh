@@ -272,8 +272,7 @@ __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call
 }
 
 // sums[v] = ((x0 + x1) + x2) + ... over the ranks, rounded once to the element type. own[v] is this
-// rank's share, which is not looked at before the others' are there: it may still be on its way,
-// too. The places are then cleared by clear_shares.
+// rank's share. The places are then cleared by clear_shares.
 template <int NR, int V>
 __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* call,
                                           const shares_t& shares, const uint4* own, int row,
@@ -295,6 +294,14 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
         }
       }
     }
+    // Behind the loads: where the own share is on its way, too, none of them waits for it.
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        x[k][v] = first + k == peers.rank ? sendable(own[v]) : x[k][v];
+      }
+    }
     poll_shares<K, V>(peers, call, shares, first, row, x);
 #pragma unroll
     for (int k = 0; k < K; ++k) {
@@ -305,7 +312,7 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         float share[FIAR_E];
-        unpack(rank == peers.rank ? sendable(own[v]) : x[k][v], share);
+        unpack(x[k][v], share);
 #pragma unroll
         for (int i = 0; i < FIAR_E; ++i) {
           total[v][i] = rank == 0 ? share[i] : __fadd_rn(total[v][i], share[i]);

@@ -53,6 +53,7 @@ static bool raise(MlirOperation module, const FiarcOptions* options) {
   FiarFuseOptions fuse = {.struct_size = sizeof fuse, .report = options->report};
   FiarRaiseOptions raising = {
       .struct_size = sizeof raising, .report = options->report, .separate = options->separate};
+  (void)fiarInline(module, 0);
   return (options->separate || mlirLogicalResultIsSuccess(fiarFuse(module, &fuse, NULL))) &&
          mlirLogicalResultIsSuccess(fiarRaiseBlock(module, &raising, NULL));
 }

@@ -191,6 +191,7 @@ static bool pure_at(FiarView* view, MlirOperation op, int depth) {
     case FIAR_PRIM_REDUCE_SCATTER:
     case FIAR_PRIM_ALL_GATHER:
     case FIAR_PRIM_COLLECTIVE:
+    case FIAR_PRIM_START:
       return false;
     case FIAR_PRIM_CALL:
       return !mlirOperationIsNull(primitive.callee) && body_pure(view, primitive.callee, depth + 1);

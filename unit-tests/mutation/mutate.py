@@ -226,8 +226,8 @@ KEEPS = [commute, reshape_pair, barrier, outline]
 
 
 class Tool:
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, options=""):
+        self.path, self.options = path, options  # of fiar-check and fiar-fuse
 
     def run(self, text, *flags):
         return subprocess.run([self.path, "--mlir-print-op-generic", *flags, "-"], input=text, capture_output=True,
@@ -248,7 +248,7 @@ class Tool:
         return bad, done
 
     def fused(self, text):
-        done = self.run(text, "--pass-pipeline=builtin.module(fiar-fuse)")
+        done = self.run(text, f"--pass-pipeline=builtin.module(fiar-fuse{{{self.options}}})")
         return done.stdout.count('"fiar.all_reduce_norm"(') if done.returncode == 0 else -1
 
 
@@ -320,4 +320,5 @@ def main():
     sys.exit(survivors != 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

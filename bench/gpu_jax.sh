@@ -3,8 +3,8 @@
 # gpu_jax.sh record FOLDER: on a machine with fiar-opt (FIAR_HOME) and a Python with the GPU machine's jax ($PYTHON),
 #   puts the rewrites that the tests and benches below need, and pytest, into FOLDER.
 # gpu_jax.sh FOLDER [SECTION...]: on a machine with 4 GPUs, jax, CUDA, gcc, CMake and Ninja, no fiar-opt needed: builds
-#   libfiar_xla.so (or takes FOLDER's), runs the sections (default: build smoke step decode tests) within $BUDGET
-#   seconds, and prints a table last. Logs go to ${OUT:-build-runtime/jax}.
+#   libfiar_xla.so (or takes FOLDER's), runs the sections (default: build smoke step decode tests; also more, profile,
+#   transforms) within $BUDGET seconds, and prints a table last. Logs go to ${OUT:-build-runtime/jax}.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-python3}
@@ -17,7 +17,9 @@ if [ "${1:-}" = record ]; then
   export FIAR_REWRITE_CACHE FIAR_HOME="${FIAR_HOME:-$PWD/build}" JAX_PLATFORMS=cpu
   FIAR_TEST_DEVICES=$gpus $python -m pytest -q -p no:cacheprovider python/tests || exit 1
   for devices in 2 $gpus; do
-    XLA_FLAGS=--xla_force_host_platform_device_count=$devices $python bench/jax_step.py --record || exit 1
+    for what in '' 'step --hidden 4096 --unroll 32' 'decode --cublas'; do
+      XLA_FLAGS=--xla_force_host_platform_device_count=$devices $python bench/jax_step.py $what --record || exit 1
+    done
   done
   $python -m pip install --quiet --upgrade --no-compile --target "$2/site" pytest || exit 1
   exit
@@ -26,7 +28,7 @@ fi
 [ -d "${1:-}" ] || { echo "gpu_jax.sh: '${1:-}' is no folder of recorded rewrites"; exit 1; }
 FIAR_REWRITE_CACHE=$(realpath "$1")
 [ ! -d "$1/site" ] || PYTHONPATH=$PYTHONPATH:$FIAR_REWRITE_CACHE/site
-export FIAR_REWRITE_CACHE FIAR_HOME=$PWD/build-runtime JAX_PLATFORMS=cuda FIAR_TIMEOUT_MS=${FIAR_TIMEOUT_MS:-10000}
+export FIAR_REWRITE_CACHE FIAR_HOME=$PWD/build-runtime JAX_PLATFORMS=cuda,cpu FIAR_TIMEOUT_MS=${FIAR_TIMEOUT_MS:-10000}
 shift
 [ $# -gt 0 ] || set -- build smoke step decode tests
 logs=${OUT:-build-runtime/jax}
@@ -48,7 +50,7 @@ part() {
   rc=$?
   { echo "=== $name ($*): $rc"; cat "$log"; } >>"$all"
   printf '%-8s %4ds  %s\n' "$([ $rc = 0 ] && echo ok || echo "rc $rc")" $(($(date +%s) - began)) "$name" >>"$table"
-  grep -E '^(case|step|decode|#|[0-9]+ (passed|failed)|[a-z0-9_ ]+: (ok|WRONG))|^(FAILED|ERROR) ' "$log" | cut -c1-260 >>"$table"
+  grep -E '^(case|step|decode|# |[0-9]+ (passed|failed)|[a-z0-9_ ]+: (ok|WRONG))|^(FAILED|ERROR) ' "$log" | cut -c1-260 >>"$table"
   [ $rc = 0 ] || tail -n 25 "$log" | cut -c1-400 | sed 's/^/    | /' >>"$table"
   return $rc
 }
@@ -67,7 +69,9 @@ export -f build
 export python
 
 try="$python python/tests/gpu_check.py"
+test="$python -m pytest -q --maxfail 5 --tb=line -p no:cacheprovider python/tests"
 no_graphs=--xla_gpu_enable_command_buffer=
+no_triton=--xla_gpu_enable_triton_gemm=false
 quick="--xla_gpu_autotune_level=0 --xla_gpu_graph_min_graph_size=1"  # where no time is measured
 flags=  # kept from where the smoke test found that they are needed
 check() {  # LIMIT NAME FLAGS COMMAND...
@@ -90,14 +94,21 @@ for section in "$@"; do
         { flags=$no_graphs && check 60 "gpu_check $gpus, no command buffers from here on" '' $try $gpus; } ||
         { FIAR_DEBUG=trace check 45 'gpu_check 2' '' $try 2; break; }
       ;;
-    step)
-      bench 90 step '' step --hidden 4096 --tokens 1 16 128 2048 8192 --verbose
-      bench 60 'step 8192' '' step --hidden 8192 --tokens 1 128 8192
-      bench 40 'step, no command buffers' $no_graphs step --hidden 4096 --tokens 1 128
+    step) bench 80 step '' step --hidden 4096 8192 --tokens 1 16 128 2048 8192 ;;
+    decode) bench 110 decode '' decode --batch 1 8 64 --parts --verbose ;;
+    more)
+      bench 40 'decode, cuBLASLt' $no_triton decode --batch 1 8 64 --cublas --verbose
+      bench 40 'step, 32 a turn' '' step --hidden 4096 --tokens 1 16 128 --unroll 32
+      FIAR_PDL=off bench 40 'step, FIAR_PDL=off' '' step --hidden 4096 --tokens 1 16 128
+      bench 40 once '' once --hidden 4096 --tokens 1 16 128
+      bench 40 'step, no command buffers' $no_graphs step once --hidden 4096 --tokens 1 128
       ;;
-    decode) bench 120 decode '' decode --batch 1 8 --verbose ;;
+    profile)  # by kernels, which the profiler may not see inside command buffers
+      bench 40 'profile of decode' $no_graphs decode --batch 1 8 --profile
+      bench 40 'profile of step' $no_graphs step --hidden 4096 --tokens 1 16 128 --profile
+      ;;
+    transforms) check 90 test_transforms '' $test/test_transforms.py ;;
     tests)
-      test="$python -m pytest -q --maxfail 5 --tb=line -p no:cacheprovider python/tests"
       for file in blocks handlers transforms; do
         check 90 "test_$file" '' $test/test_$file.py
       done

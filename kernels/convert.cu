@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Rows of one element type to another.
+// Rows of one element type to another, or to the same, bit for bit.
 #include "device/dependency.cuh"
 #include "device/elements.cuh"
 
@@ -7,9 +7,19 @@ namespace {
 
 template <int W>
 __device__ __forceinline__ void convert_at(const fiar_copy_params& call, int64_t row, int64_t col) {
-  float values[W];
-  load_elements<W>(call.input, call.in_dtype, row * call.input_stride + col, values);
-  store_elements<W>(call.out, call.out_dtype, row * call.out_stride + col, values);
+  const int64_t from = row * call.input_stride + col, to = row * call.out_stride + col;
+  const int bytes = element_bytes(call.in_dtype);
+  if (call.in_dtype != call.out_dtype) {
+    float values[W];
+    load_elements<W>(call.input, call.in_dtype, from, values);
+    store_elements<W>(call.out, call.out_dtype, to, values);
+  } else if constexpr (W == 1) {
+    store_bits(call.out, bytes, to, load_bits(call.input, bytes, from));
+  } else {
+    uint32_t words[W];
+    load_words(call.input, bytes, from, words);
+    store_words(call.out, bytes, to, words);
+  }
 }
 
 __global__ void __launch_bounds__(FIAR_BLOCK_THREADS)

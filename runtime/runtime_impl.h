@@ -135,7 +135,8 @@ void** fiar_comm_compute(fiar_comm_t* comm);
 int32_t fiar_cuda_auto_device(int32_t local_rank);
 // Collective, after the peers are known: fills in this rank's view of sm and the fields below it.
 fiar_status_t fiar_cuda_probe(fiar_comm_t* comm, fiar_caps_t* caps);
-// Puts an empty node into the graph that the stream is captured to; without a capture, does nothing.
+// Puts an empty node into the graph that the stream is captured to; without a capture, does
+// nothing.
 fiar_status_t fiar_cuda_capture_nothing(void* stream);
 // Copies this rank's rows, rank, rank + world, ... of full [tokens], each row_bytes long, in stream
 // order. Device memory.

@@ -253,6 +253,83 @@ static void run_case(bench_t* bench, int index, const char* words) {
   block_case_free(&want);
 }
 
+// ---- Every case in one graph, one after another ----
+
+typedef struct link {
+  block_call_t fresh, want;
+  arrays_t arrays;
+} link_t;
+
+static bool replay(const bench_t* bench, const link_t* links, int count, cudaGraphExec_t exec) {
+  bool good = true;
+  for (int i = 0; i < count; ++i) {
+    arrays_write(&links[i].arrays, &links[i].fresh, bench->stream);
+  }
+  GPU_MUST(cudaGraphLaunch(exec, bench->stream));
+  GPU_MUST(cudaStreamSynchronize(bench->stream));
+  for (int i = 0; i < count; ++i) {
+    good = matches(&links[i].arrays, &links[i].want, "in one graph") && good;
+  }
+  return good;
+}
+
+static bool capture_all(const bench_t* bench, const link_t* links, int count) {
+  cudaGraph_t graph;
+  cudaGraphExec_t exec;
+  fiar_status_t status = FIAR_OK;
+  GPU_MUST(cudaStreamBeginCapture(bench->stream, cudaStreamCaptureModeGlobal));
+  for (int i = 0; i < count && status == FIAR_OK; ++i) {
+    status = block_case_issue(&links[i].arrays.call, bench->device, bench->stream);
+  }
+  GPU_MUST(cudaStreamEndCapture(bench->stream, &graph));
+  if (status != FIAR_OK) {
+    return false;
+  }
+  GPU_MUST(cudaGraphInstantiate(&exec, graph, 0));
+  bool good = true;
+  for (int turn = 0; turn < 2 && good; ++turn) {
+    good = replay(bench, links, count, exec);
+  }
+  GPU_MUST(cudaGraphExecDestroy(exec));
+  GPU_MUST(cudaGraphDestroy(graph));
+  return good;
+}
+
+// Kinds of ops alternate.
+static bool all_in_one_graph(const bench_t* bench) {
+  enum { STRIDE = 29 };
+  const int cases = block_cases_count();
+  link_t* links = calloc((size_t)cases, sizeof *links);
+  int count = 0;
+  if (!links) {
+    exit(2);
+  }
+  for (int i = 0; i < cases; ++i) {
+    link_t* link = &links[count];
+    const int index = i * STRIDE % cases;  // all of them, unless cases is a multiple of it
+    block_case_make(index, 1, &link->fresh);
+    block_case_make(index, 1, &link->want);
+    if (may_refuse(&link->fresh, bench->sm)) {
+      block_case_free(&link->fresh);
+      block_case_free(&link->want);
+      continue;
+    }
+    if (block_case_issue(&link->want, bench->host, NULL) != FIAR_OK) {
+      exit(2);
+    }
+    arrays_make(&link->fresh, 0, false, &link->arrays);
+    ++count;
+  }
+  const bool good = capture_all(bench, links, count);
+  for (int i = 0; i < count; ++i) {
+    arrays_free(&links[i].arrays);
+    block_case_free(&links[i].fresh);
+    block_case_free(&links[i].want);
+  }
+  free(links);
+  return good;
+}
+
 // ---- Memory ----
 
 static bool memory_is_the_devices(const bench_t* bench) {
@@ -449,6 +526,7 @@ int main(int argc, char** argv) {
     run_case(&bench, i, words);
   }
   if (*words == '\0') {
+    check(&bench, "every case in one graph", all_in_one_graph(&bench));
     check(&bench, "memory is the device's", memory_is_the_devices(&bench));
     check(&bench, "host memory is refused", host_memory_is_refused(&bench));
     check(&bench, "shapes come and go", shapes_come_and_go(&bench));

@@ -72,11 +72,11 @@
 #else
 #define FIAR_ROWS_OF_WORLD(stem, name, world, v) \
   FIAR_ROW_GENERAL(stem, name, world, v) FIAR_SPECIALS(stem, name, world, v)
-#define FIAR_ROWS_OF_WORLDS(stem, name)                                     \
-  FIAR_ROWS_OF_WORLD(stem, name, 2, 1)                                      \
-  FIAR_ROWS_OF_WORLD(stem, name, 2, 2)                                      \
-  FIAR_ROWS_OF_WORLD(stem, name, 4, 1) FIAR_ROWS_OF_WORLD(stem, name, 4, 2) \
-      FIAR_ROWS_OF_WORLD(stem, name, 8, 1)
+#define FIAR_ROWS_OF_WORLDS(stem, name) \
+  FIAR_ROWS_OF_WORLD(stem, name, 2, 1)  \
+  FIAR_ROWS_OF_WORLD(stem, name, 2, 2)  \
+  FIAR_ROWS_OF_WORLD(stem, name, 4, 1)  \
+  FIAR_ROWS_OF_WORLD(stem, name, 4, 2) FIAR_ROWS_OF_WORLD(stem, name, 8, 1)
 #endif
 
 // A row with a null entry ends a family's list.

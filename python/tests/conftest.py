@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""FIAR_TEST_DEVICES devices, 8 without it: of this process's CPU, or (JAX_PLATFORMS=cuda) GPUs. They must
-be asked for before JAX starts."""
+"""FIAR_TEST_DEVICES devices, 8 without it: of this process's CPU, or GPUs (JAX_PLATFORMS=cuda,cpu:
+host callbacks want the CPU, too). They must be asked for before JAX starts."""
 import os
 
 DEVICES = int(os.environ.get("FIAR_TEST_DEVICES", "8"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Fused against unfused, block by block."""
+import functools
 import warnings
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import blocks
+import conftest
 import fiar.jax
 from blocks import bits
 
@@ -34,13 +36,19 @@ def codes_of(name, norm, scale):
     return []
 
 
+@functools.cache
+def fused_and_unfused(name, mesh):
+    """Compiled once for the tests that want the same."""
+    unfused = blocks.sharded(blocks.STEPS[name], mesh)
+    return fiar.jax.fuse(unfused), unfused
+
+
 @pytest.mark.parametrize("name", blocks.STEPS)
 def test_block_keeps_the_bits_of_residual_and_norm(mesh, name):
-    unfused = blocks.sharded(blocks.STEPS[name], mesh)
+    fused, unfused = fused_and_unfused(name, mesh)
     inputs = blocks.step_inputs()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fused = fiar.jax.fuse(unfused)
         got = fused(*inputs)
     want = unfused(*inputs)
     assert [(g.shape, g.dtype, g.sharding) for g in got] == [(w.shape, w.dtype, w.sharding) for w in want]
@@ -52,7 +60,8 @@ def test_block_keeps_the_bits_of_residual_and_norm(mesh, name):
 
 @pytest.mark.parametrize("name", blocks.STEPS)
 def test_every_device_holds_the_same_bits(mesh, name):
-    for out in fiar.jax.fuse(blocks.sharded(blocks.STEPS[name], mesh))(*blocks.step_inputs(seed=2)):
+    fused, _ = fused_and_unfused(name, mesh)
+    for out in fused(*blocks.step_inputs(seed=2)):
         shards = [bits(shard.data) for shard in out.addressable_shards]
         assert len(shards) == mesh.size
         for shard in shards[1:]:
@@ -100,10 +109,10 @@ def test_norm_in_float32():
 
 
 def test_gemma_norm_is_within_one_ulp_for_random_weights(mesh):
-    unfused = blocks.sharded(blocks.step_gemma, mesh)
+    fused, unfused = fused_and_unfused("gemma", mesh)
     x, down, residual, _, scale = blocks.step_inputs(seed=5)
     w = np.random.default_rng(6).normal(size=blocks.H).astype(blocks.BF16)
-    got, want = fiar.jax.fuse(unfused)(x, down, residual, w, scale), unfused(x, down, residual, w, scale)
+    got, want = fused(x, down, residual, w, scale), unfused(x, down, residual, w, scale)
     np.testing.assert_array_equal(bits(got[0]), bits(want[0]))
     assert blocks.ulps(got[1], want[1]) <= 1
 
@@ -120,9 +129,9 @@ def test_nothing_to_fuse_runs_the_original_and_says_why():
         np.testing.assert_array_equal(fiar.jax.fuse(plain)(x), x + 1)
 
 
-@pytest.mark.parametrize("tokens", [1, 5, 16])
-def test_sharded_residuals_change_no_bit(mesh, tokens):
-    parameters = blocks.model_parameters(3)
+@pytest.mark.parametrize("share, tokens", [(1, 1), (2, 5), (1, 16)], ids=["one token", "uneven parts", "even parts"])
+def test_sharded_residuals_change_no_bit(share, tokens):
+    parameters, mesh = blocks.model_parameters(3), blocks.mesh(conftest.DEVICES // share)
     rng = np.random.default_rng(3)
     x, residual = (rng.normal(size=(tokens, blocks.H)).astype(blocks.BF16) for _ in range(2))
     unfused = blocks.sharded_model(parameters, mesh)

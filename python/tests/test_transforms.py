@@ -216,8 +216,8 @@ def test_sharded_inputs_and_outputs_stay_sharded():
     assert [g.sharding for g in got] == [w.sharding for w in want]
 
 
-@pytest.mark.parametrize("order", ["in order", "reversed", "shuffled"])
-@pytest.mark.parametrize("axes", [("dp", "tp"), ("tp", "dp")])
+@pytest.mark.parametrize("axes, order", [(("dp", "tp"), "in order"), (("dp", "tp"), "reversed"), (("dp", "tp"), "shuffled"),
+                                         (("tp", "dp"), "shuffled")])
 def test_groups_of_a_two_dimensional_mesh(axes, order):
     devices = jax.devices()
     if order == "reversed":

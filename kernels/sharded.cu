@@ -103,7 +103,7 @@ __device__ __forceinline__ void make_norm(const fiar_kernel_args_t& args, call_t
   if (row % world == args.peers.rank) {
     uint4 residual[K::vectors], sum[K::vectors];
     load_residual<K>(args, me->at, row / world, residual);
-    sum_shares<K>(args, call, me->at, row, sum);
+    sum_shares<K, true>(args, call, me->at, row, sum);
     norm_row<K>(args, me, sum, residual, row, row / world, norm, out_amax);
     if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
       send_back<K>(args, *call, back, me->at, row, norm);

@@ -53,13 +53,13 @@ __device__ __forceinline__ shares_t owned_shares(const fiar_kernel_args_t& args,
   return shares;
 }
 
-template <typename K>
+template <typename K, bool OWN_LAST = false>
 __device__ __forceinline__ void sum_shares(const fiar_kernel_args_t& args, call_t* call,
                                            const place_t& at, int row, uint4* sum) {
   uint4 own[K::vectors];
   load_input<K>(args, at, row, own);
-  take_sums<K::world, K::vectors>(args.peers, call, owned_shares<K>(args, *call, at, row), own, row,
-                                  sum);
+  take_sums<K::world, K::vectors, OWN_LAST>(args.peers, call, owned_shares<K>(args, *call, at, row),
+                                            own, row, sum);
 }
 
 // A row of vectors to all others; and from its owner. back: back_offset.

@@ -272,8 +272,9 @@ __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call
 }
 
 // sums[v] = ((x0 + x1) + x2) + ... over the ranks, rounded once to the element type. own[v] is this
-// rank's share. The places are then cleared by clear_shares.
-template <int NR, int V>
+// rank's share: merged behind the first polls, or, with OWN_LAST, when the others' are there, so
+// that nothing waits for its load. The places are then cleared by clear_shares.
+template <int NR, int V, bool OWN_LAST = false>
 __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* call,
                                           const shares_t& shares, const uint4* own, int row,
                                           uint4* sums) {
@@ -294,9 +295,8 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
         }
       }
     }
-    // Behind the loads: where the own share is on its way, too, none of them waits for it.
 #pragma unroll
-    for (int k = 0; k < K; ++k) {
+    for (int k = 0; k < K && !OWN_LAST; ++k) {
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         x[k][v] = first + k == peers.rank ? sendable(own[v]) : x[k][v];
@@ -312,7 +312,7 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         float share[FIAR_E];
-        unpack(x[k][v], share);
+        unpack(OWN_LAST && rank == peers.rank ? sendable(own[v]) : x[k][v], share);
 #pragma unroll
         for (int i = 0; i < FIAR_E; ++i) {
           total[v][i] = rank == 0 ? share[i] : __fadd_rn(total[v][i], share[i]);

@@ -27,3 +27,34 @@ function(fiar_add_model name source)
   # Only a model that converts such elements itself loads it.
   target_link_libraries(${name} PUBLIC fiar::runtime -Wl,--push-state,--as-needed ${FIAR_APFLOAT} -Wl,--pop-state)
 endfunction()
+
+# fiar_add_block(NAME SOURCE.mlir [FUNCTION NAME] [MAX_TOKENS N] [SEPARATE]): compiles a block with fiarc to a static library that
+# calls nothing but libfiar, for devices and the host alike (docs/compile.md).
+#
+# Its header is FUNCTION.h (NAME.h if not given) in the library's include path.
+function(fiar_add_block name source)
+  cmake_parse_arguments(PARSE_ARGV 2 BLOCK "SEPARATE" "FUNCTION;MAX_TOKENS" "")
+  get_filename_component(source ${source} ABSOLUTE)
+  if(NOT BLOCK_FUNCTION)
+    set(BLOCK_FUNCTION ${name})
+  endif()
+  set(options --name=${BLOCK_FUNCTION})
+  if(BLOCK_MAX_TOKENS)
+    list(APPEND options --max-tokens=${BLOCK_MAX_TOKENS})
+  endif()
+  if(BLOCK_SEPARATE)
+    list(APPEND options --separate)
+  endif()
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/${name}.block)
+  file(MAKE_DIRECTORY ${folder})
+  add_custom_command(
+    OUTPUT ${folder}/${name}.o ${folder}/${BLOCK_FUNCTION}.h
+    COMMAND fiar::fiarc ${source} -o ${folder}/${name}.o ${options}
+    DEPENDS ${source} fiar::fiarc
+    VERBATIM)
+  add_library(${name} STATIC ${folder}/${name}.o ${folder}/${BLOCK_FUNCTION}.h)
+  set_source_files_properties(${folder}/${name}.o PROPERTIES EXTERNAL_OBJECT ON)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
+  target_include_directories(${name} INTERFACE ${folder})
+  target_link_libraries(${name} PUBLIC fiar::runtime)
+endfunction()

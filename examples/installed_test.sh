@@ -10,11 +10,17 @@ mkdir -p "$out"
 cmake --install "$build" --prefix "$out/prefix" >"$out/install.log"
 prefix=$out/prefix
 
-for example in tp_block embed two_ranks; do
+for example in tp_block mlp_block embed two_ranks; do
   cmake -S "$here/$example" -B "$out/$example" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$prefix"
   cmake --build "$out/$example"
 done
 "$prefix/bin/fiar-run" -n 4 "$out/tp_block/tp_block"
+"$prefix/bin/fiar-run" -n 2 "$out/mlp_block/mlp_block" "$here/models/mlp_fp8_h128" |
+  grep -c 'on host: of 512 values, 0 of the norm and 0 of the residual' | grep -qx 2
+# The same block as a program of its own, by the installed fiarc.
+"$prefix/bin/fiarc" "$here/models/jax_llama_mlp_bf16_tp2_t4_h64.mlir" -o "$out/mlp_program"
+"$prefix/bin/fiar-run" -n 2 "$out/mlp_program" --inputs "$here/models/mlp_bf16_h64/inputs.safetensors" \
+  --expect "$here/models/mlp_bf16_h64/results_tp2.safetensors" --max-ulps 0
 "$out/two_ranks/two_ranks" | sort | grep -c 'on host: residual 2 4 6' | grep -qx 2
 
 # The same embedding without CMake.

@@ -373,6 +373,41 @@ FIAR_API fiar_status_t fiar_rt_read(fiar_comm_t* comm, int32_t group, void* to_h
 // Waits for the stream; what failed on it, where something did.
 FIAR_API fiar_status_t fiar_rt_wait(fiar_comm_t* comm, int32_t group, void* stream);
 
+// What a compiled block asks before its first call (docs/compile.md).
+typedef struct fiar_block_params {
+  uint32_t struct_size;
+  int32_t group;
+  uint32_t abi_version;         // FIAR_ABI_VERSION, as the compiler had it
+  int32_t pointer_count;        // of `pointers`
+  const char* name;             // the block's, for texts
+  const void* const* pointers;  // its arguments and results: none may be NULL
+  const char* pointer_names;    // pointer_count zero-terminated names, one after another
+  const void* arena;            // a multiple of 256, where arena_needed > 0
+  uint64_t arena_bytes;         // >= arena_needed
+  uint64_t arena_needed;
+  int64_t world;               // ranks it was compiled for; 0: any
+  int64_t tokens, max_tokens;  // 0 <= tokens <= max_tokens
+} fiar_block_params;
+
+#define FIAR_ABI_BLOCK(field, at) FIAR_ABI_OFFSET_OF(fiar_block_params, field, at)
+FIAR_ABI_BLOCK(abi_version, 8);
+FIAR_ABI_BLOCK(pointer_count, 12);
+FIAR_ABI_BLOCK(name, 16);
+FIAR_ABI_BLOCK(pointers, 24);
+FIAR_ABI_BLOCK(pointer_names, 32);
+FIAR_ABI_BLOCK(arena, 40);
+FIAR_ABI_BLOCK(arena_bytes, 48);
+FIAR_ABI_BLOCK(arena_needed, 56);
+FIAR_ABI_BLOCK(world, 64);
+FIAR_ABI_BLOCK(tokens, 72);
+FIAR_ABI_BLOCK(max_tokens, 80);
+FIAR_STATIC_ASSERT(sizeof(fiar_block_params) == 88, "ABI: the struct's size changed");
+
+// OK where all of it holds. Else ABI_MISMATCH or MISMATCH, as fiar_rt_check_abi and
+// fiar_rt_check_world give, or INVALID_ARGUMENT with the block's name, the argument's and its
+// value. comm == NULL: the communicator of params->group.
+FIAR_API fiar_status_t fiar_rt_block_start(fiar_comm_t* comm, const fiar_block_params* params);
+
 // ---- Weights from a safetensors file
 
 typedef struct fiar_weights fiar_weights_t;

@@ -17,10 +17,9 @@
 extern "C" {
 #endif
 
-// Loads the fiar dialect (fiar.all_reduce, fiar.all_reduce_norm, fiar.all_gather_rows,
-// fiar.take_rows) into the context, so that its ops parse and verify. Loading twice is harmless.
-// Failure: the dialect text that the library carries did not load, which only another dialect
-// called "fiar" can cause.
+// Loads the fiar dialect (docs/dialect.md) into the context, so that its ops parse and verify.
+// Loading twice is harmless. Failure: the dialect text that the library carries did not load, which
+// only another dialect called "fiar" can cause.
 FIAR_API MlirLogicalResult fiarLoadDialect(MlirContext context);
 
 // The IRDL text of the dialect, for hosts that load it themselves. Static storage.
@@ -70,6 +69,50 @@ FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions*
 // a sum which fiarFuse leaves go into their callers, where its norm may be. `world` as in
 // FiarFuseOptions. Never fails; a module that fiarFuse refuses stays as it is.
 FIAR_API MlirLogicalResult fiarInline(MlirOperation module, int64_t world);
+
+// Options of fiarRaiseBlock. Zero-initialise, set struct_size, then what is wanted.
+typedef struct FiarRaiseOptions {
+  uint32_t struct_size;         // sizeof(FiarRaiseOptions), as the caller was built
+  FiarReportMode report;        // a table or JSON, one row an op that was left
+  FiarMessageCallback message;  // or NULL
+  void* message_data;
+  MlirStringCallback report_to;  // receives the report in pieces; NULL: standard error
+  void* report_data;
+  // Norms and quantisers that no all-reduce precedes stay two ops: a program of separate kernels.
+  bool separate;
+} FiarRaiseOptions;
+
+// What fiarRaiseBlock left behind.
+typedef struct FiarRaiseCounts {
+  int64_t fiar_ops;  // in the public functions' bodies
+  int64_t left;      // ops there that no fiar op computes; each has a reason in the report
+} FiarRaiseCounts;
+
+// The pass fiar-raise-block (docs/passes/fiar-raise-block.md), after fiarFuse: the matrix products,
+// norms, quantisers, silu(gate) * up, all-reduces and conversions of the public functions of
+// `module` (a builtin.module) become fiar ops, and calls of functions without effects what they
+// call. `options` and `out_counts` may be NULL. Failure: out of memory, or another op than a
+// module.
+FIAR_API MlirLogicalResult fiarRaiseBlock(MlirOperation module, const FiarRaiseOptions* options,
+                                          FiarRaiseCounts* out_counts);
+
+// Options of fiarLowerToBlock. Zero-initialise, set struct_size, then what is wanted.
+typedef struct FiarBlockOptions {
+  uint32_t struct_size;  // sizeof(FiarBlockOptions), as the caller was built
+  // The C function; NULL: the module's function, or where that is `main` the module.
+  const char* name;
+  // The first dimension of the rows becomes a parameter, `tokens`, of up to this; 0: as in the
+  // module.
+  int64_t max_tokens;
+  bool separate;  // two products of one operand stay two
+} FiarBlockOptions;
+
+// The pass fiar-lower-to-block (docs/passes/fiar-lower-to-block.md), after fiarRaiseBlock: the only
+// public function of `module` (a builtin.module) becomes a function in the LLVM dialect that C
+// calls and that does nothing but call the runtime, its memory planned. The context must have
+// loaded the dialect llvm. `options` may be NULL. Failure: ops that no call of the runtime
+// computes, each reported at its location; the module is then unchanged.
+FIAR_API MlirLogicalResult fiarLowerToBlock(MlirOperation module, const FiarBlockOptions* options);
 
 // Options of fiarShardResidual. Zero-initialise, set struct_size, then what is wanted.
 typedef struct FiarShardOptions {

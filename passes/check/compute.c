@@ -98,6 +98,12 @@ static double reciprocal(double a) {
 static double invert(double a) {
   return 1 - a;
 }
+static double negate(double a) {
+  return -a;
+}
+static double logistic(double a) {
+  return 1 / (1 + exp(-a));
+}
 static double same(double a) {
   return a;
 }
@@ -106,9 +112,16 @@ static const struct {
   FiarPrimitiveKind kind;
   double (*of)(double);
 } unaries[] = {
-    {FIAR_PRIM_SQUARE, square},         {FIAR_PRIM_SQRT, sqrt}, {FIAR_PRIM_RSQRT, reciprocal_root},
-    {FIAR_PRIM_RECIPROCAL, reciprocal}, {FIAR_PRIM_ABS, fabs},  {FIAR_PRIM_NOT, invert},
+    {FIAR_PRIM_SQUARE, square},
+    {FIAR_PRIM_SQRT, sqrt},
+    {FIAR_PRIM_RSQRT, reciprocal_root},
+    {FIAR_PRIM_RECIPROCAL, reciprocal},
+    {FIAR_PRIM_ABS, fabs},
+    {FIAR_PRIM_NOT, invert},
     {FIAR_PRIM_CONVERT, same},
+    {FIAR_PRIM_NEGATE, negate},
+    {FIAR_PRIM_EXP, exp},
+    {FIAR_PRIM_LOGISTIC, logistic},
 };
 
 static bool is_root(const FiarPrimitive* p, double exponent) {

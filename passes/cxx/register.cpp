@@ -22,6 +22,7 @@ void registerDialects(mlir::DialectRegistry& registry) {
 }
 
 void registerPasses() {
+  registerBlockPasses();
   registerCheckPasses();
   registerFusePasses();
   registerLowerPasses();

@@ -17,6 +17,7 @@ void registerSyntaxDialects(mlir::DialectRegistry& registry);
 
 // Every pass and pipeline of the project, a function a folder of passes/.
 void registerPasses();
+void registerBlockPasses();
 void registerCheckPasses();
 void registerFusePasses();
 void registerLowerPasses();

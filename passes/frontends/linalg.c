@@ -10,6 +10,19 @@
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
+typedef struct Text {
+  char data[256];
+  size_t length;
+} Text;
+
+static void append(MlirStringRef piece, void* user) {
+  Text* text = user;
+  if (piece.length < sizeof text->data - text->length) {
+    memcpy(text->data + text->length, piece.data, piece.length);
+    text->length += piece.length;
+  }
+}
+
 // On memrefs the ops write, and have no results.
 static bool on_tensors(FiarPrimitive* p) {
   if (mlirOperationGetNumResults(p->op) > 0) {
@@ -75,6 +88,34 @@ static void read_broadcast(FiarView* view, FiarPrimitive* p) {
   }
 }
 
+// linalg.matmul on a destination of zeros. Operands narrower than the result are widened; indexing
+// maps of its own (a transposed operand, say) are not read.
+static void read_matmul(FiarView* view, FiarPrimitive* p) {
+  if (!on_tensors(p)) {
+    return;
+  }
+  FiarPrimitive start = {.kind = FIAR_PRIM_PURE};
+  if (p->n_in == 3 && mlirValueIsAOpResult(p->in[2])) {
+    start = fiarPrimitiveRead(view, mlirOpResultGetOwner(p->in[2]));
+  }
+  bool zeros = start.kind == FIAR_PRIM_CONSTANT && start.has_number && start.number == 0;
+  MlirAttribute maps = fiarOpAttribute(p->op, "indexing_maps");
+  Text text = {{0}, 0};
+  if (!mlirAttributeIsNull(maps)) {
+    mlirAttributePrint(maps, append, &text);
+  }
+  static const char usual[] =
+      "[affine_map<(d0, d1, d2) -> (d0, d2)>, affine_map<(d0, d1, d2) -> (d2, d1)>, "
+      "affine_map<(d0, d1, d2) -> (d0, d1)>]";
+  p->n_in = 2;
+  p->n_dims = 1;
+  p->dims[0] = 1;
+  p->dims2[0] = 0;
+  if (!zeros || (text.length > 0 && strcmp(text.data, usual) != 0)) {
+    p->kind = FIAR_PRIM_PURE;
+  }
+}
+
 static void read_transpose(FiarView* view, FiarPrimitive* p) {
   (void)view;
   p->n_in = 1;
@@ -105,19 +146,6 @@ static void read_reduce(FiarView* view, FiarPrimitive* p) {
 }
 
 // ---- linalg.generic ------------------------------------------------------------
-
-typedef struct Text {
-  char data[256];
-  size_t length;
-} Text;
-
-static void append(MlirStringRef piece, void* user) {
-  Text* text = user;
-  if (piece.length < sizeof text->data - text->length) {
-    memcpy(text->data + text->length, piece.data, piece.length);
-    text->length += piece.length;
-  }
-}
 
 static const char* skip_blanks(const char* at) {
   return at + strspn(at, " ,");
@@ -235,11 +263,11 @@ static const FiarOpRow rows[] = {
     {"contract", FIAR_PRIM_PURE, read_pure},
     {"copy", FIAR_PRIM_PURE, read_pure},
     {"elementwise", FIAR_PRIM_PURE, read_pure},
-    {"exp", FIAR_PRIM_PURE, read_pure},
+    {"exp", FIAR_PRIM_EXP, read_elementwise},
     {"log", FIAR_PRIM_PURE, read_pure},
     {"map", FIAR_PRIM_PURE, read_pure},
-    {"matmul", FIAR_PRIM_PURE, read_pure},
-    {"negf", FIAR_PRIM_PURE, read_pure},
+    {"matmul", FIAR_PRIM_MATMUL, read_matmul},
+    {"negf", FIAR_PRIM_NEGATE, read_elementwise},
     {"softmax", FIAR_PRIM_PURE, read_pure},
     {"tanh", FIAR_PRIM_PURE, read_pure},
     {NULL, FIAR_PRIM_UNKNOWN, NULL},

@@ -35,6 +35,9 @@
   X(RSQRT, "1 / square root")                                                                     \
   X(RECIPROCAL, "1 / in[0]")                                                                      \
   X(ABS, "|in[0]|")                                                                               \
+  X(NEGATE, "-in[0]")                                                                             \
+  X(EXP, "e ** in[0]")                                                                            \
+  X(LOGISTIC, "1 / (1 + e ** -in[0])")                                                            \
   X(EQUAL, "in[0] == in[1]")                                                                      \
   X(NOT_EQUAL, "in[0] != in[1]")                                                                  \
   X(LESS, "in[0] < in[1]")                                                                        \
@@ -57,6 +60,7 @@
   X(CONVERT, "the value in the result's element type, rounded to nearest even")                   \
   X(CONSTANT, "number where it is a splat, else elements nobody reads")                           \
   X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others")      \
+  X(MATMUL, "products of in[0] and in[1] summed over dimensions dims[0], dims2[0], from 0")       \
   X(CALL, "the results of `callee`, a function or a region's op, on the operands")                \
   X(LOOPS, "the op's region at each place of an iteration space (fiarLoopsRead)")                 \
   X(RMS_NORM, "RMSNorm of in[0] over its last dimension, times in[1] where given; eps is number") \
@@ -113,6 +117,10 @@ typedef struct FiarView {
   MlirOperation* symbol_ops;
   size_t n_symbols, symbol_capacity;
 } FiarView;
+
+// The op, without its dialect, that stands where fiar-raise-block looks for a norm with no
+// all-reduce in front: it exists only during that pass.
+#define FIAR_LOCAL_SUM "local_sum"
 
 // Fills the fields of `primitive` beyond kind, op and the first operands. May lower the kind (to
 // PURE or UNKNOWN) where the op's attributes ask for more than the primitive says.

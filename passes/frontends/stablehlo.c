@@ -133,7 +133,19 @@ static void read_bitcast(FiarView* view, FiarPrimitive* p) {
   }
 }
 
-// A product of two vectors' outer dimensions: dot_general that contracts nothing.
+// The one number of `name = [N]`; -1 for an empty or absent list, -2 for several.
+static int64_t only_dimension(const char* text, const char* name) {
+  const char* at = strstr(text, name);
+  int64_t number;
+  char after;
+  if (at == NULL || *(at += strlen(name)) == ']') {
+    return -1;
+  }
+  return sscanf(at, "%" SCNd64 "%c", &number, &after) == 2 && after == ']' ? number : -2;
+}
+
+// dot_general contracts one dimension of each operand, or multiplies two vectors' outer dimensions,
+// contracting none.
 static void read_dot_general(FiarView* view, FiarPrimitive* p) {
   (void)view;
   p->kind = FIAR_PRIM_PURE;
@@ -144,22 +156,20 @@ static void read_dot_general(FiarView* view, FiarPrimitive* p) {
   }
   memcpy(buffer, text.data, text.length);
   buffer[text.length] = '\0';
-  const char* left = strstr(buffer, "lhs_batching_dimensions = [");
-  const char* right = strstr(buffer, "rhs_batching_dimensions = [");
-  const char* contracted = strstr(buffer, "lhs_contracting_dimensions = [");
-  if (left == NULL || right == NULL ||
-      (contracted != NULL && contracted[strlen("lhs_contracting_dimensions = [")] != ']')) {
-    return;
-  }
-  int64_t a, b;
-  char after_a, after_b;
-  if (sscanf(strchr(left, '['), "[%" SCNd64 "%c", &a, &after_a) == 2 && after_a == ']' &&
-      sscanf(strchr(right, '['), "[%" SCNd64 "%c", &b, &after_b) == 2 && after_b == ']') {
+  int64_t batch_a = only_dimension(buffer, "lhs_batching_dimensions = ["),
+          batch_b = only_dimension(buffer, "rhs_batching_dimensions = ["),
+          a = only_dimension(buffer, "lhs_contracting_dimensions = ["),
+          b = only_dimension(buffer, "rhs_contracting_dimensions = [");
+  if (batch_a >= 0 && batch_b >= 0 && a == -1) {
     p->kind = FIAR_PRIM_BATCH_MUL;
-    p->n_dims = 1;
+    p->dims[0] = batch_a;
+    p->dims2[0] = batch_b;
+  } else if (batch_a == -1 && batch_b == -1 && a >= 0 && b >= 0) {
+    p->kind = FIAR_PRIM_MATMUL;
     p->dims[0] = a;
     p->dims2[0] = b;
   }
+  p->n_dims = p->kind != FIAR_PRIM_PURE;
 }
 
 static const char* group_mode(MlirOperation op) {
@@ -455,6 +465,9 @@ static const FiarOpRow rows[] = {
     {"sqrt", FIAR_PRIM_SQRT, NULL},
     {"rsqrt", FIAR_PRIM_RSQRT, NULL},
     {"abs", FIAR_PRIM_ABS, NULL},
+    {"negate", FIAR_PRIM_NEGATE, NULL},
+    {"exponential", FIAR_PRIM_EXP, NULL},
+    {"logistic", FIAR_PRIM_LOGISTIC, NULL},
     {"broadcast_add", FIAR_PRIM_ADD, read_same_types},
     {"broadcast_subtract", FIAR_PRIM_SUB, read_same_types},
     {"broadcast_multiply", FIAR_PRIM_MUL, read_same_types},
@@ -497,20 +510,19 @@ static const FiarOpRow rows[] = {
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
     PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex") PURE("convolution") PURE("cosine")
         PURE("count_leading_zeros") PURE("dot") PURE("dynamic_gather") PURE("dynamic_iota")
-            PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice") PURE("erf")
-                PURE("exponential") PURE("exponential_minus_one") PURE("floor") PURE("gather")
-                    PURE("get_dimension_size") PURE("get_tuple_element") PURE("imag") PURE("iota")
-                        PURE("is_finite") PURE("log") PURE("log_plus_one") PURE("logistic")
-                            PURE("negate") PURE("partition_id") PURE("popcnt") PURE("real") PURE(
-                                "real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
-                                PURE("replica_id") PURE("reverse") PURE("round_nearest_afz")
-                                    PURE("round_nearest_even") PURE("scatter")
-                                        PURE("set_dimension_size") PURE("shift_right_arithmetic")
-                                            PURE("sign") PURE("sine") PURE("slice") PURE("sort")
-                                                PURE("tan") PURE("tanh") PURE("top_k") PURE("tuple")
-                                                    PURE("xor") PURE("constant_like")
+            PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice") PURE("erf") PURE(
+                "exponential_minus_one") PURE("floor") PURE("gather") PURE("get_dimension_size")
+                PURE("get_tuple_element") PURE("imag") PURE("iota") PURE("is_finite") PURE("log")
+                    PURE("log_plus_one") PURE("partition_id") PURE("popcnt") PURE("real")
+                        PURE("real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
+                            PURE("replica_id") PURE("reverse") PURE("round_nearest_afz")
+                                PURE("round_nearest_even") PURE("scatter")
+                                    PURE("set_dimension_size") PURE("shift_right_arithmetic")
+                                        PURE("sign") PURE("sine") PURE("slice") PURE("sort")
+                                            PURE("tan") PURE("tanh") PURE("top_k") PURE("tuple")
+                                                PURE("xor") PURE("constant_like")
 #undef PURE
-                                                        {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                                                    {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_stablehlo = {dialects, rows};

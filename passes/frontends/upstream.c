@@ -150,6 +150,8 @@ static const FiarOpRow rows[] = {
     {"minimumf", FIAR_PRIM_MIN, NULL},
     {"powf", FIAR_PRIM_POWER, NULL},
     {"absf", FIAR_PRIM_ABS, NULL},
+    {"negf", FIAR_PRIM_NEGATE, NULL},
+    {"exp", FIAR_PRIM_EXP, NULL},
     {"extf", FIAR_PRIM_CONVERT, read_convert},
     {"truncf", FIAR_PRIM_CONVERT, read_convert},
     {"cmpf", FIAR_PRIM_EQUAL, read_compare},
@@ -161,12 +163,12 @@ static const FiarOpRow rows[] = {
     {"select", FIAR_PRIM_SELECT, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
     PURE("addi") PURE("andi") PURE("bitcast") PURE("cast") PURE("cmpi") PURE("concat") PURE("cos")
-        PURE("dim") PURE("empty") PURE("erf") PURE("exp") PURE("exp2") PURE("extract")
-            PURE("extract_slice") PURE("extsi") PURE("extui") PURE("fma") PURE("from_elements")
-                PURE("index_cast") PURE("insert") PURE("insert_slice") PURE("log") PURE("log2")
-                    PURE("maxnumf") PURE("minnumf") PURE("muli") PURE("negf") PURE("ori")
-                        PURE("pad") PURE("sin") PURE("sitofp") PURE("splat") PURE("subi")
-                            PURE("tanh") PURE("trunci") PURE("uitofp") PURE("xori")
+        PURE("dim") PURE("empty") PURE("erf") PURE("exp2") PURE("extract") PURE("extract_slice")
+            PURE("extsi") PURE("extui") PURE("fma") PURE("from_elements") PURE("index_cast")
+                PURE("insert") PURE("insert_slice") PURE("log") PURE("log2") PURE("maxnumf")
+                    PURE("minnumf") PURE("muli") PURE("ori") PURE("pad") PURE("sin") PURE("sitofp")
+                        PURE("splat") PURE("subi") PURE("tanh") PURE("trunci") PURE("uitofp")
+                            PURE("xori")
 #undef PURE
                                 {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };

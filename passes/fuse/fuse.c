@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mlir-c/BuiltinAttributes.h"
+
 // Callee ops that one all-reduce may cost: enough for nested helpers, an end for hostile modules.
 enum { CALL_BUDGET = 20000, POSITION_STEP = 64 };
 
@@ -61,7 +63,25 @@ static bool is_split_all_reduce(FiarFusion* fusion, MlirOperation op, FiarPrimit
   return true;
 }
 
+static void collect_local(FiarFusion* fusion, MlirOperation op) {
+  FiarAnchor* anchor =
+      fiarStringEqual(fiarOpName(op), "fiar." FIAR_LOCAL_SUM) ? anchor_add(fusion, op) : NULL;
+  if (anchor != NULL) {
+    MlirContext context = mlirOperationGetContext(op);
+    anchor->input = mlirOperationGetOperand(op, 0);
+    anchor->primitive = (FiarPrimitive){.kind = FIAR_PRIM_ALL_REDUCE,
+                                        .op = op,
+                                        .groups = mlirUnitAttrGet(context),
+                                        .mode = FIAR_LOCAL_MODE,
+                                        .reduction = "sum"};
+  }
+}
+
 static void collect_op(FiarFusion* fusion, MlirOperation op) {
+  if (fusion->local != FIAR_LOCAL_NONE) {
+    collect_local(fusion, op);
+    return;
+  }
   FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, op);
   if (kind == FIAR_PRIM_ALL_REDUCE && fiarMayWrite(op)) {
     fusion->failed |= !fiarMutationNote(fusion, op);
@@ -188,9 +208,11 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   if (fiarMapFind(&fusion->changed, sum.ptr, 0) != NULL) {
     LEAVE(anchor, "an op writes over its result, which other names may share");
   }
-  if (!anchor_world(fusion, anchor)) {
+  anchor->world = 1;
+  if (fusion->local == FIAR_LOCAL_NONE && !anchor_world(fusion, anchor)) {
     return;
   }
+  term.role = fusion->local == FIAR_LOCAL_QUANTISERS ? FIAR_ROLE_NORM : FIAR_ROLE_HIDDEN;
   anchor->elem = shape.elem;
   anchor->hidden = shape.size[shape.rank - 1];
   anchor->usable = true;
@@ -330,6 +352,10 @@ static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
     const FiarTerm* term = fiarTermAt(fusion, anchor->members[i].term);
     MlirValue value = anchor->members[i].value;
     int rank = completes(fusion, anchor, term);
+    if ((fusion->local == FIAR_LOCAL_QUANTISERS && rank < 3) ||
+        (fusion->local == FIAR_LOCAL_BARE_NORMS && rank == 3)) {
+      rank = 0;
+    }
     unrounded |= (term->role == FIAR_ROLE_NORM || term->role == FIAR_ROLE_NORMED) && !term->rounded;
     if (rank > best ||
         (rank == best && rank > 0 &&
@@ -409,6 +435,35 @@ static void fuse_all(FiarFusion* fusion) {
   }
 }
 
+// ---- without all-reduces ----
+
+void fiarNumberOps(FiarFusion* fusion, MlirOperation module) {
+  FiarLocalKind local = fusion->local;
+  fusion->local = FIAR_LOCAL_NORMS;  // collects no all-reduce
+  collect(fusion, module);
+  fusion->local = local;
+}
+
+static void clear(FiarFusion* fusion) {
+  for (size_t i = 0; i < fusion->n_anchors; ++i) {
+    free(fusion->anchors[i].members);
+  }
+  free(fusion->anchors);
+  fiarEvalClear(fusion);
+  fiarRewriteClear(fusion);
+  fiarViewClear(&fusion->view);
+}
+
+bool fiarFuseLocal(MlirOperation module, FiarLocalKind kind) {
+  FiarFuseOptions options = {.struct_size = sizeof options};
+  FiarFusion fusion = {.options = &options, .local = kind};
+  fusion.failed = !fiarViewInit(&fusion.view, module);
+  collect(&fusion, module);
+  fuse_all(&fusion);
+  clear(&fusion);
+  return !fusion.failed;
+}
+
 // ---- the pass ----
 
 // The caller may have been built with fewer options than we know.
@@ -441,13 +496,7 @@ MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
       fiarReport(&fusion, &counts);
     }
   }
-  for (size_t i = 0; i < fusion.n_anchors; ++i) {
-    free(fusion.anchors[i].members);
-  }
-  free(fusion.anchors);
-  fiarEvalClear(&fusion);
-  fiarRewriteClear(&fusion);
-  fiarViewClear(&fusion.view);
+  clear(&fusion);
   if (out_counts != NULL) {
     *out_counts = counts;
   }

@@ -147,6 +147,16 @@ typedef struct FiarMutation {
   MlirOperation original, stand_in;
 } FiarMutation;
 
+// fiar-raise-block looks for the same sequences where no all-reduce stands in front: each starts at
+// a fiar.local_sum, which that pass puts behind a value, of a group of one rank.
+typedef enum FiarLocalKind {
+  FIAR_LOCAL_NONE,
+  FIAR_LOCAL_NORMS,       // the value is what is normalised, and may be quantised
+  FIAR_LOCAL_BARE_NORMS,  // the same, but quantisers stay by themselves
+  FIAR_LOCAL_QUANTISERS,  // the value is what is quantised
+} FiarLocalKind;
+#define FIAR_LOCAL_MODE "local"  // the group_mode of the ops that these make
+
 typedef struct FiarFusion {
   FiarView view;
   const FiarFuseOptions* options;
@@ -178,11 +188,12 @@ typedef struct FiarFusion {
   size_t n_writers, writer_capacity;
   FiarMutation* mutations;
   size_t n_mutations, mutation_capacity;
-  FiarMap stand_ins;  // ops -> place in mutations
-  FiarMap changed;    // values whose memory is written in ways that cannot be followed
-  FiarWriter writer;  // report.c
-  bool failed;        // out of memory or a contradiction; the pass fails
-  bool sharded;       // no all-reduce, but real sharding annotations
+  FiarMap stand_ins;    // ops -> place in mutations
+  FiarMap changed;      // values whose memory is written in ways that cannot be followed
+  FiarWriter writer;    // report.c
+  FiarLocalKind local;  // where the sequences start: NONE, at the all-reduces
+  bool failed;          // out of memory or a contradiction; the pass fails
+  bool sharded;         // no all-reduce, but real sharding annotations
 } FiarFusion;
 
 // ---- eval.c ----
@@ -340,6 +351,14 @@ void fiarRewriteClear(FiarFusion* fusion);
 // runtime, and that; null where none has.
 MlirValue fiarScalesMoved(FiarFusion* fusion, FiarAnchor* anchor, MlirValue scales,
                           fiar_scale_layout_t* out_layout);
+
+// fuse.c: rewrites every sequence of this kind in the module. The fiar.local_sums of those that
+// were stay only where they have other uses. False: out of memory.
+bool fiarFuseLocal(MlirOperation module, FiarLocalKind kind);
+
+// fuse.c: the places of all ops of the module, for passes that use the liveness and the end of
+// rewrites alone.
+void fiarNumberOps(FiarFusion* fusion, MlirOperation module);
 
 // fuse.c: a value of the anchor's block belongs to its sequence.
 bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term);

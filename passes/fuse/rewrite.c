@@ -531,7 +531,8 @@ bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
   if (rewrite(fusion, anchor)) {
     return true;
   }
-  if (anchor->facts.quant == FIAR_QUANT_NONE || fusion->failed) {
+  if (anchor->facts.quant == FIAR_QUANT_NONE || fusion->failed ||
+      fusion->local == FIAR_LOCAL_QUANTISERS) {
     return false;
   }
   // What the quantiser reads may be computed too late, from the norm itself for example.

@@ -93,4 +93,167 @@ irdl.dialect @fiar {
     %groups = irdl.any
     irdl.attributes {"world" = %integer, "groups" = %groups}
   }
+
+  // ---- What a block needs around the fused call: each on one rank, without communication ----
+
+  // %out = T((%a x %b) * scales [+ %bias]), a rank-2 %b, products summed in f32 and rounded once.
+  irdl.operation @matmul {
+    %a = irdl.any
+    %b = irdl.any
+    %bias = irdl.any
+    %a_scale = irdl.any
+    %b_scale = irdl.any
+    %a_scales = irdl.any
+    %b_scales = irdl.any
+    irdl.operands(a: %a, b: %b, bias: optional %bias, a_scale: optional %a_scale, b_scale: optional %b_scale,
+                  a_scales: optional %a_scales, b_scales: optional %b_scales)
+    %out = irdl.any
+    irdl.results(out: %out)
+    %b_transposed = irdl.base "#builtin.integer"
+    %divisor_a = irdl.is "divisor"
+    %multiplier_a = irdl.is "multiplier"
+    %a_scale_is = irdl.any_of(%divisor_a, %multiplier_a)
+    %divisor_b = irdl.is "divisor"
+    %multiplier_b = irdl.is "multiplier"
+    %b_scale_is = irdl.any_of(%divisor_b, %multiplier_b)
+    %none_a = irdl.is "none"
+    %vector_a = irdl.is "vector"
+    %block_a = irdl.is "block"
+    %a_scaling = irdl.any_of(%none_a, %vector_a, %block_a)
+    %none_b = irdl.is "none"
+    %vector_b = irdl.is "vector"
+    %block_b = irdl.is "block"
+    %b_scaling = irdl.any_of(%none_b, %vector_b, %block_b)
+    %f32 = irdl.is "f32"
+    %e4m3 = irdl.is "e4m3"
+    %ue8m0 = irdl.is "ue8m0"
+    %block_scale_type = irdl.any_of(%f32, %e4m3, %ue8m0)
+    %linear = irdl.is "linear"
+    %swizzled_128x4 = irdl.is "swizzled_128x4"
+    %swizzled_8x4 = irdl.is "swizzled_8x4"
+    %column_major = irdl.is "column_major"
+    %block_scale_layout = irdl.any_of(%linear, %swizzled_128x4, %swizzled_8x4, %column_major)
+    irdl.attributes {
+      "b_transposed" = %b_transposed, "a_scale_is" = %a_scale_is, "b_scale_is" = %b_scale_is,
+      "a_scaling" = %a_scaling, "b_scaling" = %b_scaling, "block_scale_type" = %block_scale_type,
+      "block_scale_layout" = %block_scale_layout
+    }
+  }
+
+  // [residual, norm, quant, scales] = quantise(rms_norm(%x [+ %residual])): all_reduce_norm of one rank.
+  irdl.operation @rms_norm {
+    %x = irdl.any
+    %residual = irdl.any
+    %weight = irdl.any
+    %scale = irdl.any
+    irdl.operands(x: %x, residual_in: optional %residual, weight: optional %weight, scale: optional %scale)
+    %residual_out = irdl.any
+    %norm_out = irdl.any
+    %quant_out = irdl.any
+    %scales_out = irdl.any
+    irdl.results(residual: optional %residual_out, norm: optional %norm_out, quant: optional %quant_out,
+                 scales: optional %scales_out)
+    %eps = irdl.base "#builtin.float"
+    %weight_bias = irdl.base "#builtin.float"
+    %scale_min = irdl.base "#builtin.float"
+    %group_size = irdl.base "#builtin.integer"
+    %none = irdl.is "none"
+    %fp8_static = irdl.is "fp8_static"
+    %fp8_token = irdl.is "fp8_token"
+    %fp8_group = irdl.is "fp8_group"
+    %nvfp4 = irdl.is "nvfp4"
+    %mxfp8 = irdl.is "mxfp8"
+    %mxfp4 = irdl.is "mxfp4"
+    %quant = irdl.any_of(%none, %fp8_static, %fp8_token, %fp8_group, %nvfp4, %mxfp8, %mxfp4)
+    %linear = irdl.is "linear"
+    %swizzled_128x4 = irdl.is "swizzled_128x4"
+    %swizzled_8x4 = irdl.is "swizzled_8x4"
+    %column_major = irdl.is "column_major"
+    %scale_layout = irdl.any_of(%linear, %swizzled_128x4, %swizzled_8x4, %column_major)
+    %divisor = irdl.is "divisor"
+    %multiplier = irdl.is "multiplier"
+    %scale_is = irdl.any_of(%divisor, %multiplier)
+    %rounded = irdl.is "rounded"
+    %unrounded = irdl.is "f32"
+    %norm_input = irdl.any_of(%rounded, %unrounded)
+    %f32 = irdl.is "f32"
+    %e4m3 = irdl.is "e4m3"
+    %ue8m0 = irdl.is "ue8m0"
+    %scale_type = irdl.any_of(%f32, %e4m3, %ue8m0)
+    %before_weight = irdl.is "before_weight"
+    %after_weight = irdl.is "after_weight"
+    %norm_rounding = irdl.any_of(%before_weight, %after_weight)
+    irdl.attributes {
+      "eps" = %eps, "weight_bias" = %weight_bias, "scale_min" = %scale_min, "quant" = %quant,
+      "scale_layout" = %scale_layout, "group_size" = %group_size, "scale_is" = %scale_is,
+      "norm_input" = %norm_input, "scale_type" = %scale_type, "norm_rounding" = %norm_rounding
+    }
+  }
+
+  // [quant, scales] = codes and scales of %x, as all_reduce_norm makes them of its norm.
+  irdl.operation @quantize {
+    %x = irdl.any
+    %scale = irdl.any
+    irdl.operands(x: %x, scale: optional %scale)
+    %quant_out = irdl.any
+    %scales_out = irdl.any
+    irdl.results(quant: optional %quant_out, scales: optional %scales_out)
+    %scale_min = irdl.base "#builtin.float"
+    %group_size = irdl.base "#builtin.integer"
+    %fp8_static = irdl.is "fp8_static"
+    %fp8_token = irdl.is "fp8_token"
+    %fp8_group = irdl.is "fp8_group"
+    %nvfp4 = irdl.is "nvfp4"
+    %mxfp8 = irdl.is "mxfp8"
+    %mxfp4 = irdl.is "mxfp4"
+    %quant = irdl.any_of(%fp8_static, %fp8_token, %fp8_group, %nvfp4, %mxfp8, %mxfp4)
+    %linear = irdl.is "linear"
+    %swizzled_128x4 = irdl.is "swizzled_128x4"
+    %swizzled_8x4 = irdl.is "swizzled_8x4"
+    %column_major = irdl.is "column_major"
+    %scale_layout = irdl.any_of(%linear, %swizzled_128x4, %swizzled_8x4, %column_major)
+    %divisor = irdl.is "divisor"
+    %multiplier = irdl.is "multiplier"
+    %scale_is = irdl.any_of(%divisor, %multiplier)
+    %f32 = irdl.is "f32"
+    %e4m3 = irdl.is "e4m3"
+    %ue8m0 = irdl.is "ue8m0"
+    %scale_type = irdl.any_of(%f32, %e4m3, %ue8m0)
+    irdl.attributes {
+      "scale_min" = %scale_min, "quant" = %quant, "scale_layout" = %scale_layout, "group_size" = %group_size,
+      "scale_is" = %scale_is, "scale_type" = %scale_type
+    }
+  }
+
+  // [out, quant] = silu(%gate) * %up, and the codes of that.
+  irdl.operation @silu_mul {
+    %gate = irdl.any
+    %up = irdl.any
+    %scale = irdl.any
+    irdl.operands(gate: %gate, up: %up, scale: optional %scale)
+    %out = irdl.any
+    %quant_out = irdl.any
+    irdl.results(out: optional %out, quant: optional %quant_out)
+    %none = irdl.is "none"
+    %silu = irdl.is "silu"
+    %each = irdl.is "each"
+    %rounding = irdl.any_of(%none, %silu, %each)
+    %no_quant = irdl.is "none"
+    %fp8_static = irdl.is "fp8_static"
+    %quant = irdl.any_of(%no_quant, %fp8_static)
+    %divisor = irdl.is "divisor"
+    %multiplier = irdl.is "multiplier"
+    %scale_is = irdl.any_of(%divisor, %multiplier)
+    irdl.attributes {"rounding" = %rounding, "quant" = %quant, "scale_is" = %scale_is}
+  }
+
+  // %out = %x in the result's element type, or its two dimensions exchanged.
+  irdl.operation @copy {
+    %x = irdl.any
+    irdl.operands(x: %x)
+    %out = irdl.any
+    irdl.results(out: %out)
+    %transposed = irdl.base "#builtin.integer"
+    irdl.attributes {"transposed" = %transposed}
+  }
 }

@@ -115,10 +115,8 @@ bool fiarAppendText(MlirOperation module, const char* text) {
   return true;
 }
 
-// Puts the op's values into `slots` by its segment sizes (array<i32>, as IRDL verifies them).
-static bool take_segments(MlirOperation op, const char* attribute, intptr_t values,
-                          MlirValue (*get)(MlirOperation, intptr_t), MlirValue* slots,
-                          intptr_t count) {
+bool fiarTakeSegments(MlirOperation op, const char* attribute, intptr_t values,
+                      MlirValue (*get)(MlirOperation, intptr_t), MlirValue* slots, intptr_t count) {
   MlirAttribute sizes = fiarOpAttribute(op, attribute);
   if (mlirAttributeIsNull(sizes) || !mlirAttributeIsADenseI32Array(sizes) ||
       mlirDenseArrayGetNumElements(sizes) != count) {
@@ -150,10 +148,23 @@ static bool take_fiar_op(MlirOperation op, FiarCall* call) {
     call->results[FIAR_OUT_SUM] = mlirOperationGetResult(op, 0);
     return true;
   }
-  return take_segments(op, "operandSegmentSizes", mlirOperationGetNumOperands(op),
-                       mlirOperationGetOperand, call->operands, FIAR_IN_COUNT) &&
-         take_segments(op, "resultSegmentSizes", mlirOperationGetNumResults(op),
-                       mlirOperationGetResult, call->results, FIAR_OUT_COUNT);
+  return fiarTakeSegments(op, "operandSegmentSizes", mlirOperationGetNumOperands(op),
+                          mlirOperationGetOperand, call->operands, FIAR_IN_COUNT) &&
+         fiarTakeSegments(op, "resultSegmentSizes", mlirOperationGetNumResults(op),
+                          mlirOperationGetResult, call->results, FIAR_OUT_COUNT);
+}
+
+bool fiarCallOf(MlirOperation op, FiarCallKind kind, FiarCall* out_call) {
+  *out_call = (FiarCall){.op = op, .kind = kind};
+  if (!fiarIsNamed(op, "fiar.rms_norm")) {
+    return take_fiar_op(op, out_call);
+  }
+  out_call->world = 1;
+  return fiarTakeSegments(op, "operandSegmentSizes", mlirOperationGetNumOperands(op),
+                          mlirOperationGetOperand, out_call->operands, FIAR_IN_COUNT) &&
+         fiarTakeSegments(op, "resultSegmentSizes", mlirOperationGetNumResults(op),
+                          mlirOperationGetResult, out_call->results + FIAR_OUT_RESIDUAL,
+                          FIAR_OUT_COUNT - FIAR_OUT_RESIDUAL);
 }
 
 typedef struct Collector {

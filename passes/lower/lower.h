@@ -62,6 +62,14 @@ bool fiarCollectCalls(MlirOperation module, bool all_dialects, FiarCalls* out_ca
 // at the op's location.
 bool fiarCallParams(const FiarCall* call, fiar_all_reduce_norm_params* out_params);
 
+// One of fiar's collectives taken apart, or fiar.rms_norm as one of a single rank. False:
+// malformed, reported.
+bool fiarCallOf(MlirOperation op, FiarCallKind kind, FiarCall* out_call);
+
+// Puts the op's values into `slots` by its segment sizes (array<i32>, as IRDL verifies them).
+bool fiarTakeSegments(MlirOperation op, const char* attribute, intptr_t values,
+                      MlirValue (*get)(MlirOperation, intptr_t), MlirValue* slots, intptr_t count);
+
 // A communicator that the module uses; its index is the runtime's `group`.
 typedef struct FiarComm {
   MlirAttribute groups;

@@ -1,0 +1,103 @@
+// A raised block as calls of the runtime: what the function takes, where values lie, and what is refused.
+// RUN: fiar-opt %s --fiar-lower-to-block -split-input-file -verify-diagnostics | FileCheck %s
+
+// Two products in a chain: the first's result lies in the arena, the second's in the caller's memory.
+// CHECK-LABEL: llvm.func @chain(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !llvm.ptr, %arg4: !llvm.ptr, %arg5: i64, %arg6: !llvm.ptr, %arg7: !llvm.ptr) -> i32
+// CHECK:         llvm.call @fiar_rt_block_start(%arg7,
+// CHECK:         llvm.call @fiar_rt_matmul(%arg7, %{{.*}}, %arg6)
+// CHECK:         llvm.call @fiar_rt_matmul(%arg7, %{{.*}}, %arg6)
+// CHECK-NOT:     llvm.call
+// 4 x 16 bf16, then the scratch of the products behind it: 33 MiB and 4 x 32 f32
+// CHECK-LABEL: llvm.func @chain_arena_bytes
+// CHECK-NEXT:    llvm.mlir.constant(34603776 : i64)
+// CHECK-NOT:   @chain_pack
+func.func @chain(%x: tensor<4x32xbf16> {fiar.name = "x"}, %a: tensor<32x16xbf16>, %b: tensor<16x32xbf16>) -> tensor<4x32xbf16> {
+  %0 = "fiar.matmul"(%x, %a) {a_scale_is = "divisor", a_scaling = "none", b_scale_is = "divisor", b_scaling = "none", b_transposed = false, block_scale_layout = "linear", block_scale_type = "f32", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>} : (tensor<4x32xbf16>, tensor<32x16xbf16>) -> tensor<4x16xbf16>
+  %1 = "fiar.matmul"(%0, %b) {a_scale_is = "divisor", a_scaling = "none", b_scale_is = "divisor", b_scaling = "none", b_transposed = false, block_scale_layout = "linear", block_scale_type = "f32", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>} : (tensor<4x16xbf16>, tensor<16x32xbf16>) -> tensor<4x32xbf16>
+  return %1 : tensor<4x32xbf16>
+}
+
+// -----
+// An argument that is a result is copied, and so is a value that is two results.
+// CHECK-LABEL: llvm.func @passes(
+// CHECK:         llvm.call @fiar_rt_copy
+// CHECK:         llvm.call @fiar_rt_copy
+// CHECK:         llvm.call @fiar_rt_copy
+// CHECK-NOT:     llvm.call
+func.func @passes(%x: tensor<4x32xbf16>) -> (tensor<4x32xbf16>, tensor<128xf32>, tensor<4x32xf32>) {
+  %0 = "fiar.copy"(%x) {transposed = false} : (tensor<4x32xbf16>) -> tensor<4x32xf32>
+  %1 = stablehlo.reshape %0 : (tensor<4x32xf32>) -> tensor<128xf32>
+  return %x, %1, %0 : tensor<4x32xbf16>, tensor<128xf32>, tensor<4x32xf32>
+}
+
+// -----
+// f8 weights [k, n] are packed; those that lie right are arguments.
+// CHECK-LABEL: llvm.func @packs(
+// CHECK-LABEL: llvm.func @packs_pack(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !llvm.ptr)
+// CHECK:         llvm.call @fiar_rt_copy
+// CHECK-NOT:     llvm.call
+// CHECK-LABEL: llvm.func @packs_packed_bytes
+// CHECK-NEXT:    llvm.mlir.constant(512 : i64)
+func.func @packs(%x: tensor<4x32xf8E4M3FN>, %a: tensor<32x16xf8E4M3FN>, %b: tensor<16x32xf8E4M3FN>) -> (tensor<4x16xf32>, tensor<4x16xf32>) {
+  %0 = "fiar.matmul"(%x, %a) {a_scale_is = "divisor", a_scaling = "none", b_scale_is = "divisor", b_scaling = "none", b_transposed = false, block_scale_layout = "linear", block_scale_type = "f32", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>} : (tensor<4x32xf8E4M3FN>, tensor<32x16xf8E4M3FN>) -> tensor<4x16xf32>
+  %1 = "fiar.matmul"(%x, %b) {a_scale_is = "divisor", a_scaling = "none", b_scale_is = "divisor", b_scaling = "none", b_transposed = true, block_scale_layout = "linear", block_scale_type = "f32", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>) -> tensor<4x16xf32>
+  return %0, %1 : tensor<4x16xf32>, tensor<4x16xf32>
+}
+
+// -----
+func.func @left(%x: tensor<4x32xbf16>) -> (tensor<4x32xbf16>, tensor<4x32xbf16>) {
+  // expected-error@+1 {{stablehlo.add cannot be lowered: no call of the runtime computes it}}
+  %0 = stablehlo.add %x, %x : tensor<4x32xbf16>
+  // expected-error@+1 {{stablehlo.tanh cannot be lowered}}
+  %1 = stablehlo.tanh %x : tensor<4x32xbf16>
+  return %0, %1 : tensor<4x32xbf16>, tensor<4x32xbf16>
+}
+
+// -----
+func.func @first(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
+  return %x : tensor<4x32xbf16>
+}
+// expected-error@+1 {{a second public function}}
+func.func @second(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
+  return %x : tensor<4x32xbf16>
+}
+
+// -----
+// expected-error@+1 {{argument 0 is no tensor of}}
+func.func @types(%x: tensor<4xi64>) -> tensor<4xi64> {
+  return %x : tensor<4xi64>
+}
+
+// -----
+// expected-error@+1 {{no known size}}
+func.func @dynamic(%x: tensor<?x32xbf16>) -> tensor<?x32xbf16> {
+  return %x : tensor<?x32xbf16>
+}
+
+// -----
+// A constant is written into the packed memory by the pack function, behind the weights.
+// CHECK:       llvm.mlir.global internal constant @fiar.constant.constant0("\00\00\00@")
+// CHECK-LABEL: llvm.func @constant(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !llvm.ptr,
+// CHECK-LABEL: llvm.func @constant_pack(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr)
+// CHECK:         llvm.call @fiar_rt_write
+func.func @constant(%x: tensor<4x32xbf16>) -> tensor<4x32xf8E4M3FN> {
+  %scale = stablehlo.constant dense<2.0> : tensor<f32>
+  %0 = "fiar.quantize"(%x, %scale) {group_size = 0 : i64, operandSegmentSizes = array<i32: 1, 1>, quant = "fp8_static", resultSegmentSizes = array<i32: 1, 0>, scale_is = "divisor", scale_layout = "linear", scale_min = 0.0 : f32, scale_type = "f32"} : (tensor<4x32xbf16>, tensor<f32>) -> tensor<4x32xf8E4M3FN>
+  return %0 : tensor<4x32xf8E4M3FN>
+}
+
+// -----
+func.func @large(%x: tensor<4x1024xbf16>) -> tensor<4x1024xbf16> {
+  %w = stablehlo.constant dense<2.0> : tensor<1024x1024xbf16>
+  // expected-error@+1 {{an operand is a constant of another type than the runtime's, or of more than 1048576 bytes}}
+  %0 = "fiar.matmul"(%x, %w) {a_scale_is = "divisor", a_scaling = "none", b_scale_is = "divisor", b_scaling = "none", b_transposed = false, block_scale_layout = "linear", block_scale_type = "f32", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>} : (tensor<4x1024xbf16>, tensor<1024x1024xbf16>) -> tensor<4x1024xbf16>
+  return %0 : tensor<4x1024xbf16>
+}
+
+// -----
+func.func @groups(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
+  %0 = "fiar.all_reduce"(%x) {world = 2 : i64, groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<4x32xbf16>) -> tensor<4x32xbf16>
+  // expected-error@+1 {{its replica groups are others than an earlier op's}}
+  %1 = "fiar.all_reduce"(%0) {world = 2 : i64, groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>} : (tensor<4x32xbf16>) -> tensor<4x32xbf16>
+  return %1 : tensor<4x32xbf16>
+}

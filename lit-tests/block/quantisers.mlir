@@ -1,0 +1,58 @@
+// Quantisers that no norm precedes: behind silu one op, else one of their own; what they cannot say stays.
+// RUN: fiar-opt %s --fiar-raise-block -split-input-file 2>/dev/null | FileCheck %s
+// RUN: fiar-opt %s --pass-pipeline='builtin.module(fiar-raise-block{separate=true})' -split-input-file 2>/dev/null | FileCheck %s --check-prefix=SEPARATE
+
+// CHECK-LABEL: @behind_silu
+// CHECK-NEXT:    %[[Q:.*]]:2 = "fiar.silu_mul"(%arg0, %arg1, %arg2) {{.*}}quant = "fp8_static"{{.*}}rounding = "none", scale_is = "divisor"
+// CHECK-NEXT:    return %[[Q]]#1
+// SEPARATE-LABEL: @behind_silu
+// SEPARATE-NEXT:  %[[H:.*]] = "fiar.silu_mul"(%arg0, %arg1) {{.*}}quant = "none"
+// SEPARATE-NEXT:  "fiar.quantize"(%[[H]], %arg2)
+func.func @behind_silu(%g: tensor<4x16xf32>, %u: tensor<4x16xf32>, %s: tensor<f32>) -> tensor<4x16xf8E4M3FN> {
+  %low = stablehlo.constant dense<-448.0> : tensor<4x16xf32>
+  %high = stablehlo.constant dense<448.0> : tensor<4x16xf32>
+  %0 = stablehlo.logistic %g : tensor<4x16xf32>
+  %1 = stablehlo.multiply %g, %0 : tensor<4x16xf32>
+  %2 = stablehlo.multiply %1, %u : tensor<4x16xf32>
+  %3 = stablehlo.convert %2 : (tensor<4x16xf32>) -> tensor<4x16xbf16>
+  %4 = stablehlo.convert %3 : (tensor<4x16xbf16>) -> tensor<4x16xf32>
+  %5 = stablehlo.broadcast_in_dim %s, dims = [] : (tensor<f32>) -> tensor<4x16xf32>
+  %6 = stablehlo.divide %4, %5 : tensor<4x16xf32>
+  %7 = stablehlo.clamp %low, %6, %high : tensor<4x16xf32>
+  %8 = stablehlo.convert %7 : (tensor<4x16xf32>) -> tensor<4x16xf8E4M3FN>
+  return %8 : tensor<4x16xf8E4M3FN>
+}
+
+// -----
+// One scale a token, of an argument.
+// CHECK-LABEL: @token
+// CHECK-NEXT:    %[[Q:.*]]:2 = "fiar.quantize"(%arg0) {{.*}}quant = "fp8_token"{{.*}}scale_min = 9.99999996E-13 : f32
+// CHECK-NEXT:    return %[[Q]]#0, %[[Q]]#1
+func.func @token(%x: tensor<4x16xbf16>) -> (tensor<4x16xf8E4M3FN>, tensor<4x1xf32>) {
+  %lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
+  %range = stablehlo.constant dense<448.0> : tensor<4x1xf32>
+  %floor = stablehlo.constant dense<9.99999996E-13> : tensor<4x1xf32>
+  %0 = stablehlo.convert %x : (tensor<4x16xbf16>) -> tensor<4x16xf32>
+  %1 = stablehlo.abs %0 : tensor<4x16xf32>
+  %2 = stablehlo.reduce(%1 init: %lowest) applies stablehlo.maximum across dimensions = [1] : (tensor<4x16xf32>, tensor<f32>) -> tensor<4xf32>
+  %3 = stablehlo.broadcast_in_dim %2, dims = [0] : (tensor<4xf32>) -> tensor<4x1xf32>
+  %4 = stablehlo.divide %3, %range : tensor<4x1xf32>
+  %5 = stablehlo.maximum %4, %floor : tensor<4x1xf32>
+  %6 = stablehlo.broadcast_in_dim %5, dims = [0, 1] : (tensor<4x1xf32>) -> tensor<4x16xf32>
+  %7 = stablehlo.divide %0, %6 : tensor<4x16xf32>
+  %8 = stablehlo.convert %7 : (tensor<4x16xf32>) -> tensor<4x16xf8E4M3FN>
+  return %8, %5 : tensor<4x16xf8E4M3FN>, tensor<4x1xf32>
+}
+
+// -----
+// Without a clamp the source's conversion gives NaN beyond 448: it stays.
+// CHECK-LABEL: @open
+// CHECK-NOT:     fiar.quantize
+// CHECK:         "stablehlo.convert"{{.*}}f8E4M3FN
+func.func @open(%x: tensor<4x16xbf16>, %s: tensor<f32>) -> tensor<4x16xf8E4M3FN> {
+  %0 = stablehlo.convert %x : (tensor<4x16xbf16>) -> tensor<4x16xf32>
+  %1 = stablehlo.broadcast_in_dim %s, dims = [] : (tensor<f32>) -> tensor<4x16xf32>
+  %2 = stablehlo.divide %0, %1 : tensor<4x16xf32>
+  %3 = stablehlo.convert %2 : (tensor<4x16xf32>) -> tensor<4x16xf8E4M3FN>
+  return %3 : tensor<4x16xf8E4M3FN>
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A product with what is done to it before it is stored:
+//
+//   %d = dot_general %a, %w                    %out = fiar.matmul(%a, %w, %a_scale, %b_scale)
+//   %s = multiply %d, broadcast(%x * %y)   ->
+//   %t = add %s, broadcast(%bias)
+//   %out = convert %t
+//
+// Scales are a product of at most two scalars, a vector over the rows and one over the columns.
+// Everything up to the last conversion is f32, as the runtime's one rounding demands.
+#include "block/raise.h"
+
+typedef struct matmul {
+  MlirOperation op, last;  // the product, and the last op that belongs to it
+  MlirValue a, b, out, bias;
+  MlirValue scale[2];       // one f32 each
+  MlirValue rows, columns;  // vectors of f32
+  bool b_transposed;
+  FiarElement elem;  // of out
+} matmul_t;
+
+static FiarElement element_of(MlirValue value) {
+  FiarShape shape;
+  return fiarShapeRead(mlirValueGetType(value), &shape) ? shape.elem : FIAR_ELEM_OTHER;
+}
+
+// Operands widened to f32 have the same products as what they widen.
+static void take_narrow(FiarRaising* raising, matmul_t* m) {
+  MlirValue a = fiarRaiseNarrow(raising, m->a), b = fiarRaiseNarrow(raising, m->b);
+  if (element_of(a) == element_of(b)) {
+    m->a = a;
+    m->b = b;
+  }
+}
+
+static bool is_float(FiarElement elem) {
+  return elem == FIAR_ELEM_F16 || elem == FIAR_ELEM_BF16 || elem == FIAR_ELEM_F32;
+}
+
+// The product itself: a's last dimension against either of b's two.
+static bool take_product(FiarRaising* raising, const FiarPrimitive* p, matmul_t* m) {
+  FiarShape a, b, out;
+  m->op = m->last = p->op;
+  m->a = fiarRaiseThrough(raising, p->in[0]);
+  m->b = fiarRaiseThrough(raising, p->in[1]);
+  m->out = mlirOperationGetResult(p->op, 0);
+  if (!fiarShapeRead(mlirValueGetType(m->a), &a) || !fiarShapeRead(mlirValueGetType(m->b), &b) ||
+      !fiarShapeRead(mlirValueGetType(m->out), &out)) {
+    return fiarRaiseLeave(raising, p->op, "its operands are no ranked tensors");
+  }
+  if (b.rank != 2 || a.rank < 2 || p->dims[0] != a.rank - 1) {
+    return fiarRaiseLeave(raising, p->op,
+                          "only products of the left operand's last dimension with a matrix can be "
+                          "said");
+  }
+  if (b.size[0] < 1 || b.size[1] < 1 || a.size[a.rank - 1] < 1) {
+    return fiarRaiseLeave(raising, p->op, "its sizes beside the rows must be known");
+  }
+  m->elem = out.elem;
+  m->b_transposed = p->dims2[0] == 1;
+  FiarPrimitive source = fiarRaiseSource(raising, m->b);
+  if (source.kind == FIAR_PRIM_TRANSPOSE && source.n_dims == 2 && source.dims[0] == 1) {
+    m->b = fiarRaiseThrough(raising, source.in[0]);
+    m->b_transposed = !m->b_transposed;
+  }
+  take_narrow(raising, m);
+  FiarElement from = element_of(m->a), with = element_of(m->b);
+  bool codes = from == FIAR_ELEM_F8E4M3FN && with == FIAR_ELEM_F8E4M3FN;
+  if (!(is_float(from) && from == with) && !codes) {
+    return fiarRaiseLeave(raising, p->op, "a product of %s and %s: the runtime has none",
+                          fiarElementText(from), fiarElementText(with));
+  }
+  return is_float(out.elem) ||
+         fiarRaiseLeave(raising, p->op, "a product stored as %s; f16, bf16 and f32 can be said",
+                        fiarElementText(out.elem));
+}
+
+// The only user of what there is so far, where it is elementwise and of one type.
+static FiarPrimitive next_op(FiarRaising* raising, const matmul_t* m) {
+  MlirOperation user = fiarRaiseOnlyUser(m->out);
+  FiarPrimitive none = {.kind = FIAR_PRIM_UNKNOWN};
+  if (mlirOperationIsNull(user) ||
+      !mlirBlockEqual(mlirOperationGetBlock(user), mlirOperationGetBlock(m->op)) ||
+      mlirOperationGetNumResults(user) != 1) {
+    return none;
+  }
+  return fiarPrimitiveRead(&raising->fusion.view, user);
+}
+
+static MlirValue other_operand(const matmul_t* m, const FiarPrimitive* p) {
+  return mlirValueEqual(p->in[0], m->out) ? p->in[1] : p->in[0];
+}
+
+static void take_result(matmul_t* m, const FiarPrimitive* p) {
+  m->last = p->op;
+  m->out = mlirOperationGetResult(p->op, 0);
+}
+
+static bool same_type(const matmul_t* m, const FiarPrimitive* p) {
+  return p->n_in == 2 && mlirTypeEqual(mlirValueGetType(m->out),
+                                       mlirValueGetType(mlirOperationGetResult(p->op, 0)));
+}
+
+static void take_scales(FiarRaising* raising, matmul_t* m) {
+  FiarPrimitive p = next_op(raising, m);
+  FiarFactor factors[FIAR_MAX_FACTORS];
+  if (m->elem != FIAR_ELEM_F32 || p.kind != FIAR_PRIM_MUL || !same_type(m, &p)) {
+    return;
+  }
+  int count = fiarRaiseFactors(raising, other_operand(m, &p), factors), scalars = 0;
+  matmul_t scaled = *m;
+  for (int i = 0; i < count; ++i) {
+    MlirValue* to = factors[i].kind == FIAR_FACTOR_ROWS      ? &scaled.rows
+                    : factors[i].kind == FIAR_FACTOR_COLUMNS ? &scaled.columns
+                    : scalars < 2                            ? &scaled.scale[scalars++]
+                                                             : NULL;
+    if (to == NULL || fiarIsValue(*to)) {
+      return;  // stays a product of its own
+    }
+    *to = factors[i].value;
+  }
+  if (count > 0) {
+    take_result(&scaled, &p);
+    *m = scaled;
+  }
+}
+
+static void take_bias(FiarRaising* raising, matmul_t* m) {
+  FiarPrimitive p = next_op(raising, m);
+  if (m->elem != FIAR_ELEM_F32 || p.kind != FIAR_PRIM_ADD || !same_type(m, &p)) {
+    return;
+  }
+  // Back to the vector: over the last dimension alone.
+  MlirValue bias = fiarRaiseNarrow(raising, other_operand(m, &p));
+  FiarShape out, shape;
+  (void)fiarShapeRead(mlirValueGetType(m->out), &out);
+  int64_t along = out.rank - 1;
+  for (;;) {
+    FiarPrimitive source = fiarRaiseSource(raising, bias);
+    if (source.kind != FIAR_PRIM_BROADCAST || source.n_dims < 1) {
+      break;
+    }
+    if (source.dims[source.n_dims - 1] != along) {
+      return;
+    }
+    along = source.n_dims - 1;
+    bias = fiarRaiseNarrow(raising, source.in[0]);
+  }
+  if (!fiarShapeRead(mlirValueGetType(bias), &shape) || shape.rank < 1 ||
+      shape.size[shape.rank - 1] != out.size[out.rank - 1] ||
+      fiarShapeElements(&shape) != out.size[out.rank - 1] || !is_float(shape.elem) ||
+      fiarShapeElements(&out) == fiarShapeElements(&shape)) {
+    return;  // a residual, or a bias of one row that may be one
+  }
+  m->bias = bias;
+  take_result(m, &p);
+}
+
+static void take_rounding(FiarRaising* raising, matmul_t* m) {
+  FiarPrimitive p = next_op(raising, m);
+  if (m->elem == FIAR_ELEM_F32 && p.kind == FIAR_PRIM_CONVERT && p.n_in == 1) {
+    FiarElement to = element_of(mlirOperationGetResult(p.op, 0));
+    if (to == FIAR_ELEM_F16 || to == FIAR_ELEM_BF16) {
+      m->elem = to;
+      take_result(m, &p);
+    }
+  }
+}
+
+static void build(FiarRaising* raising, const matmul_t* m) {
+  MlirContext context = mlirOperationGetContext(m->op);
+  FiarBuilder builder = fiarBuild(context, "fiar.matmul", mlirOperationGetLocation(m->op));
+  MlirValue operands[] = {m->a, m->b, m->bias, m->scale[0], m->scale[1], m->rows, m->columns};
+  for (size_t i = 0; i < sizeof operands / sizeof *operands; ++i) {
+    fiarBuildOperand(&builder, operands[i]);
+  }
+  fiarBuildResult(&builder, mlirValueGetType(m->out));
+  fiarBuildBool(&builder, "b_transposed", m->b_transposed);
+  fiarBuildText(&builder, "a_scale_is", "divisor");
+  fiarBuildText(&builder, "b_scale_is", "divisor");
+  fiarBuildText(&builder, "a_scaling", fiarIsValue(m->rows) ? "vector" : "none");
+  fiarBuildText(&builder, "b_scaling", fiarIsValue(m->columns) ? "vector" : "none");
+  fiarBuildText(&builder, "block_scale_type", "f32");
+  fiarBuildText(&builder, "block_scale_layout", "linear");
+  MlirOperation op = fiarBuildOp(&builder, m->last, true, false);
+  fiarRaiseReplace(raising, m->last, mlirOperationGetResult(op, 0));
+}
+
+void fiarRaiseMatmul(FiarRaising* raising, MlirOperation op, void* data) {
+  (void)data;
+  FiarPrimitive p = fiarPrimitiveRead(&raising->fusion.view, op);
+  matmul_t m = {0};
+  if (p.kind == FIAR_PRIM_MATMUL && take_product(raising, &p, &m)) {
+    take_scales(raising, &m);
+    take_bias(raising, &m);
+    take_rounding(raising, &m);
+    build(raising, &m);
+  }
+}

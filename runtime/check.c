@@ -43,18 +43,22 @@ static bool all_zero(const unsigned char* bytes, size_t count) {
   return true;
 }
 
+fiar_status_t fiar_params_check_size(const fiar_all_reduce_norm_params* params) {
+  if (!params) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "params is NULL");
+  }
+  return params->struct_size >= sizeof *params
+             ? FIAR_OK
+             : FIAR_FAIL(ABI_MISMATCH, "params->struct_size is %u, must be at least %zu",
+                         params->struct_size, sizeof *params);
+}
+
 // A newer caller's longer struct will do as long as it asks for nothing that this library has not
 // got.
 static fiar_status_t take_struct(const fiar_all_reduce_norm_params* params,
                                  fiar_all_reduce_norm_params* out_params) {
   const size_t ours = sizeof *params;
-  if (!params) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "params is NULL");
-  }
-  if (params->struct_size < ours) {
-    return FIAR_FAIL(ABI_MISMATCH, "params->struct_size is %u, must be at least %zu",
-                     params->struct_size, ours);
-  }
+  FIAR_TRY(fiar_params_check_size(params));
   if (!all_zero((const unsigned char*)params + ours, params->struct_size - ours)) {
     return FIAR_FAIL(
         ABI_MISMATCH,

@@ -152,6 +152,8 @@ fiar_status_t fiar_workspace_for_call(fiar_comm_t* comm, const fiar_problem_t* p
 // backends get.
 fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32_t world,
                                 fiar_all_reduce_norm_params* out_params);
+// Of this alone: there is a struct, and all of it.
+fiar_status_t fiar_params_check_size(const fiar_all_reduce_norm_params* params);
 fiar_status_t fiar_shape_check(int64_t tokens, int64_t hidden, uint8_t dtype);
 
 fiar_problem_t fiar_problem_of(const fiar_all_reduce_norm_params* checked);

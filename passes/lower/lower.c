@@ -166,6 +166,9 @@ typedef struct Collector {
 // Another dialect's all-reduce, as its frontend reads it.
 static bool take_all_reduce(FiarView* view, const FiarPrimitive* primitive, FiarCall* call) {
   MlirOperation op = primitive->op;
+  if (primitive->kind != FIAR_PRIM_ALL_REDUCE || primitive->reduction == NULL) {
+    return fiarErrorAt(op, "an all-reduce in a form that fiar does not read");
+  }
   if (strcmp(primitive->reduction, "sum") != 0) {
     return fiarErrorAt(op, "the all-reduce's reduction is %s; the runtime only adds",
                        primitive->reduction);

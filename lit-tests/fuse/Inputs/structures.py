@@ -1,5 +1,5 @@
 """structures.py FIAR_OPT: how sequences lie in a module: values used again, two sequences that meet, helpers, meshes,
-variadic and split all-reduces, regions. Each function builds one module and gives what the fused ops must be."""
+variadic and split all-reduces, regions ("print" prints the modules). Each function builds one module and gives what the fused ops must be."""
 import sys
 
 import forms
@@ -304,6 +304,9 @@ def nested_region_uses_the_sum(b):
     return [out]
 
 
+if sys.argv[1] == "print":
+    print("\n// -----\n".join(module for _, module, *_ in cases))
+    sys.exit()
 bad = 0
 for (name, module, want, gone, kept), (fused, report, text) in zip(cases, fuse(sys.argv[1], [m for _, m, *_ in cases])):
     why = []

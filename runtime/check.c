@@ -114,7 +114,8 @@ static fiar_status_t check_stride(const char* name, int64_t rows, int64_t hidden
     return FIAR_FAIL(INVALID_ARGUMENT, "%s is %lld, must be 0 or at least hidden = %lld", name,
                      (long long)*stride, (long long)hidden);
   }
-  if (rows > INT64_MAX / 8 / *stride) {
+  // Scale layouts pad rows to multiples of up to 128.
+  if (rows > INT64_MAX / 8 / *stride - 128) {
     return FIAR_FAIL(INVALID_ARGUMENT, "%lld rows with %s = %lld are more than memory can hold",
                      (long long)rows, name, (long long)*stride);
   }

@@ -113,9 +113,23 @@ static void lower(MlirOperation module, MlirLogicalResult (*pass)(MlirOperation)
   mlirOperationDestroy(clone);
 }
 
+// MLIR's own parser makes room for as many results as %name#number asks for.
+static bool asks_for_millions(const uint8_t* data, size_t size) {
+  size_t digits = 0;
+  for (size_t i = 0; i < size; ++i) {
+    const bool digit = data[i] >= '0' && data[i] <= '9';
+    digits = data[i] == '#' ? 1 : digits > 0 && digit ? digits + 1 : 0;
+    if (digits > 6) {
+      return true;
+    }
+  }
+  return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // MLIR's bytecode is read by MLIR alone, and its lexer wants a zero behind the text.
-  if (size == 0 || size > LONGEST || memchr(data, 0, size) != NULL || memcmp(data, "M", 1) == 0) {
+  if (size == 0 || size > LONGEST || memchr(data, 0, size) != NULL || memcmp(data, "M", 1) == 0 ||
+      asks_for_millions(data, size)) {
     return -1;
   }
   char* text = malloc(size + 1);

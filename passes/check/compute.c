@@ -239,7 +239,8 @@ static bool compute_reduce(FiarEval* eval, const FiarPrimitive* p, const FiarTen
     strides[d] = reduced[d] ? 0 : stride;
     stride *= reduced[d] ? 1 : shape->size[d];
   }
-  if (stride != out->count || (p->n_in > 1 && in[1]->count != 1)) {
+  // From one start, or (linalg's) from one for each result.
+  if (stride != out->count || (p->n_in > 1 && in[1]->count != 1 && in[1]->count != out->count)) {
     return false;
   }
   int64_t own[FIAR_MAX_RANK];
@@ -248,7 +249,7 @@ static bool compute_reduce(FiarEval* eval, const FiarPrimitive* p, const FiarTen
   for (int rank = 0; rank < eval->options->ranks; ++rank) {
     double* to = out->at + rank * out->count;
     for (int64_t i = 0; i < out->count; ++i) {
-      to[i] = p->n_in > 1 ? in[1]->at[rank] : is_max ? -INFINITY : 0;
+      to[i] = p->n_in > 1 ? element(in[1], rank, i) : is_max ? -INFINITY : 0;
     }
     for (int64_t i = 0; i < in[0]->count; ++i) {
       int64_t at = 0;

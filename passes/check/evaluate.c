@@ -341,6 +341,20 @@ static bool is_fiar(MlirOperation op) {
   return name.length > 5 && memcmp(name.data, "fiar.", 5) == 0;
 }
 
+// Another reduction, and groups that cannot be told, are left to the uninterpreted.
+static bool sums_known_ranks(FiarEval* eval, const FiarPrimitive* p) {
+  FiarGroups groups;
+  char text[160];
+  if ((p->kind == FIAR_PRIM_ALL_REDUCE &&
+       (p->reduction == NULL || strcmp(p->reduction, "sum") != 0)) ||
+      mlirAttributeIsNull(p->groups) ||
+      !fiarGroupsExpand(eval->view.module, p->groups, &groups, text, sizeof text)) {
+    return false;
+  }
+  fiarGroupsFree(&groups);
+  return true;
+}
+
 static bool evaluate_op(FiarEval* eval, MlirOperation op) {
   if (is_fiar(op)) {
     return fiarEvalFused(eval, op);
@@ -358,13 +372,12 @@ static bool evaluate_op(FiarEval* eval, MlirOperation op) {
     case FIAR_PRIM_IDENTITY:
       return evaluate_identity(eval, &p);
     case FIAR_PRIM_ALL_REDUCE:
-      if (p.reduction != NULL && strcmp(p.reduction, "sum") == 0) {
+    case FIAR_PRIM_REDUCE_SCATTER:
+    case FIAR_PRIM_ALL_GATHER:
+      if (sums_known_ranks(eval, &p)) {
         return fiarEvalCollective(eval, &p);
       }
       break;
-    case FIAR_PRIM_REDUCE_SCATTER:
-    case FIAR_PRIM_ALL_GATHER:
-      return fiarEvalCollective(eval, &p);
     case FIAR_PRIM_CALL:
       if (!evaluate_call(eval, &p, &done)) {
         return false;

@@ -75,7 +75,7 @@ static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const Fiar
     int64_t position;
     const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
     if (members == NULL) {
-      return fiarEvalFail(eval, "rank %d is in no group of a collective", rank);
+      continue;  // it takes no part, and holds zeros
     }
     collective_rank(p, &in, members, groups->size, position, &out, out.at + rank * out.count);
   }
@@ -318,10 +318,10 @@ static bool same_as_first(const FiarTensor* tensor, const int64_t* members, int 
 
 static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups, int rank,
                        FiarTensor* outs, double* scratch) {
-  int64_t position, all = call->tokens * call->hidden;
+  int64_t position = 0, all = call->tokens * call->hidden;
   const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
-  if (members == NULL) {
-    return fiarEvalFail(eval, "rank %d is in no group of fiar.all_reduce_norm", rank);
+  if (members == NULL && call->sharded) {
+    return fiarEvalFail(eval, "rank %d is in no group of a token-sharded call", rank);
   }
   // A row's owner may be the only one that normalises and quantises it.
   if (call->sharded && (!same_as_first(&call->weight, members, rank) ||
@@ -330,7 +330,8 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
   for (int64_t i = 0; i < all; ++i) {
-    sum[i] = sum_over(&call->x, members, groups->size, i);
+    // A rank in no group holds zeros where the others hold the sum.
+    sum[i] = members == NULL ? 0 : sum_over(&call->x, members, groups->size, i);
   }
   for (int64_t t = 0; t < call->tokens; ++t) {
     int64_t owner = call->sharded ? members[t % groups->size] : rank;

@@ -404,6 +404,11 @@ bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
       !fiarEvalShape(mlirOperationGetResult(p->op, 0), p->n_in > 0 ? in[0] : NULL, &out.shape)) {
     return true;
   }
+  if (eval->space != NULL && p->n_in > 0) {
+    const FiarElement elem = out.shape.elem;
+    out.shape = *eval->space;
+    out.shape.elem = elem;
+  }
   out.count = fiarShapeElements(&out.shape);
   // Elementwise ops take tensors of one size, or of one element.
   bool elementwise =

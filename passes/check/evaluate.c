@@ -190,14 +190,12 @@ static bool observe(FiarEval* eval, MlirOperation op) {
   return true;
 }
 
-static bool evaluate_op(FiarEval* eval, MlirOperation op);
-
 // Evaluates a block up to `stop` (null: to its end).
 static bool evaluate_block(FiarEval* eval, MlirBlock block, MlirOperation stop) {
   for (MlirOperation op = mlirBlockGetFirstOperation(block);
        !mlirOperationIsNull(op) && !mlirOperationEqual(op, stop);
        op = mlirOperationGetNextInBlock(op)) {
-    if (!evaluate_op(eval, op)) {
+    if (!fiarEvalOp(eval, op)) {
       return false;
     }
   }
@@ -355,7 +353,7 @@ static bool sums_known_ranks(FiarEval* eval, const FiarPrimitive* p) {
   return true;
 }
 
-static bool evaluate_op(FiarEval* eval, MlirOperation op) {
+bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
   if (is_fiar(op)) {
     return fiarEvalFused(eval, op);
   }
@@ -380,6 +378,11 @@ static bool evaluate_op(FiarEval* eval, MlirOperation op) {
       break;
     case FIAR_PRIM_CALL:
       if (!evaluate_call(eval, &p, &done)) {
+        return false;
+      }
+      break;
+    case FIAR_PRIM_LOOPS:
+      if (!fiarEvalLoops(eval, &p, &done)) {
         return false;
       }
       break;

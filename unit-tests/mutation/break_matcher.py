@@ -5,7 +5,7 @@
 usage: break_matcher.py [--mutants N] [--work DIR] [FAULT...]
 
 Works on a copy of the sources in DIR (build/break-matcher), so the tree stays as it is: for each fault the copy is changed, built and
-tested with mutate.py, N mutants (400) of the models of bench/make_model.py. Prints a line a fault, and last the same for the copy
+tested with mutate.py, N mutants (1000) of the models of bench/make_model.py. Prints a line a fault, and last the same for the copy
 without one. Exit status 1 where a fault is not noticed, no longer applies, or the copy without one fails. With names, those alone.
 """
 import argparse
@@ -83,7 +83,7 @@ def with_fault(tree, file, old, new, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mutants", type=int, default=400)
+    parser.add_argument("--mutants", type=int, default=1000)
     parser.add_argument("--work", default=os.path.join(SOURCE, "build", "break-matcher"))
     parser.add_argument("faults", nargs="*")
     args = parser.parse_args()

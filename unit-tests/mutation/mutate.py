@@ -108,7 +108,7 @@ def other_operand(lines, rng):
     others = [n[2] for j, n in found if j < i and n[7] == types[k] and n[2] != args[k] and len(n[1]) == indent]
     if not others:
         return None
-    return lines[:i] + [replace_operand(lines[i], args[k], rng.choice(others[-8:]))] + lines[i + 1:]
+    return lines[:i] + [replace_operand(lines[i], args[k], rng.choice(others[-8:] if rng.random() < 0.5 else others))] + lines[i + 1:]
 
 
 def bypass_op(lines, rng):
@@ -121,6 +121,31 @@ def bypass_op(lines, rng):
     if operand is None:
         return None
     return lines[:i + 1] + [re.sub(re.escape(m[2]) + r"\b", operand, line) for line in lines[i + 1:]]
+
+
+def bypass_bound(lines, rng):
+    """The same for what bounds a value: a clamp, a minimum or maximum, a call of @clip."""
+    bounds = ("clamp", "minimum", "maximum", "call")
+    found = [(i, m) for i, m in ops(lines) if m[3].split(".")[-1] in bounds and m[7] in m[6].split(", ")]
+    if not found:
+        return None
+    i, m = rng.choice(found)
+    operand = rng.choice([a for a, t in zip(m[4].split(", "), m[6].split(", ")) if t == m[7]] or [m[2]])
+    return lines[:i + 1] + [re.sub(re.escape(m[2]) + r"\b", operand, line) for line in lines[i + 1:]]
+
+
+def operand_of_twin(lines, rng):
+    """One op takes the operand that another one like it has, which may be that of another layer."""
+    found = [(i, m) for i, m in ops(lines) if len(m[1]) <= 6 and m[4]]
+    pairs = [(i, m, n) for i, m in found for j, n in found if j < i and n[3] == m[3] and n[6] == m[6] and n[4] != m[4]]
+    if not pairs:
+        return None
+    i, m, n = rng.choice(pairs)
+    mine, other = m[4].split(", "), n[4].split(", ")
+    if len(mine) != len(other):
+        return None
+    k = rng.randrange(len(mine))
+    return lines[:i] + [replace_operand(lines[i], mine[k], other[k])] + lines[i + 1:]
 
 
 def insert_op(lines, rng):
@@ -261,7 +286,7 @@ def outline(lines, rng):
 
 
 CHANGES = [rename_op, change_constant, change_dims, swap_operands, other_operand, bypass_op, insert_op, add_use,
-           change_group]
+           change_group, bypass_bound, operand_of_twin]
 KEEPS = [commute, reassociate, reshape_pair, barrier, outline, rename]
 
 

@@ -1,18 +1,19 @@
 """structures.py FIAR_OPT: how sequences lie in a module: values used again, two sequences that meet, helpers, meshes,
-variadic and split all-reduces, regions ("print" prints the modules). Each function builds one module and gives what the fused ops must be."""
+variadic and split all-reduces, regions ("print [WORLD]" prints the modules). Each function builds one module and gives what the fused ops must be."""
 import sys
 
 import forms
 from builder import Builder, fuse
 
-T, H = 16, 512
+T, H = 24, 512
+WORLD = int(sys.argv[2]) if len(sys.argv) > 2 else 4
 cases = []
 
 
 def case(*want, gone=(), kept=(), attributes="", **builder):
     """want: one (operands, results, extra attributes) for each fused op, in order."""
     def add(function):
-        b = Builder(**builder)
+        b = Builder(**{"world": WORLD, **builder})
         results = function(b)
         cases.append((function.__name__, b.module(*results, attributes=attributes), want, gone, kept))
     return add
@@ -288,7 +289,7 @@ def reduce_scatter_then_all_gather(b):
 
 @case(kept=["reduce_scatter", "all_gather"])
 def gather_along_another_dimension(b):
-    s = scatter_gather(b, x(b, (4, H)), 1)
+    s = scatter_gather(b, x(b, (b.world, H)), 1)
     return [s]
 
 

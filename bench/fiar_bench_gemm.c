@@ -1,135 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "fiar_bench_gemm.h"
 
-#if FIAR_HAVE_CUDA
-#include <cublasLt.h>
-#include <dlfcn.h>
 #include <stdlib.h>
 
-#include "fiar_bench_cuda.h"
 #include "host/reference.h"
 
-// cuBLASLt is opened at run time, so that the tool starts on a machine without it.
-#define SYMBOLS(X)                        \
-  X(cublasLtCreate)                       \
-  X(cublasLtDestroy)                      \
-  X(cublasLtMatmul)                       \
-  X(cublasLtMatmulAlgoGetHeuristic)       \
-  X(cublasLtMatmulDescCreate)             \
-  X(cublasLtMatmulDescDestroy)            \
-  X(cublasLtMatmulDescSetAttribute)       \
-  X(cublasLtMatmulPreferenceCreate)       \
-  X(cublasLtMatmulPreferenceDestroy)      \
-  X(cublasLtMatmulPreferenceSetAttribute) \
-  X(cublasLtMatrixLayoutCreate)           \
-  X(cublasLtMatrixLayoutDestroy)
-
-enum {
-  WORKSPACE_BYTES = 32 << 20,
-  MAX_WEIGHTS = 64,
-  SEED_X = 5 << 20,
-  SEED_W1 = 6 << 20,
-  SEED_W2 = 7 << 20
-};
-
-// y[tokens, out] = x[tokens, in] w[out, in]^T: as cuBLASLt's column-major sees it, y is out x
-// tokens, w transposed and x as it is.
-typedef struct matmul {
-  cublasLtMatmulDesc_t operation;
-  cublasLtMatrixLayout_t w, x, y;
-  cublasLtMatmulAlgo_t algorithm;
-} matmul_t;
+enum { MAX_WEIGHTS = 64, SEED_X = 5 << 20, SEED_W1 = 6 << 20, SEED_W2 = 7 << 20 };
 
 struct bench_gemm {
   bench_rank_t* rank;
-  void* library;
-#define X(name) __typeof__(&name) name;
-  SYMBOLS(X)
-#undef X
-  cublasLtHandle_t handle;
-  matmul_t before, after;
-  void *workspace, *x, *y, *weights;
+  fiar_matmul_params before, after;  // but for a and b, and out before the call
+  void *x, *y, *weights;
   float* one;
   size_t w1_bytes, stride;  // a set of weights is w1, then w2
   int sets;
 };
 
-#define LT_TRY(gemm, name, ...)                                                        \
-  do {                                                                                 \
-    cublasStatus_t lt_status = (gemm)->name(__VA_ARGS__);                              \
-    if (lt_status != CUBLAS_STATUS_SUCCESS) {                                          \
-      return FIAR_FAIL(CUDA_ERROR, "%s gave cuBLAS status %d", #name, (int)lt_status); \
-    }                                                                                  \
-  } while (0)
-
-static fiar_status_t open_library(bench_gemm_t* gemm) {
-  static const char* const names[] = {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"};
-  for (size_t i = 0; i < FIAR_ARRAY_LENGTH(names) && gemm->library == NULL; ++i) {
-    gemm->library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-  }
-  if (gemm->library == NULL) {
-    return FIAR_FAIL(UNAVAILABLE, "libcublasLt.so.13 is not there: %s", dlerror());
-  }
-#define X(name)                                                       \
-  *(void**)&gemm->name = dlsym(gemm->library, #name);                 \
-  if (gemm->name == NULL) {                                           \
-    return FIAR_FAIL(UNAVAILABLE, "libcublasLt.so has no %s", #name); \
-  }
-  SYMBOLS(X)
-#undef X
-  LT_TRY(gemm, cublasLtCreate, &gemm->handle);
-  return FIAR_OK;
+// y[tokens, out] = x[tokens, in] w[out, in]^T, y of dtype.
+static fiar_matmul_params matmul_of(int64_t tokens, int64_t in, int64_t out, uint8_t dtype,
+                                    uint8_t in_dtype) {
+  return (fiar_matmul_params){.struct_size = sizeof(fiar_matmul_params),
+                              .m = tokens,
+                              .n = out,
+                              .k = in,
+                              .a_dtype = in_dtype,
+                              .b_dtype = in_dtype,
+                              .out_dtype = dtype,
+                              .b_transposed = 1};
 }
 
-static cudaDataType_t type_of(uint8_t dtype) {
-  return dtype == FIAR_DTYPE_F16 ? CUDA_R_16F : CUDA_R_16BF;
-}
-
-// scale_x: where the scale of x lies, for e4m3 inputs; NULL: inputs are of y's type.
-static fiar_status_t matmul_init(bench_gemm_t* gemm, matmul_t* matmul, int64_t tokens, int64_t in,
-                                 int64_t out, uint8_t dtype, const float* scale_x) {
-  cudaDataType_t type = scale_x == NULL ? type_of(dtype) : CUDA_R_8F_E4M3;
-  cublasOperation_t transpose = CUBLAS_OP_T;
-  uint64_t room = WORKSPACE_BYTES;
-  LT_TRY(gemm, cublasLtMatmulDescCreate, &matmul->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F);
-  LT_TRY(gemm, cublasLtMatmulDescSetAttribute, matmul->operation, CUBLASLT_MATMUL_DESC_TRANSA,
-         &transpose, sizeof transpose);
-  if (scale_x != NULL) {
-    LT_TRY(gemm, cublasLtMatmulDescSetAttribute, matmul->operation,
-           CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &gemm->one, sizeof gemm->one);
-    LT_TRY(gemm, cublasLtMatmulDescSetAttribute, matmul->operation,
-           CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &scale_x, sizeof scale_x);
-  }
-  LT_TRY(gemm, cublasLtMatrixLayoutCreate, &matmul->w, type, (uint64_t)in, (uint64_t)out, in);
-  LT_TRY(gemm, cublasLtMatrixLayoutCreate, &matmul->x, type, (uint64_t)in, (uint64_t)tokens, in);
-  LT_TRY(gemm, cublasLtMatrixLayoutCreate, &matmul->y, type_of(dtype), (uint64_t)out,
-         (uint64_t)tokens, out);
-  cublasLtMatmulPreference_t preference = NULL;
-  LT_TRY(gemm, cublasLtMatmulPreferenceCreate, &preference);
-  cublasLtMatmulHeuristicResult_t found;
-  int count = 0;
-  (void)gemm->cublasLtMatmulPreferenceSetAttribute(
-      preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof room);
-  cublasStatus_t status =
-      gemm->cublasLtMatmulAlgoGetHeuristic(gemm->handle, matmul->operation, matmul->w, matmul->x,
-                                           matmul->y, matmul->y, preference, 1, &found, &count);
-  (void)gemm->cublasLtMatmulPreferenceDestroy(preference);
-  if (status != CUBLAS_STATUS_SUCCESS || count == 0) {
-    return FIAR_FAIL(UNSUPPORTED, "cuBLASLt has no matmul of %lld x %lld by %lld here",
-                     (long long)tokens, (long long)in, (long long)out);
-  }
-  matmul->algorithm = found.algo;
-  return FIAR_OK;
-}
-
-static fiar_status_t run_matmul(const bench_gemm_t* gemm, const matmul_t* matmul, const void* w,
-                                const void* x, void* y, void* stream) {
-  const float alpha = 1;
-  const float beta = 0;
-  LT_TRY(gemm, cublasLtMatmul, gemm->handle, matmul->operation, &alpha, w, matmul->w, x, matmul->x,
-         &beta, y, matmul->y, y, matmul->y, &matmul->algorithm, gemm->workspace, WORKSPACE_BYTES,
-         stream);
-  return FIAR_OK;
+static fiar_status_t run_matmul(const bench_gemm_t* gemm, const fiar_matmul_params* matmul,
+                                const void* w, const void* x, void* y, void* stream) {
+  fiar_matmul_params params = *matmul;
+  params.a = x;
+  params.b = w;
+  params.out = y;
+  return fiar_rt_matmul(gemm->rank->team, &params, stream);
 }
 
 static const char* weights_of(const bench_gemm_t* gemm, int64_t index) {
@@ -149,33 +55,13 @@ fiar_status_t bench_gemm_after(const bench_gemm_t* gemm, int64_t index, const be
                     stream);
 }
 
-static void matmul_finish(const bench_gemm_t* gemm, const matmul_t* matmul) {
-  if (matmul->operation != NULL) {
-    (void)gemm->cublasLtMatmulDescDestroy(matmul->operation);
-  }
-  const cublasLtMatrixLayout_t layouts[] = {matmul->w, matmul->x, matmul->y};
-  for (size_t i = 0; i < FIAR_ARRAY_LENGTH(layouts); ++i) {
-    if (layouts[i] != NULL) {
-      (void)gemm->cublasLtMatrixLayoutDestroy(layouts[i]);
-    }
-  }
-}
-
 void bench_gemm_destroy(bench_gemm_t* gemm) {
   if (gemm == NULL) {
     return;
   }
-  matmul_finish(gemm, &gemm->before);
-  matmul_finish(gemm, &gemm->after);
-  if (gemm->handle != NULL) {
-    (void)gemm->cublasLtDestroy(gemm->handle);
-  }
-  void* const arrays[] = {gemm->workspace, gemm->x, gemm->y, gemm->weights, gemm->one};
+  void* const arrays[] = {gemm->x, gemm->y, gemm->weights, gemm->one};
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(arrays); ++i) {
     gemm->rank->device->release(gemm->rank->state, arrays[i]);
-  }
-  if (gemm->library != NULL) {
-    (void)dlclose(gemm->library);
   }
   free(gemm);
 }
@@ -208,13 +94,15 @@ static fiar_status_t fill_weights(bench_gemm_t* gemm, const bench_case_t* point,
       continue;
     }
     FIAR_TRY(fill(gemm, room, SEED_W2 + seed, point->hidden, point->hidden, 1, point->dtype));
-    bench_quant_args_t quant = {.norm = room,
-                                .scale = gemm->one,
-                                .codes = w2,
-                                .elements = (uint64_t)(point->hidden * point->hidden),
-                                .dtype = point->dtype};
-    void* stream = rank->device->stream(rank->state);
-    FIAR_TRY(bench_launch(BENCH_KERNEL_QUANT, 0, 256, false, &quant, stream));
+    const fiar_quantize_params quant = {.struct_size = sizeof quant,
+                                        .input = room,
+                                        .scale = gemm->one,
+                                        .quant_out = w2,
+                                        .rows = point->hidden,
+                                        .cols = point->hidden,
+                                        .dtype = point->dtype,
+                                        .quant = FIAR_QUANT_FP8_STATIC};
+    FIAR_TRY(fiar_rt_quantize(rank->team, &quant, rank->device->stream(rank->state)));
   }
   return rank->device->synchronise(rank->state);
 }
@@ -231,7 +119,6 @@ static fiar_status_t make_arrays(bench_gemm_t* gemm, const bench_case_t* point, 
   const float one = 1;
   FIAR_TRY(device->alloc(state, sizeof one, (void**)&gemm->one));
   FIAR_TRY(device->to_device(state, gemm->one, &one, sizeof one));
-  FIAR_TRY(device->alloc(state, WORKSPACE_BYTES, &gemm->workspace));
   FIAR_TRY(device->alloc(state, (size_t)(point->tokens * in) * element, &gemm->x));
   FIAR_TRY(device->alloc(state, (size_t)(point->tokens * point->hidden) * element, &gemm->y));
   FIAR_TRY(device->alloc(state, (size_t)gemm->sets * gemm->stride, &gemm->weights));
@@ -242,6 +129,13 @@ static fiar_status_t make_arrays(bench_gemm_t* gemm, const bench_case_t* point, 
   fiar_status_t status = fill_weights(gemm, point, in, room);
   device->release(state, room);
   return status;
+}
+
+// A communicator's first matmul allocates, which a captured one may not.
+static fiar_status_t warm_up(const bench_gemm_t* gemm) {
+  void* stream = gemm->rank->device->stream(gemm->rank->state);
+  FIAR_TRY(run_matmul(gemm, &gemm->before, weights_of(gemm, 0), gemm->x, gemm->y, stream));
+  return gemm->rank->device->synchronise(gemm->rank->state);
 }
 
 fiar_status_t bench_gemm_create(bench_rank_t* rank, const bench_case_t* point,
@@ -261,45 +155,16 @@ fiar_status_t bench_gemm_create(bench_rank_t* rank, const bench_case_t* point,
   fiar_status_t status = FIAR_OK;
   int64_t in = (point->hidden / rank->world + 15) / 16 * 16;
   gemm->rank = rank;
-  FIAR_TRY_DONE(open_library(gemm));
   FIAR_TRY_DONE(make_arrays(gemm, point, in));
-  FIAR_TRY_DONE(
-      matmul_init(gemm, &gemm->before, point->tokens, in, point->hidden, point->dtype, NULL));
+  gemm->before = matmul_of(point->tokens, in, point->hidden, point->dtype, point->dtype);
+  gemm->after = matmul_of(point->tokens, point->hidden, point->hidden, point->dtype,
+                          fp8 ? FIAR_ELEMENT_E4M3 : point->dtype);
   // The codes' scale belongs to the call; any scale takes the same time.
-  FIAR_TRY_DONE(matmul_init(gemm, &gemm->after, point->tokens, point->hidden, point->hidden,
-                            point->dtype, fp8 ? gemm->one : NULL));
+  gemm->after.a_scale = gemm->after.b_scale = fp8 ? gemm->one : NULL;
+  FIAR_TRY_DONE(warm_up(gemm));
   *out_gemm = gemm;
   gemm = NULL;
 done:
   bench_gemm_destroy(gemm);
   return status;
 }
-
-#else  // a build without CUDA
-
-fiar_status_t bench_gemm_create(bench_rank_t* rank, const bench_case_t* point,
-                                bench_gemm_t** out_gemm) {
-  (void)rank;
-  (void)point;
-  *out_gemm = NULL;
-  return FIAR_FAIL(UNSUPPORTED, "--launch chain needs CUDA, which this build has not");
-}
-
-void bench_gemm_destroy(bench_gemm_t* gemm) {
-  (void)gemm;
-}
-
-fiar_status_t bench_gemm_before(const bench_gemm_t* gemm, int64_t index, const bench_call_t* call,
-                                void* stream) {
-  (void)gemm;
-  (void)index;
-  (void)call;
-  (void)stream;
-  return FIAR_OK;
-}
-
-fiar_status_t bench_gemm_after(const bench_gemm_t* gemm, int64_t index, const bench_call_t* call,
-                               void* stream) {
-  return bench_gemm_before(gemm, index, call, stream);
-}
-#endif

@@ -10,8 +10,8 @@
 // it, out being the codes of fp8_static or the norm. Weights are random and go round more than the
 // last-level cache.
 
-// UNSUPPORTED for f32 and for other formats; UNAVAILABLE without cuBLASLt, which is opened at run
-// time, and without CUDA.
+// By fiar_rt_matmul. UNSUPPORTED for f32, for other formats and on the host; UNAVAILABLE without
+// cuBLASLt.
 fiar_status_t bench_gemm_create(bench_rank_t* rank, const bench_case_t* point,
                                 bench_gemm_t** out_gemm);
 void bench_gemm_destroy(bench_gemm_t* gemm);  // NULL is harmless

@@ -10,7 +10,7 @@
 
 typedef struct bench_rank {
   const bench_options_t* options;
-  fiar_comm_t* team;  // gathers and barriers between the ranks, nothing else
+  fiar_comm_t* team;  // gathers and barriers between the ranks, and matmuls
   int32_t rank, world;
   int32_t ordinal;  // of the device, or FIAR_DEVICE_NONE
   const bench_device_t* device;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""pass_bench.py BUILD_DIR: what fiar-fuse costs beside reading and printing the same text.
+"""pass_bench.py [BUILD_DIR [FRONTEND...]]: what fiar-fuse costs beside reading and printing the same text.
 
-Generates 80- and 800-layer modules and prints the user time of fiar-opt without a pass, with
-fiar-fuse, their ratio, and how both grow with the layers: medians of RUNS alternating runs.
+For each frontend generates a module and one ten times as deep, and prints the user time of fiar-opt without a pass, with
+fiar-fuse, their ratio, and how the pass's time grows with the depth: medians of RUNS alternating runs.
 """
 import os
 import resource
@@ -24,8 +24,8 @@ def user_seconds(command):
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
-def measure(path):
-    variants = {"plain": [tool, path], "fuse": [tool, "--pass-pipeline=builtin.module(fiar-fuse)", path]}
+def measure(path, options):
+    variants = {"plain": [tool, path], "fuse": [tool, f"--pass-pipeline=builtin.module(fiar-fuse{options})", path]}
     times = {name: [] for name in variants}
     for _ in range(RUNS):
         for name, command in variants.items():
@@ -33,17 +33,25 @@ def measure(path):
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-results = {}
-print(f"{'layers':>7} {'quant':>5} {'no pass s':>10} {'fuse s':>8} {'ratio':>6}")
+# name: the generator, its arguments before the depth, and the pass's options
+MODELS = {
+    "stablehlo": ("make_model.py", ["--quant=none", "--layers"], ""),
+    "stablehlo_fp8": ("make_model.py", ["--quant=fp8", "--layers"], ""),
+    **{name: ("make_layers.py", [name], "{world=4}" if name.startswith("torch") else "")
+       for name in ("torch", "torch_written", "torch_decomposed", "upstream", "ttir", "tosa")},
+}
+wanted = sys.argv[2:] or list(MODELS)
+growth = {}
+print(f"{'frontend':>16} {'layers':>7} {'no pass s':>10} {'fuse s':>8} {'ratio':>6}")
 with tempfile.TemporaryDirectory() as folder:
-    for quant in ("none", "fp8"):
-        for layers in (80, 800):
+    for name in wanted:
+        script, arguments, options = MODELS[name]
+        for layers in (160, 1600):
             path = os.path.join(folder, "model.mlir")
             with open(path, "w") as out:
-                subprocess.run([sys.executable, os.path.join(here, "make_model.py"), f"--layers={layers}",
-                                f"--quant={quant}"], check=True, stdout=out)
-            r = results[quant, layers] = measure(path)
-            print(f"{layers:7} {quant:>5} {r['plain']:10.3f} {r['fuse']:8.3f} {r['fuse'] / r['plain']:6.2f}")
-for quant in ("none", "fp8"):
-    growth = results[quant, 800]["fuse"] / results[quant, 80]["fuse"]
-    print(f"ten times the layers, {quant}: {growth:.1f} times the time with fiar-fuse")
+                subprocess.run([sys.executable, os.path.join(here, script), *arguments, str(layers)], check=True, stdout=out)
+            r = growth[name, layers] = measure(path, options)
+            print(f"{name:>16} {layers:7} {r['plain']:10.3f} {r['fuse']:8.3f} {r['fuse'] / r['plain']:6.2f}", flush=True)
+for name in wanted:
+    times = growth[name, 1600]["fuse"] / growth[name, 160]["fuse"]
+    print(f"{name}: ten times the layers, {times:.1f} times the time with fiar-fuse")

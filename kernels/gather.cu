@@ -10,32 +10,32 @@
 
 namespace {
 
-template <int NR, int V>
-__global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
+template <typename K>
+__global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(K::vectors))
     gather(const __grid_constant__ fiar_kernel_args_t args) {
-  const place_t at = find_place<V>(args);
+  const place_t at = find_place<K::vectors>(args);
   wait_dependency();
   call_t call = open_call(args.peers);
-  const int world = world_of<NR>(args);
+  const int world = world_of<K>(args);
   const int tokens = (int)args.call.tokens;
   // All pushes before the first wait.
   for (int row = at.row; row < tokens; row += at.row_step) {
     if (row % world == args.peers.rank) {
-      uint4 x[V];
-      load_row<V>(args.call.residual, row / world, args.residual_row_bytes, at, x);
+      uint4 x[K::vectors];
+      load_row<K::vectors>(args.call.residual, row / world, args.residual_row_bytes, at, x);
 #pragma unroll
-      for (int v = 0; v < V; ++v) {
+      for (int v = 0; v < K::vectors; ++v) {
         x[v] = sendable(x[v]);
       }
-      send_back<NR, V>(args, call, 0, at, row, x);
-      store_row<V>(args.call.sum_out, row, args.row_bytes, at, x);
+      send_back<K>(args, call, 0, at, row, x);
+      store_row<K::vectors>(args.call.sum_out, row, args.row_bytes, at, x);
     }
   }
   for (int row = at.row; row < tokens; row += at.row_step) {
     if (row % world != args.peers.rank) {
-      uint4 x[V];
-      take_back<NR, V>(args, &call, 0, at, row, x);
-      store_row<V>(args.call.sum_out, row, args.row_bytes, at, x);
+      uint4 x[K::vectors];
+      take_back<K>(args, &call, 0, at, row, x);
+      store_row<K::vectors>(args.call.sum_out, row, args.row_bytes, at, x);
     }
   }
   release_dependents();

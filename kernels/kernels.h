@@ -75,13 +75,20 @@ typedef enum fiar_trait {
   FIAR_TRAIT_DIVIDES = 1 << 13,    // scale_is = divisor
   FIAR_TRAIT_EXPONENTS = 1 << 14,  // scale_type = ue8m0
   FIAR_TRAIT_GIVEN = 1 << 15,      // the caller gives a scale
-  FIAR_TRAIT_PADDED = 1 << 16      // the scales' layout has padding
+  FIAR_TRAIT_PADDED = 1 << 16,     // the scales' layout has padding
+  FIAR_TRAIT_NVFP4 = 1 << 17,
+  FIAR_TRAIT_MX = 1 << 18,       // quant = mxfp8 or mxfp4
+  FIAR_TRAIT_SUM_OUT = 1 << 19,  // these outputs are wanted
+  FIAR_TRAIT_RESIDUAL_OUT = 1 << 20,
+  FIAR_TRAIT_NORM_OUT = 1 << 21,
+  FIAR_TRAIT_CODES_OUT = 1 << 22,
+  FIAR_TRAIT_SCALES_OUT = 1 << 23
 } fiar_trait_t;
 
 // The one argument of every kernel, by value. Made by fiar_kernel_args_init.
 typedef struct fiar_kernel_args {
   fiar_all_reduce_norm_params call;  // strides resolved: never 0
-  fiar_peers_t peers;                // LOCAL and ANY look at nothing here
+  fiar_peers_t peers;                // LOCAL, ANY and QUANTIZE look at nothing here
   // Derived:
   void* own_slots;
   void* others[FIAR_KERNEL_MAX_WORLD - 1];  // the other ranks' slots in the order of their turn
@@ -107,7 +114,8 @@ typedef struct fiar_kernel_args {
 #define FIAR_LAUNCH_EARLY_RELEASE 2u
 
 // Copies params and peers and derives the rest; quant becomes none where nothing of it is wanted.
-// Does not look at the pointers. peers may be NULL for LOCAL and ANY.
+// Does not look at the pointers. peers may be NULL for LOCAL, ANY and QUANTIZE. ANY quantises its
+// input as it is, as QUANTIZE does, where FIAR_TRAIT_NORM is taken from the traits.
 void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,
                            uint32_t flags, fiar_kernel_args_t* out_args);
 
@@ -117,8 +125,8 @@ void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar
 fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
                                    const fiar_all_reduce_norm_params* params, int32_t world);
 
-// Bytes of one slot that a call needs; 0 for LOCAL and ANY. A workspace of slot_bytes serves every
-// call for which this is no larger, in any order and mix. Pure, 64-bit.
+// Bytes of one slot that a call needs; 0 for LOCAL, ANY and QUANTIZE. A workspace of slot_bytes
+// serves every call for which this is no larger, in any order and mix. Pure, 64-bit.
 uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int64_t hidden,
                                 fiar_dtype_t dtype, int32_t world);
 
@@ -142,16 +150,19 @@ typedef struct fiar_kernel_shape {
 void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
                        const fiar_device_caps_t* caps, fiar_kernel_shape_t* out_shape);
 
-// One compiled kernel. world 0 serves any; an exact one is preferred.
+// One compiled kernel. world 0 serves any; an exact one is preferred. Of the traits in `known` it
+// serves calls that have just `traits`; the one that knows most is preferred.
 typedef struct fiar_kernel {
   const char* name;
   const void* entry;  // for cudaLaunchKernelExC; takes one fiar_kernel_args_t
   int32_t algorithm, dtype, world, vectors_a_thread, max_threads;
+  uint32_t known, traits;
+  int32_t min_sm, max_sm;  // compute capabilities, 10 * major + minor: at least, and below
 } fiar_kernel_t;
 
 // The best entry of the table, or NULL. Only in builds with CUDA.
-const fiar_kernel_t* fiar_kernel_find(fiar_algorithm_t algorithm, fiar_dtype_t dtype, int32_t world,
-                                      int32_t vectors_a_thread);
+const fiar_kernel_t* fiar_kernel_find(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
+                                      int32_t vectors_a_thread, int32_t sm);
 
 #ifdef __cplusplus
 }

@@ -123,14 +123,14 @@ __device__ __forceinline__ void quantise_elements(const fiar_kernel_args_t& args
   }
 }
 
-template <int NR, int V>
+template <typename K>
 __global__ void __launch_bounds__(256) norm_any(const __grid_constant__ fiar_kernel_args_t args) {
   extern __shared__ float h[];
   __shared__ row_shared_t shared;
   wait_dependency();
   const place_t at = {0, 0, threadIdx.x * (uint32_t)sizeof(uint4),
                       blockDim.x * (uint32_t)sizeof(uint4), 1};
-  const format_t format = format_of(args, given_scale(args));
+  const format_t format = format_of<K>(args, given_scale<K>(args));
   uint32_t turn = 0;
   for (int row = (int)blockIdx.x; row < args.call.tokens; row += (int)gridDim.x) {
     float squares[1] = {add_elements(args, row, h)};
@@ -145,10 +145,10 @@ __global__ void __launch_bounds__(256) norm_any(const __grid_constant__ fiar_ker
       __syncthreads();
     }
   }
-  pad_scales(args);
+  pad_scales<K>(args);
   release_dependents();
 }
 
 }  // namespace
 
-FIAR_TABLE(norm_any, FIAR_ROW(norm_any, ANY, 0, 1))
+FIAR_TABLE(norm_any, FIAR_ROW_GENERAL(norm_any, ANY, 0, 1))

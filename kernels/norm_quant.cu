@@ -6,27 +6,27 @@
 
 namespace {
 
-template <int NR, int V>
-__global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
+template <typename K>
+__global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(K::vectors))
     norm_quant(const __grid_constant__ fiar_kernel_args_t args) {
   __shared__ row_shared_t shared;
-  worker<V> me;
-  begin_work<V>(args, &shared, &me);
+  worker<K> me;
+  begin_work<K>(args, &shared, &me);
   reduce_ready(args.cluster_shift);
-  load_scale<V>(args, &me);
+  load_scale<K>(args, &me);
   for (int row = me.at.row; row < (int)args.call.tokens; row += me.at.row_step) {
-    uint4 sum[V], residual[V];
-    load_input<V>(args, me.at, row, sum);
-    load_residual<V>(args, me.at, row, residual);
+    uint4 sum[K::vectors], residual[K::vectors];
+    load_input<K>(args, me.at, row, sum);
+    load_residual<K>(args, me.at, row, residual);
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
+    for (int v = 0; v < K::vectors; ++v) {
       float values[FIAR_E];
       unpack(sum[v], values);
       sum[v] = pack(values);  // NaNs become canonical
     }
-    finish_row<V>(args, &me, sum, residual, row);
+    finish_row<K>(args, &me, sum, residual, row);
   }
-  pad_scales(args);
+  pad_scales<K>(args);
   release_dependents();
 }
 

@@ -67,10 +67,17 @@ static uint32_t traits_of(const fiar_all_reduce_norm_params* call, int32_t block
       {blocks, FIAR_TRAIT_BLOCKS},
       {blocks && log2_of(block_vectors) >= 0 && block_vectors <= 32, FIAR_TRAIT_SHUFFLES},
       {formats[call->quant].bits == 4, FIAR_TRAIT_FP4},
+      {call->quant == FIAR_QUANT_NVFP4, FIAR_TRAIT_NVFP4},
+      {call->quant == FIAR_QUANT_MXFP8 || call->quant == FIAR_QUANT_MXFP4, FIAR_TRAIT_MX},
       {call->scale_is == FIAR_SCALE_IS_DIVISOR, FIAR_TRAIT_DIVIDES},
       {call->scale_type == FIAR_SCALE_TYPE_UE8M0, FIAR_TRAIT_EXPONENTS},
       {given && call->scale, FIAR_TRAIT_GIVEN},
       {call->scales_out && call->scale_layout != FIAR_SCALE_LAYOUT_LINEAR, FIAR_TRAIT_PADDED},
+      {call->sum_out, FIAR_TRAIT_SUM_OUT},
+      {call->residual_out, FIAR_TRAIT_RESIDUAL_OUT},
+      {call->norm_out, FIAR_TRAIT_NORM_OUT},
+      {call->quant_out, FIAR_TRAIT_CODES_OUT},
+      {call->scales_out, FIAR_TRAIT_SCALES_OUT},
   };
   uint32_t bits = 0;
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(traits); ++i) {
@@ -166,11 +173,15 @@ static fiar_status_t check_vectors(const fiar_all_reduce_norm_params* params) {
   return FIAR_OK;
 }
 
+static bool pushes(fiar_algorithm_t algorithm) {
+  return algorithm != FIAR_ALGORITHM_LOCAL && algorithm != FIAR_ALGORITHM_ANY &&
+         algorithm != FIAR_ALGORITHM_QUANTIZE;
+}
+
 fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
                                    const fiar_all_reduce_norm_params* params, int32_t world) {
   const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
-  const bool pushes = algorithm != FIAR_ALGORITHM_LOCAL && algorithm != FIAR_ALGORITHM_ANY;
-  if (pushes && (world < 2 || world > FIAR_KERNEL_MAX_WORLD)) {
+  if (pushes(algorithm) && (world < 2 || world > FIAR_KERNEL_MAX_WORLD)) {
     return FIAR_FAIL(UNSUPPORTED, "world is %d, the push kernels need 2 to %d", world,
                      FIAR_KERNEL_MAX_WORLD);
   }
@@ -202,7 +213,7 @@ fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
 uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int64_t hidden,
                                 fiar_dtype_t dtype, int32_t world) {
   const int64_t row = up(hidden * dtype_bytes((int)dtype), VECTOR_BYTES);
-  const int64_t owned = (tokens + world - 1) / world;
+  const int64_t owned = world > 0 ? (tokens + world - 1) / world : tokens;
   int64_t rows = 0;
   switch (algorithm) {
     case FIAR_ALGORITHM_ONESHOT:
@@ -217,6 +228,7 @@ uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int6
       break;
     case FIAR_ALGORITHM_LOCAL:
     case FIAR_ALGORITHM_ANY:
+    case FIAR_ALGORITHM_QUANTIZE:
       break;
   }
   return (uint64_t)up(rows * row, SLOT_ALIGNMENT);
@@ -226,7 +238,8 @@ uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int6
 enum {
   RESIDENT_THREADS = 1024,
   MAX_CLUSTER = 4,
-  PADDED_ROWS = 128,
+  PADDING_ROWS = 8,
+  WIDE_VECTORS = 512,
   SMALLEST_BLOCK = 64,
   ANY_THREADS = 256
 };
@@ -237,8 +250,10 @@ static bool blocks_fit_warps(const fiar_kernel_args_t* args) {
 }
 
 // Few rows: several blocks a row, each on a multiprocessor of its own, while there are enough of
-// those. Not on 12.x, where clusters have not been tried.
-static int32_t choose_cluster(const fiar_kernel_args_t* args, const fiar_device_caps_t* caps) {
+// those. Wide rows that other ranks send: two blocks, since one thread's vectors would wait for
+// each other. Not on 12.x, where clusters have not been tried.
+static int32_t choose_cluster(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
+                              const fiar_device_caps_t* caps) {
   if (caps->sm < 90 || caps->sm >= 120 || !blocks_fit_warps(args)) {
     return 1;
   }
@@ -247,7 +262,8 @@ static int32_t choose_cluster(const fiar_kernel_args_t* args, const fiar_device_
                          args->vectors < (int64_t)cluster * SMALLEST_BLOCK)) {
     cluster /= 2;
   }
-  return cluster;
+  const bool wide = args->vectors > WIDE_VECTORS && pushes(algorithm);
+  return cluster == 1 && wide ? 2 : cluster;
 }
 
 static int32_t choose_vectors(int64_t vectors_a_block) {
@@ -267,16 +283,16 @@ void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* arg
                                        .shared = (int32_t)(args->call.hidden * 4)};
     return;
   }
-  const int32_t cluster = choose_cluster(args, caps);
+  const int32_t cluster = choose_cluster(algorithm, args, caps);
   const int64_t share = (args->vectors + cluster - 1) / cluster;
   const int32_t vectors = choose_vectors(share);
   const int32_t threads = (int32_t)up((share + vectors - 1) / vectors, 32);
-  const int32_t blocks = vectors > 1 || cluster > 1 ? 1 : RESIDENT_THREADS / threads;
+  const int32_t blocks = vectors > 1 ? 1 : RESIDENT_THREADS / threads;
   const int64_t resident = (int64_t)caps->sm_count * blocks;
   int64_t rows = resident / cluster < 1 ? 1 : resident / cluster;
   if (tokens <= rows) {
     // Padding of the scales is work for blocks of their own.
-    const int64_t wanted = args->traits & FIAR_TRAIT_PADDED ? up(tokens, PADDED_ROWS) : tokens;
+    const int64_t wanted = args->traits & FIAR_TRAIT_PADDED ? tokens + PADDING_ROWS : tokens;
     rows = wanted < rows ? wanted : rows;
   } else if (algorithm != FIAR_ALGORITHM_ONESHOT && args->peers.world > 0 && rows > 1 &&
              rows % args->peers.world == 0) {

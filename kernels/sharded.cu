@@ -52,35 +52,35 @@ __device__ __forceinline__ uint64_t scale_offset(const fiar_kernel_args_t& args,
          ((int64_t)row * args.scale_cols + col) * sizeof(uint32_t);
 }
 
-template <int NR, int V>
+template <typename K>
 __device__ __forceinline__ void send_codes(const fiar_kernel_args_t& args, const call_t& call,
                                            uint64_t back, const place_t& at, int row,
                                            const encoded_t* codes) {
-  const bool fp4 = args.traits & FIAR_TRAIT_FP4;
+  const bool fp4 = K::traits(args) & FIAR_TRAIT_FP4;
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     const int vector = vector_of(at, v);
     if (v >= at.count) {
       break;
     }
-    push_to_others<NR>(args, call, back + packet_offset(args, row, vector),
-                       make_packet(codes[v], fp4));
+    push_to_others<K::world>(args, call, back + packet_offset(args, row, vector),
+                             make_packet(codes[v], fp4));
     int col;
-    if (!fp4 && leads_block(args, vector, &col)) {
-      push_to_others<NR>(args, call, back + scale_offset(args, row, col), codes[v].scale);
+    if (!fp4 && leads_block<K>(args, vector, &col)) {
+      push_to_others<K::world>(args, call, back + scale_offset(args, row, col), codes[v].scale);
     }
   }
 }
 
-template <int NR, int V>
+template <typename K>
 __device__ __forceinline__ void take_codes(const fiar_kernel_args_t& args, call_t* call,
                                            uint64_t back, const place_t& at, int row,
                                            encoded_t* codes) {
   char* from = own_slot(args, *call) + back;
-  const bool fp4 = args.traits & FIAR_TRAIT_FP4;
-  const int owner = row % world_of<NR>(args);
+  const bool fp4 = K::traits(args) & FIAR_TRAIT_FP4;
+  const int owner = row % world_of<K>(args);
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     const int vector = vector_of(at, v);
     if (v >= at.count) {
       break;
@@ -88,92 +88,96 @@ __device__ __forceinline__ void take_codes(const fiar_kernel_args_t& args, call_
     codes[v] = open_packet(
         take_packet(args.peers, call, from + packet_offset(args, row, vector), owner, row), fp4);
     int col;
-    if (!fp4 && leads_block(args, vector, &col)) {
+    if (!fp4 && leads_block<K>(args, vector, &col)) {
       codes[v].scale = take_word(args.peers, call, from + scale_offset(args, row, col), owner, row);
     }
   }
 }
 
 // The row's norm at its owner, or as it came back; and its largest magnitude for fp8_token.
-template <int NR, int V>
+template <typename K>
 __device__ __forceinline__ void make_norm(const fiar_kernel_args_t& args, call_t* call,
-                                          uint64_t back, worker<V>* me, int row, uint4* norm,
+                                          uint64_t back, worker<K>* me, int row, uint4* norm,
                                           float* out_amax) {
-  const int world = world_of<NR>(args);
+  const int world = world_of<K>(args);
   if (row % world == args.peers.rank) {
-    uint4 residual[V], sum[V];
-    load_residual<V>(args, me->at, row / world, residual);
-    sum_shares<NR, V>(args, call, me->at, row, sum);
-    norm_row<V>(args, me, sum, residual, row, row / world, norm, out_amax);
-    if (args.call.norm_out) {
-      send_back<NR, V>(args, *call, back, me->at, row, norm);
+    uint4 residual[K::vectors], sum[K::vectors];
+    load_residual<K>(args, me->at, row / world, residual);
+    sum_shares<K>(args, call, me->at, row, sum);
+    norm_row<K>(args, me, sum, residual, row, row / world, norm, out_amax);
+    if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
+      send_back<K>(args, *call, back, me->at, row, norm);
     }
     return;
   }
-  take_back<NR, V>(args, call, back, me->at, row, norm);
-  if (args.traits & FIAR_TRAIT_ROW_AMAX) {
-    *out_amax = row_amax<V>(args, me, norm);
+  take_back<K>(args, call, back, me->at, row, norm);
+  if (K::traits(args) & FIAR_TRAIT_ROW_AMAX) {
+    *out_amax = row_amax<K>(args, me, norm);
   }
 }
 
-template <int NR, int V>
+template <typename K>
 __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t* call,
-                                          uint64_t back, worker<V>* me, int row) {
-  const bool mine = row % world_of<NR>(args) == args.peers.rank;
-  const bool quantises = args.traits & FIAR_TRAIT_QUANT;
-  encoded_t codes[V];
-  if (mine || args.call.norm_out) {
-    uint4 norm[V];
+                                          uint64_t back, worker<K>* me, int row) {
+  const bool mine = row % world_of<K>(args) == args.peers.rank;
+  const bool quantises = K::traits(args) & FIAR_TRAIT_QUANT;
+  const bool norm_back = K::traits(args) & FIAR_TRAIT_NORM_OUT;
+  encoded_t codes[K::vectors];
+  if (mine || norm_back) {
+    uint4 norm[K::vectors];
     float amax = 0.0f;
-    make_norm<NR, V>(args, call, back, me, row, norm, &amax);
-    if (args.call.norm_out) {
-      store_row<V>(args.call.norm_out, row, args.row_bytes, me->at, norm);
+    make_norm<K>(args, call, back, me, row, norm, &amax);
+    if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
+      store_row<K::vectors>(args.call.norm_out, row, args.row_bytes, me->at, norm);
     }
     if (quantises) {
-      quantise_row<V>(args, me, norm, amax, codes);
+      quantise_row<K>(args, me, norm, amax, codes);
     }
   } else if (quantises) {
-    take_codes<NR, V>(args, call, back, me->at, row, codes);
+    take_codes<K>(args, call, back, me->at, row, codes);
   }
   if (quantises) {
-    if (mine && !args.call.norm_out) {
-      send_codes<NR, V>(args, *call, back, me->at, row, codes);
+    if (mine && !norm_back) {
+      send_codes<K>(args, *call, back, me->at, row, codes);
     }
-    store_quantised<V>(args, me->at, row, codes);
+    store_quantised<K>(args, me->at, row, codes);
   }
   if (mine) {
-    clear_shares<NR, V>(args.peers, owned_shares<NR>(args, *call, me->at, row));
+    clear_shares<K::world, K::vectors>(args.peers, owned_shares<K>(args, *call, me->at, row));
   }
 }
 
-template <int NR, int V>
-__global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
+template <typename K>
+__global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(K::vectors))
     sharded(const __grid_constant__ fiar_kernel_args_t args) {
+  if (!K::has_code) {
+    return;
+  }
   __shared__ row_shared_t shared;
-  worker<V> me;
-  begin_work<V>(args, &shared, &me);
+  worker<K> me;
+  begin_work<K>(args, &shared, &me);
   call_t call = open_call(args.peers);
   const place_t& at = me.at;
-  const uint64_t back = back_offset<NR>(args);
+  const uint64_t back = back_offset<K>(args);
   const int tokens = (int)args.call.tokens;
 
   if (at.row < tokens) {
-    send_share<NR, V>(args, call, at, at.row);
+    send_share<K>(args, call, at, at.row);
   }
-  load_scale<V>(args, &me);
-  pad_scales(args);
+  load_scale<K>(args, &me);
+  pad_scales<K>(args);
   reduce_ready(args.cluster_shift);
   // As in twoshot.cu: shares a row ahead, what comes back a row behind.
   for (int turn = at.row; turn - at.row_step < tokens; turn += at.row_step) {
     if (turn + at.row_step < tokens) {
-      send_share<NR, V>(args, call, at, turn + at.row_step);
+      send_share<K>(args, call, at, turn + at.row_step);
     }
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
       const int row = turn - behind * at.row_step;
-      const bool mine = row % world_of<NR>(args) == args.peers.rank;
+      const bool mine = row % world_of<K>(args) == args.peers.rank;
       if (row >= 0 && row < tokens && mine == (behind == 0)) {
-        serve_row<NR, V>(args, &call, back, &me, row);
+        serve_row<K>(args, &call, back, &me, row);
       }
     }
   }

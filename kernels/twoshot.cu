@@ -6,46 +6,49 @@
 
 namespace {
 
-template <int NR, int V>
-__global__ void __launch_bounds__(FIAR_MAX_THREADS(V), FIAR_MIN_BLOCKS(V))
+template <typename K>
+__global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(K::vectors))
     twoshot(const __grid_constant__ fiar_kernel_args_t args) {
+  if (!K::has_code) {
+    return;
+  }
   __shared__ row_shared_t shared;
-  worker<V> me;
-  begin_work<V>(args, &shared, &me);
+  worker<K> me;
+  begin_work<K>(args, &shared, &me);
   call_t call = open_call(args.peers);
   const place_t& at = me.at;
-  const uint64_t back = back_offset<NR>(args);
+  const uint64_t back = back_offset<K>(args);
   const int tokens = (int)args.call.tokens;
 
   if (at.row < tokens) {
-    send_share<NR, V>(args, call, at, at.row);
+    send_share<K>(args, call, at, at.row);
   }
-  load_scale<V>(args, &me);
-  pad_scales(args);
+  load_scale<K>(args, &me);
+  pad_scales<K>(args);
   reduce_ready(args.cluster_shift);
   // Shares go out a row ahead, sums are taken a row behind: each wait hides behind other rows'
   // flights.
   for (int turn = at.row; turn - at.row_step < tokens; turn += at.row_step) {
     if (turn + at.row_step < tokens) {
-      send_share<NR, V>(args, call, at, turn + at.row_step);
+      send_share<K>(args, call, at, turn + at.row_step);
     }
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
       const int row = turn - behind * at.row_step;
-      const bool mine = row % world_of<NR>(args) == args.peers.rank;
+      const bool mine = row % world_of<K>(args) == args.peers.rank;
       if (row < 0 || row >= tokens || mine != (behind == 0)) {
         continue;
       }
-      uint4 residual[V], sum[V];
-      load_residual<V>(args, at, row, residual);
+      uint4 residual[K::vectors], sum[K::vectors];
+      load_residual<K>(args, at, row, residual);
       if (mine) {
-        sum_shares<NR, V>(args, &call, at, row, sum);
-        send_back<NR, V>(args, call, back, at, row, sum);
-        clear_shares<NR, V>(args.peers, owned_shares<NR>(args, call, at, row));
+        sum_shares<K>(args, &call, at, row, sum);
+        send_back<K>(args, call, back, at, row, sum);
+        clear_shares<K::world, K::vectors>(args.peers, owned_shares<K>(args, call, at, row));
       } else {
-        take_back<NR, V>(args, &call, back, at, row, sum);
+        take_back<K>(args, &call, back, at, row, sum);
       }
-      finish_row<V>(args, &me, sum, residual, row);
+      finish_row<K>(args, &me, sum, residual, row);
     }
   }
   release_dependents();

@@ -20,10 +20,15 @@ typedef struct FiarGroups {
   int64_t* ids;
 } FiarGroups;
 
+// A module's dictionary of the groups that its ops only name (torch's process groups):
+//   fiar.groups = {"tp:0" = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>, "ep:0" = 4 : i64}
+// A matrix has a row of ids for each group; a number says that ranks 0 .. N - 1 are one.
+#define FIAR_GROUPS_ATTRIBUTE "fiar.groups"
+
 // Expands the `groups` attribute of a fiar op (the source's replica groups, kept verbatim): a dense
-// tensor of ids, or StableHLO's replica_group_mesh_axes over an sdy.mesh of `module` or an inline
-// mesh. On failure *out_groups is zero and `text` (a sentence, cut at text_size) says why: unequal
-// groups, sub-axes, an unknown mesh.
+// tensor of ids, StableHLO's replica_group_mesh_axes over an sdy.mesh of `module` or an inline
+// mesh, or a name that FIAR_GROUPS_ATTRIBUTE of `module` explains. On failure *out_groups is zero
+// and `text` (a sentence, cut at text_size) says why: unequal groups, sub-axes, an unknown mesh.
 bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* out_groups,
                       char* text, size_t text_size);
 

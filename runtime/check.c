@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "extent.h"
 #include "host/reference.h"
 #include "runtime_impl.h"
 
@@ -33,46 +34,6 @@ static const char* const scale_layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
 #undef X
 
 // ---- Fields ----
-
-static bool all_zero(const unsigned char* bytes, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    if (bytes[i] != 0) {
-      return false;
-    }
-  }
-  return true;
-}
-
-fiar_status_t fiar_params_check_size(const fiar_all_reduce_norm_params* params) {
-  if (!params) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "params is NULL");
-  }
-  return params->struct_size >= sizeof *params
-             ? FIAR_OK
-             : FIAR_FAIL(ABI_MISMATCH, "params->struct_size is %u, must be at least %zu",
-                         params->struct_size, sizeof *params);
-}
-
-// A newer caller's longer struct will do as long as it asks for nothing that this library has not
-// got.
-static fiar_status_t take_struct(const fiar_all_reduce_norm_params* params,
-                                 fiar_all_reduce_norm_params* out_params) {
-  const size_t ours = sizeof *params;
-  FIAR_TRY(fiar_params_check_size(params));
-  if (!all_zero((const unsigned char*)params + ours, params->struct_size - ours)) {
-    return FIAR_FAIL(
-        ABI_MISMATCH,
-        "params->struct_size is %u, with fields in use that this library (%zu bytes) does "
-        "not know",
-        params->struct_size, ours);
-  }
-  *out_params = *params;
-  out_params->struct_size = (uint32_t)ours;
-  if (!all_zero(params->reserved, sizeof params->reserved)) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "params->reserved must be zero");
-  }
-  return FIAR_OK;
-}
 
 static fiar_status_t check_enum(const char* name, uint8_t value, size_t count) {
   return value < count
@@ -108,20 +69,6 @@ static fiar_status_t check_finite(const char* name, float value, bool negative_a
                    negative_allowed ? "" : " and >= 0");
 }
 
-static fiar_status_t check_stride(const char* name, int64_t rows, int64_t hidden, int64_t* stride) {
-  *stride = *stride == 0 ? hidden : *stride;
-  if (*stride < hidden) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "%s is %lld, must be 0 or at least hidden = %lld", name,
-                     (long long)*stride, (long long)hidden);
-  }
-  // Scale layouts pad rows to multiples of up to 128.
-  if (rows > INT64_MAX / 8 / *stride - 128) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "%lld rows with %s = %lld are more than memory can hold",
-                     (long long)rows, name, (long long)*stride);
-  }
-  return FIAR_OK;
-}
-
 fiar_status_t fiar_shape_check(int64_t tokens, int64_t hidden, uint8_t dtype) {
   FIAR_TRY(check_dtype("dtype", dtype));
   if (tokens < 0) {
@@ -131,7 +78,7 @@ fiar_status_t fiar_shape_check(int64_t tokens, int64_t hidden, uint8_t dtype) {
     return FIAR_FAIL(INVALID_ARGUMENT, "hidden is %lld, must be >= 1", (long long)hidden);
   }
   int64_t stride = hidden;
-  return check_stride("hidden", tokens, hidden, &stride);
+  return fiar_stride_check("hidden", tokens, "hidden", hidden, &stride);
 }
 
 // ---- Quantisation ----
@@ -195,13 +142,6 @@ static fiar_status_t check_quant(const fiar_all_reduce_norm_params* params) {
 
 // ---- Memory ----
 
-typedef struct extent {
-  const char* name;
-  const void* at;
-  size_t bytes, element;
-  bool output;
-} extent_t;
-
 enum {
   INPUT,
   RESIDUAL,
@@ -215,29 +155,26 @@ enum {
   EXTENTS
 };
 
-static size_t strided_bytes(int64_t rows, int64_t stride, int64_t hidden, size_t element) {
-  return rows == 0 ? 0 : (size_t)((rows - 1) * stride + hidden) * element;
-}
-
 static void list_extents(const fiar_all_reduce_norm_params* params, int32_t world,
-                         extent_t extents[EXTENTS]) {
+                         fiar_extent_t extents[EXTENTS]) {
   const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
   const int64_t tokens = params->tokens, hidden = params->hidden;
   const int64_t rows = sharded ? (tokens + world - 1) / world : tokens;
   const size_t element = fiar_dtype_bytes(params->dtype);
+  const int bits = (int)element * 8;
   const size_t weight_element = params->weight ? fiar_dtype_bytes(params->weight_dtype) : 1;
-  const size_t full = strided_bytes(tokens, hidden, hidden, element);
+  const size_t full = fiar_strided_bytes(tokens, hidden, hidden, bits);
   const bool scales_f32 = params->scale_type == FIAR_SCALE_TYPE_F32;
-  const extent_t list[EXTENTS] = {
-      {"input", params->input, strided_bytes(tokens, params->input_stride, hidden, element),
+  const fiar_extent_t list[EXTENTS] = {
+      {"input", params->input, fiar_strided_bytes(tokens, params->input_stride, hidden, bits),
        element, false},
-      {"residual", params->residual, strided_bytes(rows, params->residual_stride, hidden, element),
-       element, false},
+      {"residual", params->residual,
+       fiar_strided_bytes(rows, params->residual_stride, hidden, bits), element, false},
       {"weight", params->weight, (size_t)hidden * weight_element, weight_element, false},
       {"scale", params->scale, sizeof(float), sizeof(float), false},
       {"sum_out", params->sum_out, full, element, true},
-      {"residual_out", params->residual_out, strided_bytes(rows, hidden, hidden, element), element,
-       true},
+      {"residual_out", params->residual_out, fiar_strided_bytes(rows, hidden, hidden, bits),
+       element, true},
       {"norm_out", params->norm_out, full, element, true},
       {"quant_out", params->quant_out, fiar_reference_codes_bytes(params), 1, true},
       {"scales_out", params->scales_out, fiar_reference_scales_bytes(params), scales_f32 ? 4 : 1,
@@ -246,14 +183,8 @@ static void list_extents(const fiar_all_reduce_norm_params* params, int32_t worl
   memcpy(extents, list, sizeof list);
 }
 
-static fiar_status_t check_alignment(const extent_t* extent) {
-  return (uintptr_t)extent->at % extent->element == 0
-             ? FIAR_OK
-             : FIAR_FAIL(INVALID_ARGUMENT, "%s is %p, must be aligned to %zu bytes", extent->name,
-                         extent->at, extent->element);
-}
-
-static bool may_alias(const fiar_all_reduce_norm_params* params, int first, int second) {
+static bool may_alias(const void* opaque, int first, int second) {
+  const fiar_all_reduce_norm_params* params = opaque;
   if (first == RESIDUAL && second == RESIDUAL_OUT) {
     return params->residual == params->residual_out && params->residual_stride == params->hidden;
   }
@@ -267,14 +198,11 @@ static bool may_alias(const fiar_all_reduce_norm_params* params, int first, int 
 }
 
 static fiar_status_t check_memory(const fiar_all_reduce_norm_params* params, int32_t world) {
-  extent_t extents[EXTENTS];
+  fiar_extent_t extents[EXTENTS];
   list_extents(params, world, extents);
   bool any_output = false;
   for (int i = 0; i < EXTENTS; ++i) {
     any_output |= extents[i].output && extents[i].at;
-    if (extents[i].at) {
-      FIAR_TRY(check_alignment(&extents[i]));
-    }
   }
   if (!params->input || !any_output) {
     return FIAR_FAIL(INVALID_ARGUMENT,
@@ -282,18 +210,7 @@ static fiar_status_t check_memory(const fiar_all_reduce_norm_params* params, int
                                     : "every output is NULL, with %lld tokens",
                      (long long)params->tokens);
   }
-  for (int i = 0; i < EXTENTS; ++i) {
-    for (int j = i + 1; j < EXTENTS; ++j) {
-      const extent_t *a = &extents[i], *b = &extents[j];
-      const uintptr_t from_a = (uintptr_t)a->at, from_b = (uintptr_t)b->at;
-      if (a->at && b->at && b->output && from_a < from_b + b->bytes && from_b < from_a + a->bytes &&
-          !may_alias(params, i, j)) {
-        return FIAR_FAIL(INVALID_ARGUMENT, "%s (%p, %zu bytes) overlaps %s (%p, %zu bytes)",
-                         a->name, a->at, a->bytes, b->name, b->at, b->bytes);
-      }
-    }
-  }
-  return FIAR_OK;
+  return fiar_extents_check(extents, EXTENTS, may_alias, params);
 }
 
 // ---- The whole ----
@@ -301,13 +218,13 @@ static fiar_status_t check_memory(const fiar_all_reduce_norm_params* params, int
 fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32_t world,
                                 fiar_all_reduce_norm_params* out_params) {
   memset(out_params, 0, sizeof *out_params);
-  FIAR_TRY(take_struct(params, out_params));
+  FIAR_TRY(FIAR_STRUCT_TAKE(fiar_all_reduce_norm_params, params, out_params));
   FIAR_TRY(check_enums(out_params));
   FIAR_TRY(fiar_shape_check(out_params->tokens, out_params->hidden, out_params->dtype));
-  FIAR_TRY(check_stride("input_stride", out_params->tokens, out_params->hidden,
-                        &out_params->input_stride));
-  FIAR_TRY(check_stride("residual_stride", out_params->tokens, out_params->hidden,
-                        &out_params->residual_stride));
+  FIAR_TRY(fiar_stride_check("input_stride", out_params->tokens, "hidden", out_params->hidden,
+                             &out_params->input_stride));
+  FIAR_TRY(fiar_stride_check("residual_stride", out_params->tokens, "hidden", out_params->hidden,
+                             &out_params->residual_stride));
   FIAR_TRY(check_finite("eps", out_params->eps, false));
   FIAR_TRY(check_finite("weight_bias", out_params->weight_bias, true));
   if (out_params->weight_bias == 0) {

@@ -38,6 +38,15 @@ static fiar_status_t allow_shared(const fiar_kernel_t* kernel, int32_t bytes) {
   return FIAR_OK;
 }
 
+// Adds the one of dependent launch, which older devices have not.
+static void allow_early_start(uint32_t flags, int32_t sm, cudaLaunchConfig_t* config) {
+  if (flags & FIAR_LAUNCH_PDL && sm >= 90) {
+    config->attrs[config->numAttrs++] =
+        (cudaLaunchAttribute){.id = cudaLaunchAttributeProgrammaticStreamSerialization,
+                              .val.programmaticStreamSerializationAllowed = 1};
+  }
+}
+
 static fiar_status_t launch_kernel(const fiar_kernel_t* kernel, const fiar_kernel_shape_t* shape,
                                    const fiar_kernel_args_t* args, int32_t sm,
                                    cudaStream_t stream) {
@@ -52,11 +61,7 @@ static fiar_status_t launch_kernel(const fiar_kernel_t* kernel, const fiar_kerne
         (cudaLaunchAttribute){.id = cudaLaunchAttributeClusterDimension,
                               .val.clusterDim = {(unsigned)shape->cluster, 1, 1}};
   }
-  if (args->flags & FIAR_LAUNCH_PDL && sm >= 90) {
-    attributes[config.numAttrs++] =
-        (cudaLaunchAttribute){.id = cudaLaunchAttributeProgrammaticStreamSerialization,
-                              .val.programmaticStreamSerializationAllowed = 1};
-  }
+  allow_early_start(args->flags, sm, &config);
   fiar_kernel_args_t launched = *args;
   launched.cluster_shift = shape->cluster >= 4 ? 2 : shape->cluster - 1;
   void* arguments[] = {&launched};
@@ -76,14 +81,49 @@ fiar_status_t fiar_launch(fiar_algorithm_t algorithm, const fiar_kernel_args_t* 
     fiar_kernel_shape(algorithm, args, caps, &chosen);
     shape = &chosen;
   }
-  const fiar_kernel_t* kernel = fiar_kernel_find(algorithm, (fiar_dtype_t)args->call.dtype,
-                                                 args->peers.world, shape->vectors_a_thread);
+  const fiar_kernel_t* kernel =
+      fiar_kernel_find(algorithm, args, shape->vectors_a_thread, caps->sm);
   if (!kernel || shape->threads > kernel->max_threads) {
     return FIAR_FAIL(UNSUPPORTED, "no kernel for algorithm %d, dtype %d, %d vectors and %d threads",
                      (int)algorithm, args->call.dtype, shape->vectors_a_thread, shape->threads);
   }
   FIAR_TRY(allow_shared(kernel, shape->shared));
   return launch_kernel(kernel, shape, args, caps->sm, (cudaStream_t)stream);
+}
+
+fiar_status_t fiar_launch_local(const fiar_all_reduce_norm_params* call, uint32_t flags,
+                                const fiar_device_caps_t* caps, void* stream) {
+  fiar_kernel_args_t args;
+  fiar_kernel_args_init(call, NULL, flags, &args);
+  const bool vectors = fiar_kernel_supports(FIAR_ALGORITHM_LOCAL, &args.call, 1) == FIAR_OK;
+  return fiar_launch(vectors ? FIAR_ALGORITHM_LOCAL : FIAR_ALGORITHM_ANY, &args, caps, NULL,
+                     stream);
+}
+
+fiar_status_t fiar_launch_quantize(const fiar_all_reduce_norm_params* call, uint32_t flags,
+                                   const fiar_device_caps_t* caps, void* stream) {
+  fiar_kernel_args_t args;
+  fiar_kernel_args_init(call, NULL, flags, &args);
+  args.traits &= ~(uint32_t)FIAR_TRAIT_NORM;
+  const bool vectors = fiar_kernel_supports(FIAR_ALGORITHM_QUANTIZE, &args.call, 1) == FIAR_OK;
+  return fiar_launch(vectors ? FIAR_ALGORITHM_QUANTIZE : FIAR_ALGORITHM_ANY, &args, caps, NULL,
+                     stream);
+}
+
+fiar_status_t fiar_launch_block(fiar_block_kernel_t kernel, int64_t across, int64_t rows,
+                                uint32_t flags, const fiar_device_caps_t* caps, const void* args,
+                                void* stream) {
+  enum { MOST_ROWS = 65535, MOST_ACROSS = 1 << 20 };
+  cudaLaunchAttribute attributes[1];
+  cudaLaunchConfig_t config = {.gridDim = {(unsigned)(across < MOST_ACROSS ? across : MOST_ACROSS),
+                                           (unsigned)(rows < MOST_ROWS ? rows : MOST_ROWS), 1},
+                               .blockDim = {FIAR_BLOCK_THREADS, 1, 1},
+                               .stream = (cudaStream_t)stream,
+                               .attrs = attributes};
+  allow_early_start(flags, caps->sm, &config);
+  void* arguments[] = {(void*)args};
+  return cuda_status("cudaLaunchKernelExC",
+                     cudaLaunchKernelExC(&config, fiar_block_entry(kernel), arguments));
 }
 
 fiar_status_t fiar_launch_caps(fiar_device_caps_t* out_caps) {

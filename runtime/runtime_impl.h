@@ -125,6 +125,9 @@ const fiar_caps_t* fiar_comm_caps(const fiar_comm_t* comm);
 void* fiar_comm_nccl(const fiar_comm_t* comm);
 void fiar_comm_set_nccl(fiar_comm_t* comm, void* nccl_comm);
 
+// Where the ops around the fused call keep what they need on the communicator's device.
+void** fiar_comm_compute(fiar_comm_t* comm);
+
 // ---- What runtime/cuda gives to the communicator
 #if FIAR_HAVE_CUDA
 // The device for FIAR_DEVICE_AUTO: local_rank's where there are enough, else the thread's current
@@ -132,6 +135,9 @@ void fiar_comm_set_nccl(fiar_comm_t* comm, void* nccl_comm);
 int32_t fiar_cuda_auto_device(int32_t local_rank);
 // Collective, after the peers are known: fills in this rank's view of sm and the fields below it.
 fiar_status_t fiar_cuda_probe(fiar_comm_t* comm, fiar_caps_t* caps);
+// Puts an empty node into the graph that the stream is captured to; without a capture, does
+// nothing.
+fiar_status_t fiar_cuda_capture_nothing(void* stream);
 // Copies this rank's rows, rank, rank + world, ... of full [tokens], each row_bytes long, in stream
 // order. Device memory.
 fiar_status_t fiar_cuda_take_rows(fiar_comm_t* comm, const void* full, void* rows, int64_t tokens,
@@ -152,8 +158,6 @@ fiar_status_t fiar_workspace_for_call(fiar_comm_t* comm, const fiar_problem_t* p
 // backends get.
 fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32_t world,
                                 fiar_all_reduce_norm_params* out_params);
-// Of this alone: there is a struct, and all of it.
-fiar_status_t fiar_params_check_size(const fiar_all_reduce_norm_params* params);
 fiar_status_t fiar_shape_check(int64_t tokens, int64_t hidden, uint8_t dtype);
 
 fiar_problem_t fiar_problem_of(const fiar_all_reduce_norm_params* checked);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-# gpu.sh [full|short|sanitizer]...: the GPU tests, on a machine with CUDA 13, gcc, CMake and Ninja (docs/gpu-tests.md).
+# gpu.sh [full|short|block|sanitizer]...: the GPU tests, on a machine with CUDA 13, gcc, CMake and Ninja (docs/gpu-tests.md).
 # Builds the runtime without MLIR, runs the conformance suite and gpu_test on 2, 3, ... GPUs, then compute-sanitizer on
 # one GPU, and prints a table last. FIAR_BUILD names a build to use instead; logs go to ${OUT:-build-gpu/logs}.
 set -u
@@ -8,13 +8,20 @@ cd "$(dirname "$0")/.."
 build=${FIAR_BUILD:-build-gpu}
 logs=${OUT:-$build/logs}
 [ $# -gt 0 ] || set -- full sanitizer
-step=${FIAR_CASE_STEP:-1}  # every Nth case of the conformance suite
+step=${FIAR_CASE_STEP:-1}  # every Nth case of the conformance suite; FIAR_TEST_RANKS: instead of all from all GPUs to 2
 export FIAR_TIMEOUT_MS="${FIAR_TIMEOUT_MS:-20000}"
 
 # NCCL may live in a Python package.
 if [ -z "${FIAR_NCCL_LIBRARY:-}" ] && ! ldconfig -p | grep -q libnccl.so.2; then
   found=$(python3 -c 'import nvidia.nccl as n; print(list(n.__path__)[0] + "/lib/libnccl.so.2")' 2>/dev/null)
   [ -f "${found:-}" ] && export FIAR_NCCL_LIBRARY="$found"
+fi
+
+if [ -z "${FIAR_CUBLASLT_LIBRARY:-}" ] && ! ldconfig -p | grep -q 'libcublasLt.so.1[23]'; then
+  for found in "${CUDA_HOME:-/usr/local/cuda}"/lib64/libcublasLt.so.1[23] \
+    $(python3 -c 'import nvidia as n; print(*(p + "/*/lib/libcublasLt.so.1[23]" for p in n.__path__))' 2>/dev/null); do
+    [ -f "$found" ] && export FIAR_CUBLASLT_LIBRARY="$found"
+  done
 fi
 
 if [ -z "${FIAR_BUILD:-}" ]; then
@@ -56,9 +63,14 @@ lane() {
   done
 }
 
+# The ops around the fused call, on one GPU.
+block() {
+  run "block_gpu_test" "$build/bin/block_gpu_test"
+}
+
 full() {
-  ranks=$gpus
-  while [ "$ranks" -ge 2 ]; do
+  block
+  for ranks in ${FIAR_TEST_RANKS:-$(seq "$gpus" -1 2)}; do
     if [ $((2 * ranks)) -le "$gpus" ]; then # room for both lanes at once
       (CUDA_VISIBLE_DEVICES=$(seq -s, 0 $((ranks - 1))) && export CUDA_VISIBLE_DEVICES && lane processes "$ranks") &
       (CUDA_VISIBLE_DEVICES=$(seq -s, "$ranks" $((2 * ranks - 1))) && export CUDA_VISIBLE_DEVICES && lane threads "$ranks") &
@@ -67,11 +79,11 @@ full() {
       lane processes "$ranks"
       lane threads "$ranks"
     fi
-    ranks=$((ranks - 1))
   done
 }
 
 short() {
+  block
   for row in trtllm trtllm_graph nccl; do
     run "conformance $row processes $gpus" "$build/bin/conformance" $row processes "$gpus" 7
   done
@@ -93,6 +105,10 @@ sanitizer() {
       --only calls_match_the_reference
   done
   unset FIAR_TEST_SHARED_DEVICE
+  for op in silu_mul copy quantize rms_norm 'matmul 9x'; do
+    run "memcheck $op" compute-sanitizer --error-exitcode 9 "$build/bin/block_gpu_test" "$op"
+    run "racecheck $op" compute-sanitizer --tool racecheck --error-exitcode 9 "$build/bin/block_gpu_test" "$op"
+  done
 }
 
 for part in "$@"; do

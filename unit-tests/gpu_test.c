@@ -3,6 +3,7 @@
 // programmatic dependents, device memory, ranks that stay away. Exit status 77: this machine cannot
 // run it, and why is printed. FIAR_TEST_SHARED_DEVICE=1 puts all ranks on device 0 (for checking
 // tools on one GPU); FIAR_TEST_CALLS sets how many calls the long tests make (10000).
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -439,6 +440,36 @@ static int a_rank_that_stays_away_is_named_in_time(const ranks_self_t* self) {
   return wrong;
 }
 
+// The last rank's process dies between two calls. The others' kernels leave within the bound, their
+// calls end with a sentence that names it, and their devices go on.
+static int a_killed_rank_is_named_in_time(const ranks_self_t* self) {
+  session_t session;
+  int wrong = session_begin(self, 1, 4, 0, &session);
+  for (int i = 0; i < 3; ++i) {
+    RANKS_OK(gpu_call_issue(&session.calls[0], session.stream));
+  }
+  GPU_MUST(cudaStreamSynchronize(session.stream));
+  RANKS_OK(fiar_comm_barrier(session.comm));
+  if (self->rank == self->world - 1) {
+    (void)raise(SIGKILL);
+  }
+  fiar_status_t status = FIAR_OK;
+  for (int i = 0; i < 100 && status == FIAR_OK; ++i) {
+    status = gpu_call_issue(&session.calls[0], session.stream);
+    GPU_MUST(cudaStreamSynchronize(session.stream));
+    status = status == FIAR_OK ? fiar_comm_async_error(session.comm) : status;
+  }
+  char name[32];
+  (void)snprintf(name, sizeof name, "rank %d", self->world - 1);
+  RANKS_CHECK(status == FIAR_TIMEOUT || status == FIAR_PEER_LOST, "status %d: %s", (int)status,
+              fiar_last_error());
+  RANKS_CHECK(strstr(fiar_last_error(), name) != NULL, "%s is not in: %s", name, fiar_last_error());
+  GPU_MUST(cudaMemsetAsync(session.calls[0].arrays[GPU_NORM], 0, 16, session.stream));
+  GPU_MUST(cudaStreamSynchronize(session.stream));
+  session_end(self, &session);
+  return wrong;
+}
+
 // One rank asks for another shape: a sentence on every rank, nothing launched.
 static int ranks_with_different_shapes_are_told(const ranks_self_t* self) {
   session_t session;
@@ -535,7 +566,14 @@ static int a_programs_own_nccl_communicator_serves(const ranks_self_t* self) {
 
 // ---- Running them ----
 
-enum { ANY_MODE = 0, ONLY_PROCESSES = 1, NOT_NCCL = 2, OWN_DEVICES = 4, SHORT_TIMEOUT = 8 };
+enum {
+  ANY_MODE = 0,
+  ONLY_PROCESSES = 1,
+  NOT_NCCL = 2,
+  OWN_DEVICES = 4,
+  SHORT_TIMEOUT = 8,
+  LAST_IS_KILLED = 16
+};
 static const struct {
   ranks_body_t body;
   unsigned flags;
@@ -555,6 +593,8 @@ static const struct {
     {RANKS_BODY(destroying_gives_all_device_memory_back), ONLY_PROCESSES | OWN_DEVICES},
     {RANKS_BODY(a_rank_that_stays_away_is_named_in_time),
      NOT_NCCL | SHORT_TIMEOUT},  // NCCL has no time bound
+    {RANKS_BODY(a_killed_rank_is_named_in_time),
+     NOT_NCCL | SHORT_TIMEOUT | ONLY_PROCESSES | OWN_DEVICES | LAST_IS_KILLED},
 };
 enum { TESTS = sizeof tests / sizeof *tests };
 
@@ -626,7 +666,12 @@ int main(int argc, char** argv) {
                              .timeout_ms = 6 * usual,
                              .environment = environment,
                              .options = &options};
-    const bool good = ranks_run(&run, NULL) == 0;
+    int results[FIAR_MAX_WORLD] = {0};
+    int wrong = ranks_run(&run, results);
+    if ((tests[i].flags & LAST_IS_KILLED) != 0 && results[world - 1] == RANKS_KILLED + SIGKILL) {
+      --wrong;
+    }
+    const bool good = wrong == 0;
     (void)printf("%s %s\n", good ? "passed" : "FAILED", name);
     (void)fflush(stdout);
     good ? ++passed : ++failed;

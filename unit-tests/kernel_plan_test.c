@@ -62,7 +62,10 @@ static void few_wide_rows_take_a_cluster_each_where_there_are_clusters(void** st
   const fiar_all_reduce_norm_params many = call_of(512, 8192, FIAR_DTYPE_BF16);
   assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &h200, 4).cluster, 4);
   assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &a100, 4).cluster, 1);
-  assert_int_equal(shape_of(FIAR_ALGORITHM_LOCAL, &many, &a100, 4).cluster, 1);
+  assert_int_equal(shape_of(FIAR_ALGORITHM_TWOSHOT, &many, &h200, 4).cluster, 2);
+  assert_int_equal(shape_of(FIAR_ALGORITHM_TWOSHOT, &many, &h200, 4).vectors_a_thread, 1);
+  assert_int_equal(shape_of(FIAR_ALGORITHM_TWOSHOT, &many, &a100, 4).cluster, 1);
+  assert_int_equal(shape_of(FIAR_ALGORITHM_LOCAL, &many, &h200, 4).cluster, 1);
   const fiar_device_caps_t rtx = {.sm = 120, .sm_count = 188};
   assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &rtx, 4).cluster, 1);
 }

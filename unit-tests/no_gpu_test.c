@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda/cublaslt_dl.h"
 #include "cuda/cuda_impl.h"
 #include "cuda/nccl_dl.h"
 #include "runtime_impl.h"
@@ -39,7 +40,6 @@ static void cuda_errors_become_sentences_with_call_name_and_text(void** state) {
 static void a_missing_nccl_is_named_and_the_answer_remembered(void** state) {
   (void)state;
   const fiar_nccl_t* nccl = NULL;
-  assert_int_equal(setenv("FIAR_NCCL_LIBRARY", "/nowhere/libnccl.so.2", 1), 0);
   for (int i = 0; i < 2; ++i) {
     assert_int_equal(fiar_nccl_open(&nccl), FIAR_UNAVAILABLE);
     assert_null(nccl);
@@ -48,11 +48,28 @@ static void a_missing_nccl_is_named_and_the_answer_remembered(void** state) {
   }
 }
 
+static void a_missing_cublaslt_is_named_and_the_answer_remembered(void** state) {
+  (void)state;
+  const fiar_cublaslt_t* cublaslt = NULL;
+  for (int i = 0; i < 2; ++i) {
+    assert_int_equal(fiar_cublaslt_open(&cublaslt), FIAR_UNAVAILABLE);
+    assert_null(cublaslt);
+    assert_non_null(strstr(fiar_last_error(), "/nowhere/libcublasLt.so.13"));
+    assert_non_null(strstr(fiar_last_error(), "FIAR_CUBLASLT_LIBRARY"));
+  }
+}
+
 int main(void) {
+  // Both are read once, with the rest of the environment.
+  if (setenv("FIAR_NCCL_LIBRARY", "/nowhere/libnccl.so.2", 1) != 0 ||
+      setenv("FIAR_CUBLASLT_LIBRARY", "/nowhere/libcublasLt.so.13", 1) != 0) {
+    return 1;
+  }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(no_devices_are_told_from_no_driver),
       cmocka_unit_test(cuda_errors_become_sentences_with_call_name_and_text),
       cmocka_unit_test(a_missing_nccl_is_named_and_the_answer_remembered),
+      cmocka_unit_test(a_missing_cublaslt_is_named_and_the_answer_remembered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,11 @@ typedef struct FiarFuseCounts {
 FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
                                     FiarFuseCounts* out_counts);
 
+// The pass fiar-inline (docs/passes/fiar-inline.md), before fiarFuse: private functions that return
+// a sum which fiarFuse leaves go into their callers, where its norm may be. `world` as in
+// FiarFuseOptions. Never fails; a module that fiarFuse refuses stays as it is.
+FIAR_API MlirLogicalResult fiarInline(MlirOperation module, int64_t world);
+
 // Options of fiarShardResidual. Zero-initialise, set struct_size, then what is wanted.
 typedef struct FiarShardOptions {
   uint32_t struct_size;         // sizeof(FiarShardOptions), as the caller was built
@@ -103,6 +108,7 @@ typedef struct FiarCheckOptions {
   int64_t seeds, first_seed;    // how many random data sets, and the first one's number
   FiarMessageCallback message;  // or NULL; differences then go to the context's diagnostics
   void* message_data;
+  int64_t world;  // the ranks of groups that the module only names; 0: not known
 } FiarCheckOptions;
 
 // The pass fiar-check (docs/passes/fiar-check.md): does the rewrite keep what the module computes?
@@ -125,6 +131,12 @@ FIAR_API MlirLogicalResult fiarLowerToRuntime(MlirOperation module);
 // stablehlo.custom_calls that fiar/xla.h describes. Failure: an op that is malformed or whose
 // groups cannot be expanded, reported at its location; the module is then half rewritten.
 FIAR_API MlirLogicalResult fiarLowerToFfi(MlirOperation module);
+
+// The pass fiar-torch-to-builtin (docs/passes/fiar-torch-to-builtin.md): fiar ops on torch's
+// tensors become fiar ops on builtin tensors, between casts of torch-mlir's torch_c dialect (which
+// need not be loaded: the context must allow unregistered ops). Failure: a tensor whose rank or
+// element type is not known, reported at the op; the module is then half rewritten.
+FIAR_API MlirLogicalResult fiarTorchToBuiltin(MlirOperation module);
 
 // Appends the pipeline fiar-to-llvm to a module's pass manager: fiarLowerToRuntime, then
 // bufferisation and conversion to the LLVM dialect for the CPU. Registers MLIR's own passes on

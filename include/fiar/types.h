@@ -52,6 +52,32 @@ extern "C" {
   X(FULL, 0, "full")                  \
   X(TOKEN_SHARD, 1, "token_shard")
 
+// What the entries around the fused call compute on: the types above with the same values, then
+// codes and bytes.
+// X(NAME, value, "MLIR type", bits)
+#define FIAR_ELEMENT_TABLE(X) \
+  X(F16, 1, "f16", 16)        \
+  X(BF16, 2, "bf16", 16)      \
+  X(F32, 3, "f32", 32)        \
+  X(E4M3, 8, "f8E4M3FN", 8)   \
+  X(E5M2, 9, "f8E5M2", 8)     \
+  X(E2M1, 10, "f4E2M1FN", 4)  \
+  X(BYTE, 11, "i8", 8)
+
+// Which scales a matmul's operand has beside its one f32 scale: none, an f32 a row of a (a column
+// of b), or one for each block along k.
+#define FIAR_SCALING_TABLE(X) \
+  X(NONE, 0, "none")          \
+  X(VECTOR, 1, "vector")      \
+  X(BLOCK, 2, "block")
+
+// Where silu(gate) * up is rounded to the element type of gate before the last rounding, to that of
+// out: nowhere, at silu(gate), or after each operation of it.
+#define FIAR_SILU_ROUNDING_TABLE(X) \
+  X(NONE, 0, "none")                \
+  X(SILU, 1, "silu")                \
+  X(EACH, 2, "each")
+
 #define FIAR_ENUM_ROW(prefix, name, value) FIAR_##prefix##_##name = (value),
 
 typedef enum fiar_dtype {
@@ -66,6 +92,12 @@ typedef enum fiar_quant {
 #include "fiar/quant_formats.def"
 #undef X
 } fiar_quant_t;
+
+typedef enum fiar_element {
+#define X(name, value, text, bits) FIAR_ENUM_ROW(ELEMENT, name, value)
+  FIAR_ELEMENT_TABLE(X)
+#undef X
+} fiar_element_t;
 
 #define X(name, value, text) FIAR_ENUM_ROW(SCALE_LAYOUT, name, value)
 typedef enum fiar_scale_layout { FIAR_SCALE_LAYOUT_TABLE(X) } fiar_scale_layout_t;
@@ -84,6 +116,13 @@ typedef enum fiar_norm_rounding { FIAR_NORM_ROUNDING_TABLE(X) } fiar_norm_roundi
 #undef X
 #define X(name, value, text) FIAR_ENUM_ROW(RESIDUAL_LAYOUT, name, value)
 typedef enum fiar_residual_layout { FIAR_RESIDUAL_LAYOUT_TABLE(X) } fiar_residual_layout_t;
+#undef X
+
+#define X(name, value, text) FIAR_ENUM_ROW(SCALING, name, value)
+typedef enum fiar_scaling { FIAR_SCALING_TABLE(X) } fiar_scaling_t;
+#undef X
+#define X(name, value, text) FIAR_ENUM_ROW(SILU_ROUNDING, name, value)
+typedef enum fiar_silu_rounding { FIAR_SILU_ROUNDING_TABLE(X) } fiar_silu_rounding_t;
 #undef X
 
 #ifdef __cplusplus

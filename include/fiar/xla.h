@@ -48,7 +48,8 @@ FIAR_API struct XLA_FFI_Error* fiar_xla_host_take_rows(struct XLA_FFI_CallFrame*
 // Platform "CUDA", in builds with CUDA: register them for the stages prepare, initialize and
 // execute. The communicator is XLA's own ncclComm_t, taken through its collectives extension
 // (jaxlib 0.11.2); older XLAs must have all devices of a group in this process. Whatever allocates
-// happens in initialize. Not marked as fit for XLA's command buffers.
+// or asks the other ranks happens in initialize, so XLA may record the calls into command buffers;
+// it must keep their order.
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_reduce_norm(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_reduce(struct XLA_FFI_CallFrame* frame);
 FIAR_API struct XLA_FFI_Error* fiar_xla_all_gather_rows(struct XLA_FFI_CallFrame* frame);

@@ -16,6 +16,10 @@
 // Elements a vector.
 #define FIAR_E (FIAR_IS_F32 ? 4 : 8)
 
+// Compute capabilities that special kernels serve: at least, and below.
+#define FIAR_SPECIAL_MIN_SM 90
+#define FIAR_SPECIAL_MAX_SM 120
+
 namespace {
 
 const uint32_t kCanonicalNan = FIAR_IS_F32 ? 0x7FFFFFFFu : 0x7FFF7FFFu;
@@ -83,6 +87,25 @@ __device__ __forceinline__ uint4 pack(const float* values) {
 __device__ __forceinline__ uint4 filled(uint32_t word) {
   return make_uint4(word, word, word, word);
 }
+
+// What a compiled kernel knows of its calls; the rest it looks up in the arguments. WORLD 0: any.
+// Of the traits KNOWN a call has just TRAITS.
+template <int WORLD, int VECTORS, uint32_t KNOWN, uint32_t TRAITS>
+struct kind {
+  static constexpr int world = WORLD;
+  static constexpr int vectors = VECTORS;  // a thread
+  static constexpr bool special = KNOWN != 0;
+#ifdef __CUDA_ARCH__
+  // Special kernels are for the chips of NVLink machines; elsewhere they are empty.
+  static constexpr bool has_code = !special || (__CUDA_ARCH__ >= 10 * FIAR_SPECIAL_MIN_SM &&
+                                                __CUDA_ARCH__ < 10 * FIAR_SPECIAL_MAX_SM);
+#else
+  static constexpr bool has_code = true;
+#endif
+  static __device__ __forceinline__ uint32_t traits(const fiar_kernel_args_t& args) {
+    return (args.traits & ~KNOWN) | TRAITS;
+  }
+};
 
 // How the threads of a launch share rows: a cluster of neighbouring blocks (or one block) a row,
 // neighbouring threads on neighbouring vectors, V vectors a thread a cluster's width apart.

@@ -11,32 +11,32 @@
 
 namespace {
 
-template <int NR>
+template <typename K>
 __device__ __forceinline__ int world_of(const fiar_kernel_args_t& args) {
-  return NR ? NR : args.peers.world;
+  return K::world ? K::world : args.peers.world;
 }
 
 // Byte offset in a slot of what comes back.
-template <int NR>
+template <typename K>
 __device__ __forceinline__ uint64_t back_offset(const fiar_kernel_args_t& args) {
-  return world_of<NR>(args) * args.owned_bytes;
+  return world_of<K>(args) * args.owned_bytes;
 }
 
 // Sends this rank's share of a row to its owner, unless that is this rank.
-template <int NR, int V>
+template <typename K>
 __device__ __forceinline__ void send_share(const fiar_kernel_args_t& args, const call_t& call,
                                            const place_t& at, int row) {
-  const int world = world_of<NR>(args);
+  const int world = world_of<K>(args);
   const int owner = row % world;
   if (owner == args.peers.rank || call.broken) {
     return;
   }
-  uint4 share[V];
-  load_input<V>(args, at, row, share);
+  uint4 share[K::vectors];
+  load_input<K>(args, at, row, share);
   char* to = static_cast<char*>(args.peers.slots[owner]) + call.slot +
              args.peers.rank * args.owned_bytes + row_offset(at, row / world, args.row_bytes);
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     if (v < at.count) {
       store_slot(to + v * at.step, sendable(share[v]));
     }
@@ -44,42 +44,44 @@ __device__ __forceinline__ void send_share(const fiar_kernel_args_t& args, const
 }
 
 // The owner's side: where the shares of a row lie, and their sum. clear_shares must follow.
-template <int NR>
+template <typename K>
 __device__ __forceinline__ shares_t owned_shares(const fiar_kernel_args_t& args, const call_t& call,
                                                  const place_t& at, int row) {
   const shares_t shares = {
-      own_slot(args, call) + row_offset(at, row / world_of<NR>(args), args.row_bytes),
+      own_slot(args, call) + row_offset(at, row / world_of<K>(args), args.row_bytes),
       args.owned_bytes, at.step, at.count};
   return shares;
 }
 
-template <int NR, int V>
+template <typename K>
 __device__ __forceinline__ void sum_shares(const fiar_kernel_args_t& args, call_t* call,
                                            const place_t& at, int row, uint4* sum) {
-  uint4 own[V];
-  load_input<V>(args, at, row, own);
-  take_sums<NR, V>(args.peers, call, owned_shares<NR>(args, *call, at, row), own, row, sum);
+  uint4 own[K::vectors];
+  load_input<K>(args, at, row, own);
+  take_sums<K::world, K::vectors>(args.peers, call, owned_shares<K>(args, *call, at, row), own, row,
+                                  sum);
 }
 
 // A row of vectors to all others; and from its owner. back: back_offset.
-template <int NR, int V>
+template <typename K>
 __device__ __forceinline__ void send_back(const fiar_kernel_args_t& args, const call_t& call,
                                           uint64_t back, const place_t& at, int row,
                                           const uint4* x) {
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     if (v < at.count) {
-      push_to_others<NR>(args, call, back + row_offset(at, row, args.row_bytes) + v * at.step,
-                         x[v]);
+      push_to_others<K::world>(args, call, back + row_offset(at, row, args.row_bytes) + v * at.step,
+                               x[v]);
     }
   }
 }
 
-template <int NR, int V>
+template <typename K>
 __device__ __forceinline__ void take_back(const fiar_kernel_args_t& args, call_t* call,
                                           uint64_t back, const place_t& at, int row, uint4* x) {
-  take_row<V>(args.peers, call, own_slot(args, *call) + back + row_offset(at, row, args.row_bytes),
-              at.step, at.count, row % world_of<NR>(args), row, x);
+  take_row<K::vectors>(args.peers, call,
+                       own_slot(args, *call) + back + row_offset(at, row, args.row_bytes), at.step,
+                       at.count, row % world_of<K>(args), row, x);
 }
 
 }  // namespace

@@ -13,50 +13,50 @@
 namespace {
 
 // What a thread keeps over the rows of a call.
-template <int V>
+template <typename K>
 struct worker {
   place_t at;
   row_shared_t* shared;
-  uint32_t turn;            // of reduce_row
-  float given, reciprocal;  // the caller's scale, and 1 over it
-  uint4 weight[V];          // as it lies in memory, of the element type; zeros where there is none
+  uint32_t turn;             // of reduce_row
+  float given, reciprocal;   // the caller's scale, and 1 over it
+  uint4 weight[K::vectors];  // as it lies in memory, of the element type; zeros where there is none
 };
 
 // The start of every kernel up to the dependency wait, before which only the immutable weight is
 // read.
-template <int V>
+template <typename K>
 __device__ __forceinline__ void begin_work(const fiar_kernel_args_t& args, row_shared_t* shared,
-                                           worker<V>* me) {
-  me->at = find_place<V>(args);
+                                           worker<K>* me) {
+  me->at = find_place<K::vectors>(args);
   me->shared = shared;
   me->turn = 0;
   reduce_begin(shared, args.cluster_shift);
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     me->weight[v] = filled(0);
   }
-  if (args.traits & FIAR_TRAIT_WEIGHT) {
-    load_row<V>(args.call.weight, 0, 0, me->at, me->weight);
+  if (K::traits(args) & FIAR_TRAIT_WEIGHT) {
+    load_row<K::vectors>(args.call.weight, 0, 0, me->at, me->weight);
   }
   wait_dependency();
 }
 
 // Reads the caller's scale: after the dependency wait.
-template <int V>
-__device__ __forceinline__ void load_scale(const fiar_kernel_args_t& args, worker<V>* me) {
-  me->given = given_scale(args);
+template <typename K>
+__device__ __forceinline__ void load_scale(const fiar_kernel_args_t& args, worker<K>* me) {
+  me->given = given_scale<K>(args);
   me->reciprocal = __frcp_rn(me->given);
 }
 
 // weight_bias + weight in f32; the host sets the bias to 1 where there is no weight.
-template <int V>
-__device__ __forceinline__ void weight_values(const fiar_kernel_args_t& args, const worker<V>& me,
+template <typename K>
+__device__ __forceinline__ void weight_values(const fiar_kernel_args_t& args, const worker<K>& me,
                                               int v, float* weight) {
   uint4 raw = me.weight[v];
   // Opaque, or the compiler would unpack before the loop over rows and spill twice the registers.
   asm volatile("" : "+r"(raw.x), "+r"(raw.y), "+r"(raw.z), "+r"(raw.w));
   unpack(raw, weight);
-  if (args.traits & FIAR_TRAIT_WEIGHT_F32 && v < me.at.count) {
+  if (K::traits(args) & FIAR_TRAIT_WEIGHT_F32 && v < me.at.count) {
     const float4* from =
         static_cast<const float4*>(args.call.weight) + vector_of(me.at, v) * (FIAR_E / 4);
 #pragma unroll
@@ -72,7 +72,7 @@ __device__ __forceinline__ void weight_values(const fiar_kernel_args_t& args, co
   for (int i = 0; i < FIAR_E; ++i) {
     weight[i] = __fadd_rn(args.weight_bias, weight[i]);
   }
-  if (args.traits & FIAR_TRAIT_ROUND_WEIGHT) {
+  if (K::traits(args) & FIAR_TRAIT_ROUND_WEIGHT) {
 #pragma unroll
     for (int i = 0; i < FIAR_E; ++i) {
       weight[i] = round_element(weight[i]);
@@ -81,33 +81,34 @@ __device__ __forceinline__ void weight_values(const fiar_kernel_args_t& args, co
 }
 
 // The largest magnitude of a row of rounded values.
-template <int V>
-__device__ __forceinline__ float row_amax(const fiar_kernel_args_t& args, worker<V>* me,
+template <typename K>
+__device__ __forceinline__ float row_amax(const fiar_kernel_args_t& args, worker<K>* me,
                                           const uint4* x) {
-  float nothing[V];
-  uint32_t maxima[V];
+  float nothing[K::vectors];
+  uint32_t maxima[K::vectors];
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     float y[FIAR_E];
     unpack(x[v], y);
     nothing[v] = 0.0f;
     maxima[v] = v < me->at.count ? largest_magnitude(y) : 0;
   }
-  return __uint_as_float(
-      reduce_row<V>(me->shared, me->at, args.cluster_shift, &me->turn, nothing, maxima, true).max);
+  return __uint_as_float(reduce_row<K::vectors>(me->shared, me->at, args.cluster_shift, &me->turn,
+                                                nothing, maxima, true)
+                             .max);
 }
 
 // h = sum + residual; writes sum_out at `row` and residual_out at `residual_row`.
-template <int V>
+template <typename K>
 __device__ __forceinline__ void add_residual(const fiar_kernel_args_t& args, const place_t& at,
                                              const uint4* sum, const uint4* residual, int row,
-                                             int residual_row, float (&h)[V][FIAR_E]) {
-  uint4 added[V];
+                                             int residual_row, float (&h)[K::vectors][FIAR_E]) {
+  uint4 added[K::vectors];
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     unpack(sum[v], h[v]);
     added[v] = sum[v];
-    if (args.traits & FIAR_TRAIT_RESIDUAL) {
+    if (K::traits(args) & FIAR_TRAIT_RESIDUAL) {
       float other[FIAR_E];
       unpack(residual[v], other);
 #pragma unroll
@@ -115,16 +116,16 @@ __device__ __forceinline__ void add_residual(const fiar_kernel_args_t& args, con
         h[v][i] = __fadd_rn(h[v][i], other[i]);
       }
       added[v] = pack(h[v]);
-      if (!(args.traits & FIAR_TRAIT_NORM_OF_F32)) {
+      if (!(K::traits(args) & FIAR_TRAIT_NORM_OF_F32)) {
         unpack(added[v], h[v]);
       }
     }
   }
-  if (args.call.sum_out) {
-    store_row<V>(args.call.sum_out, row, args.row_bytes, at, sum);
+  if (K::traits(args) & FIAR_TRAIT_SUM_OUT) {
+    store_row<K::vectors>(args.call.sum_out, row, args.row_bytes, at, sum);
   }
-  if (args.call.residual_out) {
-    store_row<V>(args.call.residual_out, residual_row, args.row_bytes, at, added);
+  if (K::traits(args) & FIAR_TRAIT_RESIDUAL_OUT) {
+    store_row<K::vectors>(args.call.residual_out, residual_row, args.row_bytes, at, added);
   }
 }
 
@@ -133,20 +134,20 @@ __device__ __forceinline__ void add_residual(const fiar_kernel_args_t& args, con
 //
 // The weight is multiplied before the reciprocal root where the order is free: rounding keeps
 // order, so the largest |h * weight| gives the largest norm, and one reduction serves both.
-template <int V>
-__device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<V>* me,
+template <typename K>
+__device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<K>* me,
                                          const uint4* sum, const uint4* residual, int row,
                                          int residual_row, uint4* norm, float* out_amax) {
-  const bool before = args.traits & FIAR_TRAIT_BEFORE_WEIGHT;
-  const bool with_max = args.traits & FIAR_TRAIT_ROW_AMAX;
-  float h[V][FIAR_E], squares[V];
-  uint32_t maxima[V];
-  add_residual<V>(args, me->at, sum, residual, row, residual_row, h);
-  if (!(args.traits & FIAR_TRAIT_NORM)) {
+  const bool before = K::traits(args) & FIAR_TRAIT_BEFORE_WEIGHT;
+  const bool with_max = K::traits(args) & FIAR_TRAIT_ROW_AMAX;
+  float h[K::vectors][FIAR_E], squares[K::vectors];
+  uint32_t maxima[K::vectors];
+  add_residual<K>(args, me->at, sum, residual, row, residual_row, h);
+  if (!(K::traits(args) & FIAR_TRAIT_NORM)) {
     return;
   }
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     squares[v] = 0.0f;
 #pragma unroll
     for (int i = 0; i < FIAR_E; ++i) {
@@ -154,7 +155,7 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
     }
     if (!before) {
       float weight[FIAR_E];
-      weight_values<V>(args, *me, v, weight);
+      weight_values<K>(args, *me, v, weight);
 #pragma unroll
       for (int i = 0; i < FIAR_E; ++i) {
         h[v][i] = __fmul_rn(h[v][i], weight[i]);
@@ -162,18 +163,18 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
     }
     maxima[v] = with_max ? largest_magnitude(h[v]) : 0;
   }
-  const row_total_t total = reduce_row<V>(me->shared, me->at, args.cluster_shift, &me->turn,
-                                          squares, maxima, with_max && !before);
+  const row_total_t total = reduce_row<K::vectors>(me->shared, me->at, args.cluster_shift,
+                                                   &me->turn, squares, maxima, with_max && !before);
   const float root = rsqrtf(__fmaf_rn(total.sum, args.inverse_hidden, args.call.eps));
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
 #pragma unroll
     for (int i = 0; i < FIAR_E; ++i) {
       h[v][i] = __fmul_rn(h[v][i], root);
     }
     if (before) {
       float weight[FIAR_E];
-      weight_values<V>(args, *me, v, weight);
+      weight_values<K>(args, *me, v, weight);
 #pragma unroll
       for (int i = 0; i < FIAR_E; ++i) {
         h[v][i] = __fmul_rn(round_element(h[v][i]), weight[i]);
@@ -183,113 +184,131 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
   }
   *out_amax = fabsf(round_element(__fmul_rn(__uint_as_float(total.max), root)));
   if (with_max && before) {
-    *out_amax = row_amax<V>(args, me, norm);
+    *out_amax = row_amax<K>(args, me, norm);
   }
 }
 
+// Log2 of the vectors a scale, -1 where that is no power of two. nvfp4 has a scale for 16 values,
+// mx for 32.
+template <typename K>
+__device__ __forceinline__ int block_shift(const fiar_kernel_args_t& args) {
+  const uint32_t traits = K::traits(args);
+  return traits & FIAR_TRAIT_NVFP4 ? (FIAR_E == 8 ? 1 : 2)
+         : traits & FIAR_TRAIT_MX  ? (FIAR_E == 8 ? 2 : 3)
+                                   : args.block_shift;
+}
+
 // Codes of a rounded norm. amax: the row's, for fp8_token.
-template <int V>
-__device__ __forceinline__ void quantise_row(const fiar_kernel_args_t& args, worker<V>* me,
+template <typename K>
+__device__ __forceinline__ void quantise_row(const fiar_kernel_args_t& args, worker<K>* me,
                                              const uint4* norm, float amax, encoded_t* codes) {
-  if (args.traits & FIAR_TRAIT_STATIC) {
+  if (K::traits(args) & FIAR_TRAIT_STATIC) {
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
+    for (int v = 0; v < K::vectors; ++v) {
       float y[FIAR_E];
       unpack(norm[v], y);
-      encode_fp8_static(y, args.traits & FIAR_TRAIT_DIVIDES, me->given, me->reciprocal, &codes[v]);
+      encode_fp8_static(y, K::traits(args) & FIAR_TRAIT_DIVIDES, me->given, me->reciprocal,
+                        &codes[v]);
     }
     return;
   }
-  const format_t format = format_of(args, me->given);
-  uint32_t largest[V];
+  const format_t format = format_of<K>(args, me->given);
+  uint32_t largest[K::vectors];
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     largest[v] = __float_as_uint(amax);
-    if (args.traits & FIAR_TRAIT_BLOCKS) {
+    if (K::traits(args) & FIAR_TRAIT_BLOCKS) {
       largest[v] = v < me->at.count ? largest_to_encode(norm[v], format) : 0;
     }
-    if (args.traits & FIAR_TRAIT_SHUFFLES) {
-      largest[v] = block_max_shuffled(largest[v], args.block_vectors);
+    if (K::traits(args) & FIAR_TRAIT_SHUFFLES) {
+      largest[v] = block_max_shuffled(largest[v], 1 << block_shift<K>(args));
     }
   }
-  if ((args.traits & (FIAR_TRAIT_BLOCKS | FIAR_TRAIT_SHUFFLES)) == FIAR_TRAIT_BLOCKS) {
-    int block[V];
+  if ((K::traits(args) & (FIAR_TRAIT_BLOCKS | FIAR_TRAIT_SHUFFLES)) == FIAR_TRAIT_BLOCKS) {
+    int block[K::vectors];
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
+    for (int v = 0; v < K::vectors; ++v) {
       block[v] = v < me->at.count ? vector_of(me->at, v) / args.block_vectors : 0;
     }
-    block_max_shared<V>(me->shared, args.scale_cols, block, largest);
+    block_max_shared<K::vectors>(me->shared, args.scale_cols, block, largest);
   }
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
-    codes[v] = V == 1 ? encode_here(norm[v], __uint_as_float(largest[v]), format)
-                      : encode(norm[v], __uint_as_float(largest[v]), format);
+  for (int v = 0; v < K::vectors; ++v) {
+    codes[v] = K::vectors == 1 || K::special
+                   ? encode_here(norm[v], __uint_as_float(largest[v]), format)
+                   : encode(norm[v], __uint_as_float(largest[v]), format);
   }
 }
 
 // Is this vector the first of its scale's block, so that its thread writes the scale? Gives the
 // column.
+template <typename K>
 __device__ __forceinline__ bool leads_block(const fiar_kernel_args_t& args, int vector,
                                             int* out_col) {
-  if (args.scale_cols == 0) {
+  if (K::traits(args) & FIAR_TRAIT_STATIC || args.scale_cols == 0) {
     return false;
   }
-  if (args.traits & FIAR_TRAIT_ROW_AMAX) {
+  if (K::traits(args) & FIAR_TRAIT_ROW_AMAX) {
     *out_col = 0;
     return vector == 0;
   }
-  *out_col = args.block_shift >= 0 ? vector >> args.block_shift : vector / args.block_vectors;
+  const int shift = block_shift<K>(args);
+  if (shift >= 0) {
+    *out_col = vector >> shift;
+    return vector == *out_col << shift;
+  }
+  *out_col = vector / args.block_vectors;
   return vector == *out_col * args.block_vectors;
 }
 
-template <int V>
+template <typename K>
 __device__ __forceinline__ void store_quantised(const fiar_kernel_args_t& args, const place_t& at,
                                                 int row, const encoded_t* codes) {
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < K::vectors; ++v) {
     const int vector = vector_of(at, v);
     if (v >= at.count) {
       break;
     }
-    if (args.call.quant_out) {
-      store_codes(args, (int64_t)row * args.vectors + vector, codes[v]);
+    if (K::traits(args) & FIAR_TRAIT_CODES_OUT) {
+      store_codes<K>(args, (int64_t)row * args.vectors + vector, codes[v]);
     }
     int col;
-    if (args.call.scales_out && leads_block(args, vector, &col)) {
+    if (K::traits(args) & FIAR_TRAIT_SCALES_OUT && leads_block<K>(args, vector, &col)) {
       store_scale(args, row, col, codes[v].scale);
     }
   }
 }
 
 // norm_row, quantise_row and all outputs.
-template <int V>
-__device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worker<V>* me,
+template <typename K>
+__device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worker<K>* me,
                                            const uint4* sum, const uint4* residual, int row) {
-  uint4 norm[V];
+  uint4 norm[K::vectors];
   float amax = 0.0f;
-  norm_row<V>(args, me, sum, residual, row, row, norm, &amax);
-  if (args.call.norm_out) {
-    store_row<V>(args.call.norm_out, row, args.row_bytes, me->at, norm);
+  norm_row<K>(args, me, sum, residual, row, row, norm, &amax);
+  if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
+    store_row<K::vectors>(args.call.norm_out, row, args.row_bytes, me->at, norm);
   }
-  if (args.traits & FIAR_TRAIT_QUANT) {
-    encoded_t codes[V];
-    quantise_row<V>(args, me, norm, amax, codes);
-    store_quantised<V>(args, me->at, row, codes);
+  if (K::traits(args) & FIAR_TRAIT_QUANT) {
+    encoded_t codes[K::vectors];
+    quantise_row<K>(args, me, norm, amax, codes);
+    store_quantised<K>(args, me->at, row, codes);
   }
 }
 
 // The rows that are inputs; zeros where there is no residual.
-template <int V>
+template <typename K>
 __device__ __forceinline__ void load_input(const fiar_kernel_args_t& args, const place_t& at,
                                            int row, uint4* x) {
-  load_row<V>(args.call.input, row, args.input_row_bytes, at, x);
+  load_row<K::vectors>(args.call.input, row, args.input_row_bytes, at, x);
 }
 
-template <int V>
+template <typename K>
 __device__ __forceinline__ void load_residual(const fiar_kernel_args_t& args, const place_t& at,
                                               int row, uint4* x) {
-  if (args.traits & FIAR_TRAIT_RESIDUAL) {
-    load_row<V>(args.call.residual, row, args.residual_row_bytes, at, x);
+  if (K::traits(args) & FIAR_TRAIT_RESIDUAL) {
+    load_row<K::vectors>(args.call.residual, row, args.residual_row_bytes, at, x);
   }
 }
 

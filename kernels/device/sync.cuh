@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Between launches and between ranks: dependent launch, the slot in use, pushes and bounded waits.
+// Between launches and between ranks: the slot in use, pushes and bounded waits.
 // docs/kernels.md argues why two slots and no barrier are enough.
 #ifndef FIAR_DEVICE_SYNC_CUH
 #define FIAR_DEVICE_SYNC_CUH
 
 #include "device/common.cuh"
+#include "device/dependency.cuh"
 
 namespace {
 
 const uint32_t kEmpty = 0xFFFFFFFFu;  // a word of a slot that has not arrived
 const uint32_t kPollsAClockRead = 512;
 const uint64_t kExpired = ~0ull;
-
-// ---- Dependent launch ----
-
-// Nothing but the weight may be read before this.
-__device__ __forceinline__ void wait_dependency(void) {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-
-__device__ __forceinline__ void release_dependents(void) {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
 
 // ---- The call in progress ----
 
@@ -302,10 +288,18 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         const int rank = first + k;
-        x[k][v] = sendable(own[v]);
+        x[k][v] = filled(0);
         if (rank != peers.rank && rank < world && v < shares.count) {
           x[k][v] = load_slot(share_at(shares, rank, v));
         }
+      }
+    }
+    // Behind the loads: where the own share is on its way, too, none of them waits for it.
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+      for (int v = 0; v < V; ++v) {
+        x[k][v] = first + k == peers.rank ? sendable(own[v]) : x[k][v];
       }
     }
     poll_shares<K, V>(peers, call, shares, first, row, x);

@@ -20,32 +20,70 @@
 #define FIAR_SYMBOL(stem) fiar_kernels_##stem##_f16
 #endif
 
-#define FIAR_ROW(stem, name, world, v)             \
-  {#stem,                                          \
-   reinterpret_cast<const void*>(&stem<world, v>), \
-   FIAR_ALGORITHM_##name,                          \
-   FIAR_KERNEL_DTYPE,                              \
-   world,                                          \
-   v,                                              \
-   FIAR_MAX_THREADS(v)},
+#define FIAR_ROW(stem, name, world, v, known, traits)                           \
+  {#stem,                                                                       \
+   reinterpret_cast<const void*>(&stem<kind<(world), (v), (known), (traits)>>), \
+   FIAR_ALGORITHM_##name,                                                       \
+   FIAR_KERNEL_DTYPE,                                                           \
+   world,                                                                       \
+   v,                                                                           \
+   FIAR_MAX_THREADS(v),                                                         \
+   known,                                                                       \
+   traits,                                                                      \
+   (known) ? FIAR_SPECIAL_MIN_SM : 0,                                           \
+   (known) ? FIAR_SPECIAL_MAX_SM : INT32_MAX},
+#define FIAR_ROW_GENERAL(stem, name, world, v) FIAR_ROW(stem, name, world, v, 0, 0)
+
+// The calls of most models have kernels of their own, a third of the general one's instructions:
+// residual, a weight of the element type, the residual and either the norm or the codes wanted.
+// Traits of which both forms are common stay open.
+#define FIAR_OPEN_TRAITS                                                     \
+  (FIAR_TRAIT_BEFORE_WEIGHT | FIAR_TRAIT_ROUND_WEIGHT | FIAR_TRAIT_DIVIDES | \
+   FIAR_TRAIT_EXPONENTS | FIAR_TRAIT_GIVEN | FIAR_TRAIT_PADDED)
+#define FIAR_SPECIAL(stem, name, world, v, traits)                                                \
+  FIAR_ROW(stem, name, world, v, (uint32_t)~FIAR_OPEN_TRAITS,                                     \
+           (FIAR_TRAIT_RESIDUAL | FIAR_TRAIT_WEIGHT | FIAR_TRAIT_NORM | FIAR_TRAIT_RESIDUAL_OUT | \
+            (traits)))
+#define FIAR_SPECIAL_CODES(stem, name, world, v, traits) \
+  FIAR_SPECIAL(stem, name, world, v, FIAR_TRAIT_QUANT | FIAR_TRAIT_CODES_OUT | (traits))
+#define FIAR_SPECIAL_BLOCKS(stem, name, world, v, traits) \
+  FIAR_SPECIAL_CODES(stem, name, world, v,                \
+                     FIAR_TRAIT_SCALES_OUT | FIAR_TRAIT_BLOCKS | FIAR_TRAIT_SHUFFLES | (traits))
+#if FIAR_IS_BF16
+#define FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v)                          \
+  FIAR_SPECIAL_BLOCKS(stem, name, world, v, 0)                                 \
+  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_NVFP4 | FIAR_TRAIT_FP4) \
+  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_MX)                     \
+  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_MX | FIAR_TRAIT_FP4)
+#else
+#define FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v)
+#endif
+#define FIAR_SPECIALS(stem, name, world, v)                                             \
+  FIAR_SPECIAL(stem, name, world, v, FIAR_TRAIT_NORM_OUT)                               \
+  FIAR_SPECIAL_CODES(stem, name, world, v, FIAR_TRAIT_STATIC)                           \
+  FIAR_SPECIAL_CODES(stem, name, world, v, FIAR_TRAIT_ROW_AMAX | FIAR_TRAIT_SCALES_OUT) \
+  FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v)
 
 #define FIAR_ROWS_ANY_WORLD(stem, name) \
-  FIAR_ROW(stem, name, 0, 1) FIAR_ROW(stem, name, 0, 2) FIAR_ROW(stem, name, 0, 4)
+  FIAR_ROW_GENERAL(stem, name, 0, 1)    \
+  FIAR_ROW_GENERAL(stem, name, 0, 2) FIAR_ROW_GENERAL(stem, name, 0, 4)
 #if FIAR_IS_F32
 #define FIAR_ROWS_OF_WORLDS(stem, name)
 #else
-#define FIAR_ROWS_OF_WORLDS(stem, name) \
-  FIAR_ROW(stem, name, 2, 1)            \
-  FIAR_ROW(stem, name, 2, 2)            \
-  FIAR_ROW(stem, name, 4, 1)            \
-  FIAR_ROW(stem, name, 4, 2) FIAR_ROW(stem, name, 8, 1)
+#define FIAR_ROWS_OF_WORLD(stem, name, world, v) \
+  FIAR_ROW_GENERAL(stem, name, world, v) FIAR_SPECIALS(stem, name, world, v)
+#define FIAR_ROWS_OF_WORLDS(stem, name)                                     \
+  FIAR_ROWS_OF_WORLD(stem, name, 2, 1)                                      \
+  FIAR_ROWS_OF_WORLD(stem, name, 2, 2)                                      \
+  FIAR_ROWS_OF_WORLD(stem, name, 4, 1) FIAR_ROWS_OF_WORLD(stem, name, 4, 2) \
+      FIAR_ROWS_OF_WORLD(stem, name, 8, 1)
 #endif
 
 // A row with a null entry ends a family's list.
-#define FIAR_TABLE(stem, rows)                                                       \
-  extern "C" {                                                                       \
-  extern const fiar_kernel_t FIAR_SYMBOL(stem)[];                                    \
-  const fiar_kernel_t FIAR_SYMBOL(stem)[] = {rows{nullptr, nullptr, 0, 0, 0, 0, 0}}; \
+#define FIAR_TABLE(stem, rows)                                                                   \
+  extern "C" {                                                                                   \
+  extern const fiar_kernel_t FIAR_SYMBOL(stem)[];                                                \
+  const fiar_kernel_t FIAR_SYMBOL(stem)[] = {rows{nullptr, nullptr, 0, 0, 0, 0, 0, 0, 0, 0, 0}}; \
   }
 #define FIAR_KERNEL_TABLE(stem, name) \
   FIAR_TABLE(stem, FIAR_ROWS_OF_WORLDS(stem, name) FIAR_ROWS_ANY_WORLD(stem, name))

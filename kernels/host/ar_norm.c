@@ -19,12 +19,6 @@ static fiar_quantise_row_fn* const quantise_row[] = {
 _Static_assert(sizeof quantise_row / sizeof *quantise_row == FIAR_QUANT_COUNT,
                "a format of quant_formats.def has no quantiser here");
 
-static float rounded(float value, uint8_t dtype) {
-  float room;
-  fiar_store(&room, dtype, 0, value);
-  return fiar_load(&room, dtype, 0);
-}
-
 static bool wants_quant(const fiar_all_reduce_norm_params* params) {
   return params->quant_out || params->scales_out;
 }
@@ -50,7 +44,7 @@ static void add_row(int32_t world, int32_t rank, const void* const* inputs,
     for (int32_t r = 1; r < world; ++r) {
       sum += fiar_load(inputs[r], params->dtype, row * input_stride + i);
     }
-    sum = rounded(sum, params->dtype);
+    sum = fiar_rounded(sum, params->dtype);
     h[i] = sum;
     if (residuals) {
       h[i] += fiar_load(residuals[owner], params->dtype, residual_row * residual_stride + i);
@@ -62,7 +56,7 @@ static void add_row(int32_t world, int32_t rank, const void* const* inputs,
       fiar_store(params->residual_out, params->dtype, residual_row * hidden + i, h[i]);
     }
     if (params->norm_input == FIAR_NORM_INPUT_ROUNDED) {
-      h[i] = rounded(h[i], params->dtype);
+      h[i] = fiar_rounded(h[i], params->dtype);
     }
   }
 }
@@ -82,12 +76,13 @@ static void norm_row(const fiar_all_reduce_norm_params* params, float* h) {
       float weight = fiar_load(params->weight, params->weight_dtype, i);
       weight = params->weight_bias == 0 ? weight : params->weight_bias + weight;  // -0 stays
       if (before) {
-        value = rounded(value, params->dtype);
-        weight = params->weight_dtype == params->dtype ? rounded(weight, params->dtype) : weight;
+        value = fiar_rounded(value, params->dtype);
+        weight =
+            params->weight_dtype == params->dtype ? fiar_rounded(weight, params->dtype) : weight;
       }
       value *= weight;
     }
-    h[i] = rounded(value, params->dtype);
+    h[i] = fiar_rounded(value, params->dtype);
   }
 }
 
@@ -117,6 +112,11 @@ fiar_status_t fiar_reference_all_reduce_norm(int32_t world, int32_t rank, const 
 }
 
 fiar_status_t fiar_reference_quantise(const void* norm, const fiar_all_reduce_norm_params* params) {
+  return fiar_reference_quantise_rows(norm, params->hidden, params);
+}
+
+fiar_status_t fiar_reference_quantise_rows(const void* rows, int64_t stride,
+                                           const fiar_all_reduce_norm_params* params) {
   float* row = malloc((size_t)params->hidden * sizeof *row);
   if (!row) {
     return FIAR_OUT_OF_MEMORY;
@@ -124,7 +124,7 @@ fiar_status_t fiar_reference_quantise(const void* norm, const fiar_all_reduce_no
   clear_scale_padding(params);
   for (int64_t t = 0; t < params->tokens; ++t) {
     for (int64_t i = 0; i < params->hidden; ++i) {
-      row[i] = fiar_load(norm, params->dtype, t * params->hidden + i);
+      row[i] = fiar_load(rows, params->dtype, t * stride + i);
     }
     quantise_row[params->quant](row, t, params);
   }

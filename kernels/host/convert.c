@@ -90,6 +90,23 @@ uint8_t fiar_f32_to_e4m3(float value) {
   return (uint8_t)(sign | encode(fabsf(value), 3, 7, 0x7E));
 }
 
+float fiar_e5m2_to_f32(uint8_t bits) {
+  uint32_t code = bits & 0x7F;
+  if (code > 0x7C) {
+    return float_of(0x7FFFFFFF);
+  }
+  float magnitude = code == 0x7C ? INFINITY : decode(code, 2, 15);
+  return bits & 0x80 ? -magnitude : magnitude;
+}
+
+uint8_t fiar_f32_to_e5m2(float value) {
+  if (isnan(value)) {
+    return 0x7F;
+  }
+  uint32_t sign = signbit(value) ? 0x80 : 0;
+  return (uint8_t)(sign | encode(fabsf(value), 2, 15, 0x7B));
+}
+
 float fiar_e2m1_to_f32(uint8_t bits) {
   float magnitude = decode(bits & 0x7, 1, 1);
   return bits & 0x8 ? -magnitude : magnitude;
@@ -137,5 +154,50 @@ void fiar_store(void* array, uint8_t dtype, int64_t index, float value) {
       break;
     default:
       ((uint32_t*)array)[index] = isnan(value) ? 0x7FFFFFFF : bits_of(value);
+  }
+}
+
+float fiar_rounded(float value, uint8_t dtype) {
+  float room;
+  fiar_store(&room, dtype, 0, value);
+  return fiar_load(&room, dtype, 0);
+}
+
+// ---- The wider set of types ----
+
+int fiar_element_bits(uint8_t element) {
+  static const uint8_t bits_of[] = {
+#define X(name, value, text, bits) [value] = (bits),
+      FIAR_ELEMENT_TABLE(X)
+#undef X
+  };
+  return element < sizeof bits_of ? bits_of[element] : 0;
+}
+
+float fiar_load_element(const void* array, uint8_t element, int64_t index) {
+  const uint8_t* codes = array;
+  switch (element) {
+    case FIAR_ELEMENT_E4M3:
+      return fiar_e4m3_to_f32(codes[index]);
+    case FIAR_ELEMENT_E5M2:
+      return fiar_e5m2_to_f32(codes[index]);
+    case FIAR_ELEMENT_E2M1:
+      return fiar_e2m1_to_f32((uint8_t)(codes[index / 2] >> index % 2 * 4));
+    default:
+      return fiar_load(array, element, index);
+  }
+}
+
+void fiar_store_element(void* array, uint8_t element, int64_t index, float value) {
+  uint8_t* codes = array;
+  switch (element) {
+    case FIAR_ELEMENT_E4M3:
+      codes[index] = fiar_f32_to_e4m3(value);
+      break;
+    case FIAR_ELEMENT_E5M2:
+      codes[index] = fiar_f32_to_e5m2(value);
+      break;
+    default:
+      fiar_store(array, element, index, value);
   }
 }

@@ -14,17 +14,26 @@
 float fiar_f16_to_f32(uint16_t bits);
 float fiar_bf16_to_f32(uint16_t bits);
 float fiar_e4m3_to_f32(uint8_t bits);
+float fiar_e5m2_to_f32(uint8_t bits);
 float fiar_e2m1_to_f32(uint8_t bits);   // the low nibble
 float fiar_ue8m0_to_f32(uint8_t bits);  // 2^(bits - 127); 255: NaN
 uint16_t fiar_f32_to_f16(float value);
 uint16_t fiar_f32_to_bf16(float value);
 uint8_t fiar_f32_to_e4m3(float value);  // saturates at +-448; NaN: 0x7F
+uint8_t fiar_f32_to_e5m2(float value);  // saturates at +-57344; NaN: 0x7F
 uint8_t fiar_f32_to_e2m1(float value);  // saturates at +-6; NaN: +6
 
 // Element `index` of an array of dtype (FIAR_DTYPE_*).
 float fiar_load(const void* array, uint8_t dtype, int64_t index);
 void fiar_store(void* array, uint8_t dtype, int64_t index, float value);
 size_t fiar_dtype_bytes(uint8_t dtype);
+float fiar_rounded(float value, uint8_t dtype);  // to dtype and back
+
+// The same for FIAR_ELEMENT_*, but BYTE, which has no value; stores not to E2M1. bits: 0 for what
+// is none of them.
+float fiar_load_element(const void* array, uint8_t element, int64_t index);
+void fiar_store_element(void* array, uint8_t element, int64_t index, float value);
+int fiar_element_bits(uint8_t element);
 
 // ---- Sizes and places of scales
 // Formats of quant_formats.def, so that tables with a row for each can say that they are complete.
@@ -55,8 +64,23 @@ fiar_status_t fiar_reference_all_reduce_norm(int32_t world, int32_t rank, const 
                                              const fiar_all_reduce_norm_params* params);
 
 // Codes and scales of a given norm [tokens, hidden] of params->dtype, into params->quant_out and
-// scales_out (each may be NULL), padding written as zero. OUT_OF_MEMORY as above.
+// scales_out (each may be NULL), padding written as zero. OUT_OF_MEMORY as above. rows: the same of
+// rows that are `stride` elements apart.
 fiar_status_t fiar_reference_quantise(const void* norm, const fiar_all_reduce_norm_params* params);
+fiar_status_t fiar_reference_quantise_rows(const void* rows, int64_t stride,
+                                           const fiar_all_reduce_norm_params* params);
+
+// ---- The ops around it (fiar/abi.h). params must be valid and complete: strides set, up set
+
+// c[m, n] = a[m, k] x b[n, k] transposed, row-major without gaps, in f32.
+typedef void fiar_multiply_fn(int64_t m, int64_t n, int64_t k, const float* a, const float* b,
+                              float* c);
+fiar_multiply_fn fiar_multiply_plain;  // in the order of k
+
+// OUT_OF_MEMORY as above.
+fiar_status_t fiar_reference_matmul(const fiar_matmul_params* params, fiar_multiply_fn* multiply);
+void fiar_reference_silu_mul(const fiar_silu_mul_params* params);
+void fiar_reference_copy(const fiar_copy_params* params);
 
 // ---- Between the files of this folder
 //

@@ -22,17 +22,18 @@ typedef struct {
 // What the call says of its quantiser.
 typedef struct {
   uint32_t traits;
-  int quant;
   float given, scale_min;  // given: the caller's scale, else 1
 } format_t;
 
 // The caller's scale, or 1. Only after the dependency wait.
+template <typename K>
 __device__ __forceinline__ float given_scale(const fiar_kernel_args_t& args) {
-  return args.traits & FIAR_TRAIT_GIVEN ? *args.call.scale : 1.0f;
+  return K::traits(args) & FIAR_TRAIT_GIVEN ? *args.call.scale : 1.0f;
 }
 
+template <typename K>
 __device__ __forceinline__ format_t format_of(const fiar_kernel_args_t& args, float given) {
-  const format_t format = {args.traits, args.call.quant, given, args.call.scale_min};
+  const format_t format = {K::traits(args), given, args.call.scale_min};
   return format;
 }
 
@@ -87,7 +88,7 @@ __device__ __forceinline__ void encode_mx(const format_t& format, const float* y
 
 // Only nvfp4 by division changes the values before their block's largest is taken.
 __device__ __forceinline__ bool divides_first(const format_t& format) {
-  return format.quant == FIAR_QUANT_NVFP4 && format.traits & FIAR_TRAIT_DIVIDES &&
+  return format.traits & FIAR_TRAIT_NVFP4 && format.traits & FIAR_TRAIT_DIVIDES &&
          format.given != 1.0f;
 }
 
@@ -118,21 +119,15 @@ __device__ __forceinline__ encoded_t encode_here(const uint4& values, float amax
   encoded_t out = {0, 0, 0};
   float y[FIAR_E];
   unpack(values, y);
-  switch (format.quant) {
-    case FIAR_QUANT_FP8_STATIC:
-      encode_fp8_static(y, format.traits & FIAR_TRAIT_DIVIDES, format.given,
-                        __frcp_rn(format.given), &out);
-      break;
-    case FIAR_QUANT_FP8_TOKEN:
-    case FIAR_QUANT_FP8_GROUP:
-      encode_fp8_scaled(format, y, amax, &out);
-      break;
-    case FIAR_QUANT_NVFP4:
-      encode_nvfp4(format, y, amax, &out);
-      break;
-    default:
-      encode_mx(format, y, amax, &out);
-      break;
+  if (format.traits & FIAR_TRAIT_STATIC) {
+    encode_fp8_static(y, format.traits & FIAR_TRAIT_DIVIDES, format.given, __frcp_rn(format.given),
+                      &out);
+  } else if (format.traits & FIAR_TRAIT_NVFP4) {
+    encode_nvfp4(format, y, amax, &out);
+  } else if (format.traits & FIAR_TRAIT_MX) {
+    encode_mx(format, y, amax, &out);
+  } else {
+    encode_fp8_scaled(format, y, amax, &out);
   }
   return out;
 }
@@ -173,9 +168,10 @@ __device__ __forceinline__ uint32_t largest_to_encode(const uint4& values, const
 }
 
 // Vector `index` of the codes, counted over all rows.
+template <typename K>
 __device__ __forceinline__ void store_codes(const fiar_kernel_args_t& args, int64_t index,
                                             const encoded_t& codes) {
-  if (args.traits & FIAR_TRAIT_FP4) {
+  if (K::traits(args) & FIAR_TRAIT_FP4) {
 #if FIAR_IS_F32
     static_cast<uint16_t*>(args.call.quant_out)[index] = (uint16_t)codes.low;
 #else

@@ -3,6 +3,7 @@
 #ifndef FIAR_QUANT_FP8_E4M3_CUH
 #define FIAR_QUANT_FP8_E4M3_CUH
 
+#include <cuda_fp16.h>
 #include <cuda_fp8.h>
 
 namespace {
@@ -25,6 +26,11 @@ __device__ __forceinline__ uint32_t e4m3_four(const float* values) {
 }
 
 __device__ __forceinline__ float e4m3_value(uint32_t code) {
+#if __CUDA_ARCH__ >= 890
+  uint32_t halves;
+  asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(halves) : "h"((uint16_t)code));
+  return __half2float(__ushort_as_half((uint16_t)halves));
+#else
   uint32_t field = code >> 3 & 0xF, units = code & 7;
   if ((code & 0x7F) == 0x7F) {
     return __uint_as_float(0x7FFFFFFFu);
@@ -32,6 +38,7 @@ __device__ __forceinline__ float e4m3_value(uint32_t code) {
   float magnitude =
       field == 0 ? (float)units * 0x1p-9f : __uint_as_float((field + 120) << 23 | units << 20);
   return code & 0x80 ? -magnitude : magnitude;
+#endif
 }
 
 }  // namespace

@@ -94,25 +94,27 @@ __device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, int6
   }
 }
 
-// Four one-byte scales lie together in a word, in every layout that has padding.
-__device__ __forceinline__ void clear_padded_row(const fiar_kernel_args_t& args, int row) {
-  const bool words = args.call.scale_type == FIAR_SCALE_TYPE_F32;
-  const int count = words ? args.scale_cols : (int)padded_cols(args) / 4;
-  for (int i = (int)threadIdx.x; i < count; i += (int)blockDim.x) {
-    const int64_t index = words ? scale_index(args, row, i) : scale_index(args, row, 4 * i) / 4;
-    static_cast<uint32_t*>(args.call.scales_out)[index] = 0;
+// Rows past the last. Four one-byte scales lie together in a word, in every layout that has
+// padding.
+__device__ __forceinline__ void clear_padded_rows(const fiar_kernel_args_t& args, int thread,
+                                                  int threads) {
+  const bool f32 = args.call.scale_type == FIAR_SCALE_TYPE_F32;
+  const int width = f32 ? 1 : 4;
+  const int words = (int)(f32 ? args.scale_cols : padded_cols(args) / 4);
+  const int rows = (int)(padded_rows(args) - args.call.tokens);
+  for (int i = thread; i < rows * words; i += threads) {
+    const int64_t at = scale_index(args, args.call.tokens + i / words, i % words * width);
+    static_cast<uint32_t*>(args.call.scales_out)[at / width] = 0;
   }
 }
 
 __device__ __noinline__ void clear_padding(const fiar_kernel_args_t& args) {
-  const int rows = (int)args.call.tokens, all_rows = (int)padded_rows(args);
+  const int thread = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+  const int threads = (int)(gridDim.x * blockDim.x);
   const int cols = args.scale_cols, all_cols = (int)padded_cols(args);
-  for (int row = rows + (int)blockIdx.x; row < all_rows; row += (int)gridDim.x) {
-    clear_padded_row(args, row);
-  }
+  clear_padded_rows(args, thread, threads);
   if (cols < all_cols) {
-    int row = (int)(blockIdx.x * blockDim.x + threadIdx.x);
-    for (; row < rows; row += (int)(gridDim.x * blockDim.x)) {
+    for (int row = thread; row < args.call.tokens; row += threads) {
       for (int col = cols; col < all_cols; ++col) {
         store_scale(args, row, col, 0);
       }
@@ -122,8 +124,9 @@ __device__ __noinline__ void clear_padding(const fiar_kernel_args_t& args) {
 
 // Zeroes what lies between the scales and the ends of their padded rows and columns. The whole grid
 // takes part, once.
+template <typename K>
 __device__ __forceinline__ void pad_scales(const fiar_kernel_args_t& args) {
-  if (args.traits & FIAR_TRAIT_PADDED) {
+  if (K::traits(args) & FIAR_TRAIT_PADDED) {
     clear_padding(args);
   }
 }

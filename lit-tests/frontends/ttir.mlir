@@ -42,10 +42,24 @@ module attributes {ttcore.meshes = #ttcore.meshes<[<"mesh" = 2x4>]>} {
     return %o : tensor<32x2048xbf16>
   }
 
+  // Two halves along one axis of the mesh; older files name destinations.
+  // CHECK-LABEL: func.func @halves
+  // CHECK:         "fiar.all_reduce_norm"(%arg0, %arg1, %arg2) {{.*}}world = 4
+  // CHECK-NEXT:    return
+  func.func @halves(%x: tensor<32x64xbf16>, %r: tensor<32x64xbf16>, %w: tensor<64xbf16>) -> tensor<32x64xbf16> {
+    %e0 = "ttir.empty"() : () -> tensor<32x16xbf16>
+    %0 = "ttir.reduce_scatter"(%x, %e0) <{cluster_axis = 1 : ui32, reduce_type = #ttcore.reduce_type<sum>, scatter_dim = -1 : si32}> : (tensor<32x64xbf16>, tensor<32x16xbf16>) -> tensor<32x16xbf16>
+    %1 = "ttir.all_gather"(%0) <{all_gather_dim = 1 : si32, cluster_axis = 1 : ui32}> : (tensor<32x16xbf16>) -> tensor<32x64xbf16>
+    %e2 = "ttir.empty"() : () -> tensor<32x64xbf16>
+    %2 = "ttir.add"(%r, %1, %e2) <{operandSegmentSizes = array<i32: 2, 1>}> : (tensor<32x64xbf16>, tensor<32x64xbf16>, tensor<32x64xbf16>) -> tensor<32x64xbf16>
+    %3 = "ttir.rms_norm"(%2, %w) <{epsilon = 1.0e-05 : f32, normalized_shape = array<i64: 64>, operandSegmentSizes = array<i32: 1, 1, 0>}> : (tensor<32x64xbf16>, tensor<64xbf16>) -> tensor<32x64xbf16>
+    return %3 : tensor<32x64xbf16>
+  }
+
   // A norm with a bias is another norm; a maximum is no sum; axis 2 is not of the mesh.
   // CHECK-LABEL: func.func @left
   // CHECK-NOT:     fiar.all_reduce_norm
-  // TEXT: 5 all-reduces seen, 2 fused, 3 left
+  // TEXT: 6 all-reduces seen, 3 fused, 3 left
   // TEXT: left no RMSNorm follows: the all-reduced sum goes into ttir.rms_norm
   // TEXT: left its reducer is no sum but another reduction
   // TEXT: left the all-reduce has no replica groups

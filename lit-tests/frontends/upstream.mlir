@@ -1,4 +1,4 @@
-// RUN: fiar-opt %s --fiar-fuse --verify-diagnostics | FileCheck %s
+// RUN: fiar-opt %s --fiar-check --fiar-fuse --verify-diagnostics | FileCheck %s
 // RUN: fiar-opt %s --convert-elementwise-to-linalg --fiar-fuse --verify-diagnostics | FileCheck %s
 // RUN: fiar-opt %s --convert-elementwise-to-linalg --linalg-generalize-named-ops --fiar-fuse --verify-diagnostics | FileCheck %s
 // RUN: fiar-opt %s --convert-elementwise-to-linalg --linalg-generalize-named-ops --linalg-fuse-elementwise-ops --fiar-fuse --verify-diagnostics | FileCheck %s

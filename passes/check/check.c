@@ -87,7 +87,8 @@ static bool close_enough(const FiarEvalOptions* run, const FiarTensor* tensor, d
 typedef struct Roots {
   FiarView* view;
   FiarRoots coarsest;
-  bool unrounded;  // a norm of an unrounded sum: two bits are exact for integers only
+  bool power, half;  // raises to powers, and has a 0.5: maybe square roots
+  bool unrounded;    // a norm of an unrounded sum: two bits are exact for integers only
 } Roots;
 
 static const char* const data_names[] = {
@@ -231,7 +232,14 @@ static MlirWalkResult limit_roots(MlirOperation op, void* data) {
   Roots* roots = data;
   FiarPrimitiveKind kind = fiarPrimitiveKind(roots->view, op);
   FiarShape shape;
+  if (kind == FIAR_PRIM_POWER || kind == FIAR_PRIM_CONSTANT) {
+    FiarPrimitive read = fiarPrimitiveRead(roots->view, op);
+    roots->power |= kind == FIAR_PRIM_POWER;
+    roots->half |= read.has_number && read.number == 0.5;
+  }
   bool wide = kind == FIAR_PRIM_ALL_REDUCE &&
+              fiarPrimitiveRead(roots->view, op).kind == FIAR_PRIM_ALL_REDUCE &&
+              mlirOperationGetNumResults(op) > 0 &&
               fiarShapeRead(mlirValueGetType(mlirOperationGetResult(op, 0)), &shape) &&
               shape.elem == FIAR_ELEM_F32;
   roots->unrounded |= fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "norm_input")), "f32");
@@ -242,9 +250,12 @@ static MlirWalkResult limit_roots(MlirOperation op, void* data) {
 }
 
 static void run_all(Check* check, MlirOperation before, MlirOperation after, int ranks) {
-  Roots limit = {&check->view, FIAR_ROOTS_TWO_BITS, false};
+  Roots limit = {.view = &check->view, .coarsest = FIAR_ROOTS_TWO_BITS};
   mlirOperationWalk(before, limit_roots, &limit, MlirWalkPreOrder);
   mlirOperationWalk(after, limit_roots, &limit, MlirWalkPreOrder);
+  if (limit.power && limit.half) {
+    limit.coarsest = FIAR_ROOTS_POWERS;
+  }
   for (int64_t seed = 0; seed < check->options->seeds; ++seed) {
     for (FiarCheckData data = 0; data < sizeof data_names / sizeof *data_names; ++data) {
       bool exact = data == FIAR_CHECK_INTEGER || !limit.unrounded;
@@ -253,6 +264,7 @@ static void run_all(Check* check, MlirOperation before, MlirOperation after, int
         FiarEvalOptions run = {.ranks = ranks,
                                .data = data,
                                .roots = roots,
+                               .world = check->options->world,
                                .seed = (uint64_t)(check->options->first_seed + seed)};
         if (!run_once(check, before, after, &run) || check->differences > 0) {
           return;
@@ -263,8 +275,11 @@ static void run_all(Check* check, MlirOperation before, MlirOperation after, int
 }
 
 MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* options) {
-  Check check = {.options = options};
-  int ranks = fiarEvaluationRanks(module);
+  FiarCheckOptions known = {.struct_size = sizeof known};
+  memcpy(&known, options,
+         options->struct_size < sizeof known ? options->struct_size : sizeof known);
+  Check check = {.options = &known};
+  int ranks = fiarEvaluationRanks(module, known.world);
   if (ranks < 1 || ranks > MAX_RANKS) {
     return mlirLogicalResultSuccess();  // no collective with known ranks: nothing to rewrite
   }

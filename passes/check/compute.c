@@ -113,7 +113,7 @@ static const struct {
 
 static bool is_root(const FiarPrimitive* p, double exponent) {
   return p->kind == FIAR_PRIM_RSQRT || p->kind == FIAR_PRIM_SQRT ||
-         (p->kind == FIAR_PRIM_POWER && exponent == -0.5);
+         (p->kind == FIAR_PRIM_POWER && fabs(exponent) == 0.5);
 }
 
 // An operand of one element stands for a whole tensor of it.
@@ -178,7 +178,11 @@ static void compute_three(FiarEval* eval, const FiarPrimitive* p, const FiarTens
                           FiarTensor* out) {
   for (int rank = 0; rank < eval->options->ranks; ++rank) {
     for (int64_t i = 0; i < out->count; ++i) {
-      double a = element(in[0], rank, i), b = element(in[1], rank, i), c = element(in[2], rank, i);
+      // A clamp of one operand has its bounds as numbers.
+      bool bounds = p->n_in == 1;
+      double a = bounds ? p->number : element(in[0], rank, i);
+      double b = element(in[bounds ? 0 : 1], rank, i);
+      double c = bounds ? p->number2 : element(in[2], rank, i);
       out->at[rank * out->count + i] =
           p->kind == FIAR_PRIM_SELECT ? (a != 0 ? b : c) : min_nan(max_nan(a, b), c);
     }
@@ -228,11 +232,12 @@ static bool compute_reduce(FiarEval* eval, const FiarPrimitive* p, const FiarTen
   bool reduced[FIAR_MAX_RANK] = {false};
   int64_t items = 1, strides[FIAR_MAX_RANK];
   for (int i = 0; i < p->n_dims; ++i) {
-    if (p->dims[i] < 0 || p->dims[i] >= shape->rank || reduced[p->dims[i]]) {
+    int64_t dim = p->dims[i] < 0 ? p->dims[i] + shape->rank : p->dims[i];
+    if (dim < 0 || dim >= shape->rank || reduced[dim]) {
       return false;
     }
-    reduced[p->dims[i]] = true;
-    items *= shape->size[p->dims[i]];
+    reduced[dim] = true;
+    items *= shape->size[dim];
   }
   int64_t stride = 1;
   for (int d = shape->rank - 1; d >= 0; --d) {
@@ -293,7 +298,32 @@ static bool compute_outer(FiarEval* eval, const FiarPrimitive* p, const FiarTens
   return true;
 }
 
-// The named op: statistics in f32, the weight product in f32, rounded once.
+// The operand in the corner of a tensor of in[1].
+static bool compute_pad(FiarEval* eval, const FiarTensor* const* in, FiarTensor* out) {
+  int64_t from[FIAR_MAX_RANK], to[FIAR_MAX_RANK];
+  fiarShapeStrides(&in[0]->shape, from);
+  fiarShapeStrides(&out->shape, to);
+  bool fits = in[1]->count > 0 && in[0]->shape.rank == out->shape.rank;
+  for (int d = 0; fits && d < out->shape.rank; ++d) {
+    fits = in[0]->shape.size[d] <= out->shape.size[d];
+  }
+  for (int rank = 0; fits && rank < eval->options->ranks; ++rank) {
+    for (int64_t i = 0; i < out->count; ++i) {
+      int64_t at = 0;
+      bool inside = true;
+      for (int d = 0; d < out->shape.rank; ++d) {
+        int64_t place = i / to[d] % out->shape.size[d];
+        inside = inside && place < in[0]->shape.size[d];
+        at += place * from[d];
+      }
+      out->at[rank * out->count + i] =
+          inside ? in[0]->at[rank * in[0]->count + at] : in[1]->at[rank * in[1]->count];
+    }
+  }
+  return fits;
+}
+
+// The named op: statistics in f32, the weight product in f32, rounded once or also before it.
 static bool compute_rms_norm(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
                              FiarTensor* out) {
   int64_t hidden = in[0]->shape.rank > 0 ? in[0]->shape.size[in[0]->shape.rank - 1] : 0;
@@ -311,6 +341,7 @@ static bool compute_rms_norm(FiarEval* eval, const FiarPrimitive* p, const FiarT
         eval, (float)(1 / sqrt((double)((float)(sum / (double)hidden) + (float)p->number))));
     for (int64_t i = 0; i < hidden; ++i) {
       double normal = (float)(x[i] * root);
+      normal = p->before_weight ? fiarElementRound(in[0]->shape.elem, normal) : normal;
       out->at[row * hidden + i] =
           fiarElementRound(out->shape.elem, weight == NULL ? normal : (float)(normal * weight[i]));
     }
@@ -347,10 +378,11 @@ static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTenso
       return in[0]->count == out->count && compute_bitcast(eval, in[0], out);
     case FIAR_PRIM_SELECT:
     case FIAR_PRIM_CLAMP:
-      if (p->n_in == 3) {
-        compute_three(eval, p, in, out);
+      if (p->n_in != 3 && !(p->n_in == 1 && p->has_number)) {
+        return false;
       }
-      return p->n_in == 3;
+      compute_three(eval, p, in, out);
+      return true;
     case FIAR_PRIM_REDUCE_ADD:
     case FIAR_PRIM_REDUCE_MAX:
     case FIAR_PRIM_REDUCE_MEAN:
@@ -367,6 +399,8 @@ static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTenso
       }
       compute_moved(eval, in[0], map, out);
       return true;
+    case FIAR_PRIM_PAD:
+      return p->n_in == 2 && compute_pad(eval, in, out);
     case FIAR_PRIM_BATCH_MUL:
       return compute_outer(eval, p, in, out);
     case FIAR_PRIM_RMS_NORM:
@@ -382,9 +416,35 @@ static FiarTaint taint_of(const FiarPrimitive* p, const FiarTensor* const* in) {
   for (int i = 0; i < p->n_in; ++i) {
     taint = in[i]->taint > taint ? in[i]->taint : taint;
   }
-  bool moves = p->kind == FIAR_PRIM_RESHAPE || p->kind == FIAR_PRIM_BROADCAST ||
-               p->kind == FIAR_PRIM_TRANSPOSE;
+  bool moves = p->kind == FIAR_PRIM_PAD || p->kind == FIAR_PRIM_RESHAPE ||
+               p->kind == FIAR_PRIM_BROADCAST || p->kind == FIAR_PRIM_TRANSPOSE;
   return taint == FIAR_TAINT_NORM && !moves ? FIAR_TAINT_DERIVED : taint;
+}
+
+// The operand as large as the result, right-aligned. False: no memory; *out_fits false: it is none.
+static bool broadcast_operand(FiarEval* eval, const FiarShape* shape, int64_t count,
+                              FiarTensor* operand, bool* out_fits) {
+  int64_t map[FIAR_MAX_RANK] = {0};
+  int shift = shape->rank - operand->shape.rank;
+  *out_fits = shift >= 0;
+  for (int d = 0; *out_fits && d < operand->shape.rank; ++d) {
+    map[d] = d + shift;
+    *out_fits = operand->shape.size[d] == 1 || operand->shape.size[d] == shape->size[map[d]];
+  }
+  if (!*out_fits) {
+    return true;
+  }
+  FiarTensor whole = *operand;
+  whole.shape = *shape;
+  whole.shape.elem = operand->shape.elem;
+  whole.count = count;
+  whole.at = fiarEvalRoom(eval, count);
+  if (whole.at == NULL) {
+    return false;
+  }
+  compute_moved(eval, operand, map, &whole);
+  *operand = whole;
+  return true;
 }
 
 bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
@@ -413,6 +473,16 @@ bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
   // Elementwise ops take tensors of one size, or of one element.
   bool elementwise =
       (p->kind >= FIAR_PRIM_ADD && p->kind <= FIAR_PRIM_CLAMP) || p->kind == FIAR_PRIM_CONVERT;
+  for (int i = 0; i < p->n_in && p->broadcasts; ++i) {
+    bool fits = true;
+    if (held[i].count != out.count &&
+        !broadcast_operand(eval, &out.shape, out.count, &held[i], &fits)) {
+      return false;
+    }
+    if (!fits) {
+      return true;
+    }
+  }
   for (int i = 0; i < p->n_in; ++i) {
     if (elementwise && in[i]->count != out.count && in[i]->count != 1) {
       return true;

@@ -13,6 +13,7 @@ typedef struct FiarEval {
   const FiarShape* space;  // in the body of a LOOPS op: what a scalar stands for
   FiarTensor* tensors;
   size_t n_tensors, capacity;
+  int depth;  // of the calls under way
 } FiarEval;
 
 // Records the first reason why the evaluation cannot go on; always false.
@@ -46,6 +47,12 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op);
 
 // Computes a collective over the expanded groups.
 bool fiarEvalCollective(FiarEval* eval, const FiarPrimitive* primitive);
+
+// Computes a NAMED op into its results, or over what it writes. *out_done as above.
+bool fiarEvalNamedOp(FiarEval* eval, MlirOperation op, bool* out_done);
+
+// The groups of a collective, expanded. Those that have only a name are ranks 0 .. world - 1.
+bool fiarEvalGroups(FiarEval* eval, MlirAttribute groups, int64_t world, FiarGroups* out_groups);
 
 // Computes an op of the fiar dialect, as docs/numerics.md has it.
 bool fiarEvalFused(FiarEval* eval, MlirOperation op);

@@ -211,8 +211,10 @@ static bool rebind(FiarEval* eval, MlirValue to, MlirValue from) {
 
 // The callee's body on the operands; its last op's operands are the results.
 static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
+  enum { MAX_DEPTH = 32 };  // deeper calls, and those of a function by itself, are uninterpreted
   *out_done = false;
-  if (mlirOperationIsNull(p->callee) || mlirOperationGetNumRegions(p->callee) == 0) {
+  if (eval->depth == MAX_DEPTH || mlirOperationIsNull(p->callee) ||
+      mlirOperationGetNumRegions(p->callee) == 0) {
     return true;
   }
   MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(p->callee, 0));
@@ -231,7 +233,10 @@ static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done
       return false;
     }
   }
-  if (!evaluate_block(eval, body, last)) {
+  ++eval->depth;
+  bool done = evaluate_block(eval, body, last);
+  --eval->depth;
+  if (!done) {
     return false;
   }
   for (intptr_t i = 0; i < mlirOperationGetNumResults(p->op); ++i) {
@@ -278,6 +283,26 @@ static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
   }
   for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
     if (!invent(eval, mlirOperationGetResult(op, i), id, i, false)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Whatever the op may have written is new data.
+static bool evaluate_writer(FiarEval* eval, MlirOperation op) {
+  bool done;
+  if (!fiarEvalNamedOp(eval, op, &done) || done) {
+    return done;
+  }
+  if (!evaluate_unknown(eval, op)) {
+    return false;
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
+    FiarShape shape;
+    MlirValue operand = mlirOperationGetOperand(op, i);
+    if (fiarShapeRead(mlirValueGetType(operand), &shape) &&
+        !invent(eval, operand, id_of(op), 2000 + i, false)) {
       return false;
     }
   }
@@ -339,18 +364,30 @@ static bool is_fiar(MlirOperation op) {
   return name.length > 5 && memcmp(name.data, "fiar.", 5) == 0;
 }
 
-// Another reduction, and groups that cannot be told, are left to the uninterpreted.
-static bool sums_known_ranks(FiarEval* eval, const FiarPrimitive* p) {
+// A collective over groups that the module does not say cannot be run, nor is it fused.
+static bool groups_known(const FiarEval* eval, const FiarPrimitive* p) {
   FiarGroups groups;
-  char text[160];
-  if ((p->kind == FIAR_PRIM_ALL_REDUCE &&
-       (p->reduction == NULL || strcmp(p->reduction, "sum") != 0)) ||
-      mlirAttributeIsNull(p->groups) ||
-      !fiarGroupsExpand(eval->view.module, p->groups, &groups, text, sizeof text)) {
-    return false;
+  char text[200];
+  bool named = !mlirAttributeIsNull(p->groups) && mlirAttributeIsAString(p->groups);
+  if (named && (eval->options->world > 0 || p->world > 0)) {
+    return true;
   }
+  bool known = fiarGroupsExpand(eval->view.module, p->groups, &groups, text, sizeof text);
   fiarGroupsFree(&groups);
-  return true;
+  return known;
+}
+
+// Whether the ops that use a start's result compute what it started.
+static bool is_waited_for(FiarEval* eval, MlirOperation start) {
+  MlirOpOperand use = mlirValueGetFirstUse(mlirOperationGetResult(start, 0));
+  bool all = !mlirOpOperandIsNull(use);
+  for (; all && !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+    FiarPrimitive done = fiarPrimitiveRead(&eval->view, mlirOpOperandGetOwner(use));
+    all = done.kind == FIAR_PRIM_ALL_REDUCE &&
+          fiarStringEqual(mlirStringRefCreateFromCString(done.reduction), "sum") &&
+          groups_known(eval, &done);
+  }
+  return all;
 }
 
 bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
@@ -365,14 +402,32 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
   bool done = false;
   switch (p.kind) {
     case FIAR_PRIM_UNKNOWN:
+      if (fiarMayWrite(op)) {
+        return evaluate_writer(eval, op);
+      }
+      break;
     case FIAR_PRIM_PURE:
+      break;
+    case FIAR_PRIM_NAMED:
+      if (!fiarEvalNamedOp(eval, op, &done)) {
+        return false;
+      }
+      break;
+    case FIAR_PRIM_START:
+      if (is_waited_for(eval, op)) {
+        return true;
+      }
       break;
     case FIAR_PRIM_IDENTITY:
       return evaluate_identity(eval, &p);
     case FIAR_PRIM_ALL_REDUCE:
     case FIAR_PRIM_REDUCE_SCATTER:
+      if (p.reduction != NULL && strcmp(p.reduction, "sum") == 0 && groups_known(eval, &p)) {
+        return fiarEvalCollective(eval, &p);
+      }
+      break;
     case FIAR_PRIM_ALL_GATHER:
-      if (sums_known_ranks(eval, &p)) {
+      if (groups_known(eval, &p)) {
         return fiarEvalCollective(eval, &p);
       }
       break;
@@ -436,8 +491,11 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
       kind != FIAR_PRIM_ALL_GATHER) {
     return MlirWalkResultAdvance;
   }
-  MlirAttribute named =
-      fused ? fiarOpAttribute(op, "groups") : fiarPrimitiveRead(ranks->view, op).groups;
+  FiarPrimitive p = {0};
+  if (!fused) {
+    p = fiarPrimitiveRead(ranks->view, op);
+  }
+  MlirAttribute named = fused ? fiarOpAttribute(op, "groups") : p.groups;
   FiarGroups groups;
   char text[160];
   if (!mlirAttributeIsNull(named) &&
@@ -446,14 +504,19 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
       ranks->largest = groups.ids[i] > ranks->largest ? groups.ids[i] : ranks->largest;
     }
     fiarGroupsFree(&groups);
+  } else if (!mlirAttributeIsNull(named) && mlirAttributeIsAString(named)) {
+    double world = (double)(p.world > 0 ? p.world : ranks->view->world);
+    (void)(fused && fiarReadNumber(fiarOpAttribute(op, "world"), &world));
+    ranks->largest = (int64_t)world - 1 > ranks->largest ? (int64_t)world - 1 : ranks->largest;
   }
   return MlirWalkResultAdvance;
 }
 
-int fiarEvaluationRanks(MlirOperation module) {
+int fiarEvaluationRanks(MlirOperation module, int64_t world) {
   FiarView view;
   Ranks ranks = {&view, -1};
   if (fiarViewInit(&view, module)) {
+    view.world = world;
     mlirOperationWalk(module, largest_id, &ranks, MlirWalkPreOrder);
   }
   fiarViewClear(&view);

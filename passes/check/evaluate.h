@@ -49,6 +49,7 @@ typedef struct FiarEvalOptions {
   FiarCheckData data;
   FiarRoots roots;
   uint64_t seed;
+  int64_t world;  // the ranks of groups that have only a name
 } FiarEvalOptions;
 
 typedef struct FiarObservation {
@@ -75,6 +76,7 @@ bool fiarEvaluate(MlirOperation module, const FiarEvalOptions* options, FiarEval
 void fiarEvaluationFree(FiarEvaluation* evaluation);
 
 // The ranks that the module's collectives name: the largest id + 1, or 0 where they name none.
-int fiarEvaluationRanks(MlirOperation module);
+// Groups that have only a name count `world`.
+int fiarEvaluationRanks(MlirOperation module, int64_t world);
 
 #endif  // FIAR_PASSES_CHECK_EVALUATE_H

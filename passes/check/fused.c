@@ -56,7 +56,7 @@ static void collective_rank(const FiarPrimitive* p, const FiarTensor* in, const 
 
 static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const FiarGroups* groups,
                               intptr_t index) {
-  const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(p->op, index));
+  const FiarTensor* found = fiarEvalFind(eval, fiarReducedOperand(p, index));
   MlirValue result = mlirOperationGetResult(p->op, index);
   FiarTensor out = {0};
   if (found == NULL || !fiarEvalShape(result, found, &out.shape)) {
@@ -72,21 +72,41 @@ static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const Fiar
   }
   out.at = fiarEvalRoom(eval, out.count);
   for (int rank = 0; out.at != NULL && rank < eval->options->ranks; ++rank) {
-    int64_t position;
+    int64_t position = 0;
     const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
+    // A rank beside the groups, which other collectives have, keeps what it has.
+    int64_t alone = rank, size = groups->size;
+    if (members == NULL && p->kind == FIAR_PRIM_ALL_REDUCE) {
+      members = &alone;
+      size = 1;
+    }
     if (members == NULL) {
       continue;  // it takes no part, and holds zeros
     }
-    collective_rank(p, &in, members, groups->size, position, &out, out.at + rank * out.count);
+    collective_rank(p, &in, members, size, position, &out, out.at + rank * out.count);
   }
   return out.at != NULL && fiarEvalBind(eval, result, &out);
 }
 
+bool fiarEvalGroups(FiarEval* eval, MlirAttribute groups, int64_t world, FiarGroups* out_groups) {
+  char text[200];
+  if (fiarGroupsExpand(eval->view.module, groups, out_groups, text, sizeof text)) {
+    return true;
+  }
+  if (world < 1 || mlirAttributeIsNull(groups) || !mlirAttributeIsAString(groups)) {
+    return fiarEvalFail(eval, "%s", text);
+  }
+  *out_groups = (FiarGroups){1, world, calloc((size_t)world, sizeof *out_groups->ids)};
+  for (int64_t i = 0; out_groups->ids != NULL && i < world; ++i) {
+    out_groups->ids[i] = i;
+  }
+  return out_groups->ids != NULL || fiarEvalFail(eval, "out of memory");
+}
+
 bool fiarEvalCollective(FiarEval* eval, const FiarPrimitive* p) {
   FiarGroups groups;
-  char text[160];
-  if (!fiarGroupsExpand(eval->view.module, p->groups, &groups, text, sizeof text)) {
-    return fiarEvalFail(eval, "%s", text);
+  if (!fiarEvalGroups(eval, p->groups, p->world > 0 ? p->world : eval->options->world, &groups)) {
+    return false;
   }
   bool done = true;
   for (intptr_t i = 0; done && i < mlirOperationGetNumResults(p->op); ++i) {
@@ -104,6 +124,8 @@ typedef struct FusedCall {
   int64_t hidden, tokens;
   double eps, weight_bias;
   bool before_weight, unrounded, sharded;
+  bool is_norm;                        // x is a norm already
+  bool inverts;                        // codes are of norm * (1 / scale)
   fiar_all_reduce_norm_params params;  // of the quantiser
 } FusedCall;
 
@@ -166,6 +188,12 @@ static bool read_operands(FiarEval* eval, MlirOperation op, FusedCall* call) {
   return true;
 }
 
+static uint8_t dtype_of(FiarElement elem) {
+  return elem == FIAR_ELEM_F16    ? FIAR_DTYPE_F16
+         : elem == FIAR_ELEM_BF16 ? FIAR_DTYPE_BF16
+                                  : FIAR_DTYPE_F32;
+}
+
 static bool read_call(FiarEval* eval, MlirOperation op, FusedCall* call) {
   memset(call, 0, sizeof *call);
   if (!read_operands(eval, op, call)) {
@@ -188,9 +216,7 @@ static bool read_call(FiarEval* eval, MlirOperation op, FusedCall* call) {
   q->struct_size = sizeof *q;
   q->tokens = call->tokens;
   q->hidden = call->hidden;
-  q->dtype = call->elem == FIAR_ELEM_F16    ? FIAR_DTYPE_F16
-             : call->elem == FIAR_ELEM_BF16 ? FIAR_DTYPE_BF16
-                                            : FIAR_DTYPE_F32;
+  q->dtype = dtype_of(call->elem);
   q->quant = INDEX_OF(op, "quant", quants);
   q->scale_layout = INDEX_OF(op, "scale_layout", layouts);
   q->scale_type = INDEX_OF(op, "scale_type", scale_types);
@@ -268,6 +294,15 @@ static void overflow_scales(const FusedCall* call, const uint8_t* norm, float sc
   }
 }
 
+// The words of a tensor that holds packed scales in 32 bits.
+static void join_bytes(const FiarTensor* to, const uint8_t* bytes, double* at) {
+  for (int64_t i = 0; i < to->count; ++i) {
+    uint32_t word;
+    memcpy(&word, bytes + 4 * i, sizeof word);
+    at[i] = word;
+  }
+}
+
 // Codes and scales of one rank's norm, by the reference's quantisers.
 static bool fused_quantise(FiarEval* eval, FusedCall* call, int rank, const double* norm,
                            FiarTensor* codes, FiarTensor* scales) {
@@ -277,6 +312,7 @@ static bool fused_quantise(FiarEval* eval, FusedCall* call, int rank, const doub
   q->quant_out = calloc(1, fiar_reference_codes_bytes(q) + 16);
   q->scales_out = calloc(1, fiar_reference_scales_bytes(q) + 16);
   float scale = call->scale.at == NULL ? 1 : (float)call->scale.at[rank];
+  scale = call->inverts ? 1 / scale : scale;
   q->scale = &scale;
   bool done = rounded != NULL && q->quant_out != NULL && q->scales_out != NULL;
   for (int64_t i = 0; done && i < call->tokens * call->hidden; ++i) {
@@ -288,6 +324,12 @@ static bool fused_quantise(FiarEval* eval, FusedCall* call, int rank, const doub
   }
   FiarTensor* const outs[2] = {codes, scales};
   for (int k = 0; done && k < 2; ++k) {
+    size_t bytes = fiar_reference_scales_bytes(q);
+    if (k == 1 && scales->at != NULL && scales->shape.elem == FIAR_ELEM_INTEGER &&
+        (size_t)scales->count * 4 == bytes) {
+      join_bytes(scales, q->scales_out, scales->at + rank * scales->count);
+      continue;
+    }
     for (int64_t i = 0; outs[k]->at != NULL && i < outs[k]->count; ++i) {
       unpack(outs[k], k == 0 ? q->quant_out : q->scales_out, i,
              outs[k]->at + rank * outs[k]->count + i);
@@ -318,10 +360,14 @@ static bool same_as_first(const FiarTensor* tensor, const int64_t* members, int 
 
 static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups, int rank,
                        FiarTensor* outs, double* scratch) {
-  int64_t position = 0, all = call->tokens * call->hidden;
+  int64_t position = 0, all = call->tokens * call->hidden, alone = rank, world = groups->size;
   const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
-  if (members == NULL && call->sharded) {
-    return fiarEvalFail(eval, "rank %d is in no group of a token-sharded call", rank);
+  if (members == NULL && !call->sharded) {
+    members = &alone;  // as in a plain all-reduce
+    world = 1;
+  }
+  if (members == NULL) {
+    return fiarEvalFail(eval, "rank %d is in no group of fiar.all_reduce_norm", rank);
   }
   // A row's owner may be the only one that normalises and quantises it.
   if (call->sharded && (!same_as_first(&call->weight, members, rank) ||
@@ -330,12 +376,14 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
   for (int64_t i = 0; i < all; ++i) {
-    // A rank in no group holds zeros where the others hold the sum.
-    sum[i] = members == NULL ? 0 : sum_over(&call->x, members, groups->size, i);
+    sum[i] = sum_over(&call->x, members, world, i);
   }
-  for (int64_t t = 0; t < call->tokens; ++t) {
-    int64_t owner = call->sharded ? members[t % groups->size] : rank;
-    int64_t row = call->sharded ? t / groups->size : t;
+  if (call->is_norm) {
+    memcpy(norm, sum, (size_t)all * sizeof *norm);
+  }
+  for (int64_t t = 0; t < call->tokens && !call->is_norm; ++t) {
+    int64_t owner = call->sharded ? members[t % world] : rank;
+    int64_t row = call->sharded ? t / world : t;
     const double* residual =
         call->residual.at == NULL
             ? NULL
@@ -352,7 +400,7 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
     }
   }
   if (outs[1].at != NULL) {
-    store_residual(call, position, groups->size, residual_out, outs[1].at + rank * outs[1].count);
+    store_residual(call, position, world, residual_out, outs[1].at + rank * outs[1].count);
   }
   return (outs[3].at == NULL && outs[4].at == NULL) ||
          fused_quantise(eval, call, rank, norm, &outs[3], &outs[4]);
@@ -368,11 +416,9 @@ static FiarTaint taint_of(const FusedCall* call, int k) {
   return exact ? taints[k] : FIAR_TAINT_DERIVED;
 }
 
-static bool fused_norm(FiarEval* eval, MlirOperation op, const FiarGroups* groups) {
-  FusedCall call;
-  if (!read_call(eval, op, &call)) {
-    return false;
-  }
+// Computes the call's results and binds them.
+static bool run_call(FiarEval* eval, FusedCall* call_in, const FiarGroups* groups) {
+  FusedCall call = *call_in;
   FiarTensor outs[5];
   memset(outs, 0, sizeof outs);
   for (int k = 0; k < 5; ++k) {
@@ -398,6 +444,82 @@ static bool fused_norm(FiarEval* eval, MlirOperation op, const FiarGroups* group
   for (int k = 0; done && k < 5; ++k) {
     done = outs[k].at == NULL || fiarEvalBind(eval, call.results[k], &outs[k]);
   }
+  return done;
+}
+
+static bool fused_norm(FiarEval* eval, MlirOperation op, const FiarGroups* groups) {
+  FusedCall call;
+  return read_call(eval, op, &call) && run_call(eval, &call, groups);
+}
+
+// A named op is a call whose sum is there already: each rank is a group of its own.
+static bool take_named(FiarEval* eval, const FiarNamed* named, FusedCall* call) {
+  const MlirValue from[4] = {named->x, named->residual, named->weight, named->scale};
+  FiarTensor* const to[4] = {&call->x, &call->residual, &call->weight, &call->scale};
+  for (int i = 0; i < 4; ++i) {
+    const FiarTensor* found = mlirValueIsNull(from[i]) ? NULL : fiarEvalFind(eval, from[i]);
+    if (!mlirValueIsNull(from[i]) && found == NULL) {
+      return false;
+    }
+    *to[i] = found == NULL ? (FiarTensor){0} : *found;
+  }
+  int rank = call->x.shape.rank;
+  call->elem = call->x.shape.elem;
+  call->hidden = rank == 0 ? 0 : call->x.shape.size[rank - 1];
+  if (call->hidden == 0 || (call->weight.at != NULL && call->weight.count != call->hidden) ||
+      (call->scale.at != NULL && call->scale.count != 1) ||
+      (call->residual.at != NULL && call->residual.count != call->x.count)) {
+    return false;
+  }
+  call->tokens = call->x.count / call->hidden;
+  return true;
+}
+
+static bool read_named(FiarEval* eval, MlirOperation op, FusedCall* call) {
+  static const int places[] = {
+      [FIAR_NAMED_SUM] = 1, [FIAR_NAMED_NORM] = 2, [FIAR_NAMED_CODES] = 3, [FIAR_NAMED_SCALES] = 4};
+  FiarNamed named;
+  memset(call, 0, sizeof *call);
+  if (!fiarNamedRead(op, &named) || !take_named(eval, &named, call)) {
+    return false;
+  }
+  call->is_norm = !named.normalises;
+  call->inverts = named.inverse != NULL;
+  call->before_weight = true;
+  call->eps = named.eps;
+  bool writes = mlirOperationGetNumResults(op) == 0;
+  for (int i = 0; i < named.n_results; ++i) {
+    call->results[places[named.results[i]]] =
+        writes ? mlirOperationGetOperand(op, named.written[i]) : mlirOperationGetResult(op, i);
+  }
+  call->params = (fiar_all_reduce_norm_params){
+      .struct_size = sizeof call->params,
+      .tokens = call->tokens,
+      .hidden = call->hidden,
+      .dtype = dtype_of(call->elem),
+      .quant = (uint8_t)named.quant,
+      .scale_layout = (uint8_t)named.scale_layout,
+      .scale_type = named.quant == FIAR_QUANT_NVFP4 ? FIAR_SCALE_TYPE_E4M3 : FIAR_SCALE_TYPE_F32,
+      .scale_is = mlirValueIsNull(named.scale) ? FIAR_SCALE_IS_DIVISOR : FIAR_SCALE_IS_MULTIPLIER,
+      .scale_min = (float)named.scale_min,
+      .group_size = (int32_t)named.group_size};
+  return true;
+}
+
+bool fiarEvalNamedOp(FiarEval* eval, MlirOperation op, bool* out_done) {
+  FusedCall call;
+  *out_done = read_named(eval, op, &call);
+  if (!*out_done) {
+    return true;
+  }
+  FiarGroups alone = {eval->options->ranks, 1, NULL};
+  alone.ids = calloc((size_t)alone.count, sizeof *alone.ids);
+  for (int64_t i = 0; alone.ids != NULL && i < alone.count; ++i) {
+    alone.ids[i] = i;
+  }
+  bool done =
+      alone.ids == NULL ? fiarEvalFail(eval, "out of memory") : run_call(eval, &call, &alone);
+  fiarGroupsFree(&alone);
   return done;
 }
 
@@ -470,10 +592,9 @@ bool fiarEvalFused(FiarEval* eval, MlirOperation op) {
               {"fiar.all_gather_rows", gather_rows},
               {"fiar.take_rows", take_rows}};
   FiarGroups groups;
-  char text[160];
-  if (!fiarGroupsExpand(eval->view.module, fiarOpAttribute(op, "groups"), &groups, text,
-                        sizeof text)) {
-    return fiarEvalFail(eval, "%s", text);
+  if (!fiarEvalGroups(eval, fiarOpAttribute(op, "groups"), (int64_t)number_of(op, "world"),
+                      &groups)) {
+    return false;
   }
   bool done = false;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {

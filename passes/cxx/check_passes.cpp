@@ -7,18 +7,19 @@
 namespace fiar {
 namespace {
 
-MlirLogicalResult fuse(MlirOperation clone, void*) {
+MlirLogicalResult fuse(MlirOperation clone, void* world) {
   FiarFuseOptions options = {};
   options.struct_size = sizeof options;
+  options.world = *static_cast<const int64_t*>(world);
   // What is fused or missed is the business of fiar-fuse itself.
   options.message = [](FiarMessageKind, MlirLocation, MlirStringRef, void*) {};
   return fiarFuse(clone, &options, nullptr);
 }
 
-MlirLogicalResult fuseAndShard(MlirOperation clone, void*) {
+MlirLogicalResult fuseAndShard(MlirOperation clone, void* world) {
   FiarShardOptions options = {};
   options.struct_size = sizeof options;
-  return mlirLogicalResultIsFailure(fuse(clone, nullptr))
+  return mlirLogicalResultIsFailure(fuse(clone, world))
              ? mlirLogicalResultFailure()
              : fiarShardResidual(clone, &options, nullptr);
 }
@@ -43,6 +44,9 @@ class Check : public ModulePass<Check> {
     FiarCheckOptions options = {};
     options.struct_size = sizeof options;
     options.rewrite = rewrite == Rewrite::Fuse ? fuse : fuseAndShard;
+    int64_t ranks = world;
+    options.rewrite_data = &ranks;
+    options.world = world;
     options.seeds = seeds;
     options.first_seed = first_seed;
     options.message = messageToDiagnostics;
@@ -51,6 +55,9 @@ class Check : public ModulePass<Check> {
   }
 
  private:
+  Option<int64_t> world{*this, "world",
+                        llvm::cl::desc("The ranks of groups that the module only names"),
+                        llvm::cl::init(0)};
   Option<int64_t> seeds{*this, "seeds", llvm::cl::desc("How many data sets of each kind"),
                         llvm::cl::init(1)};
   Option<int64_t> first_seed{*this, "first-seed", llvm::cl::desc("The first data set's number"),

@@ -70,9 +70,34 @@ class Fuse : public ModulePass<Fuse> {
       llvm::cl::init(0)};
 };
 
+class Inline : public ModulePass<Inline> {
+ public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(Inline)
+  static constexpr char argument[] = "fiar-inline";
+  static constexpr char description[] =
+      "Inline the private functions that return an all-reduced sum whose norm is in their callers";
+
+  Inline() = default;
+  Inline(const Inline& other) : ModulePass(other) {}
+
+  void getDependentDialects(mlir::DialectRegistry& registry) const override {
+    registerFiarDialect(registry);
+  }
+
+  MlirLogicalResult run(MlirOperation module) {
+    return fiarInline(module, world);
+  }
+
+ private:
+  Option<int64_t> world{*this, "world",
+                        llvm::cl::desc("The ranks of groups that the module only names"),
+                        llvm::cl::init(0)};
+};
+
 }  // namespace
 
 void registerFusePasses() {
+  mlir::PassRegistration<Inline>();
   mlir::PassRegistration<Fuse>();
 }
 

@@ -47,6 +47,18 @@ class LowerToFfi : public ModulePass<LowerToFfi> {
   }
 };
 
+class TorchToBuiltin : public ModulePass<TorchToBuiltin> {
+ public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(TorchToBuiltin)
+  static constexpr char argument[] = "fiar-torch-to-builtin";
+  static constexpr char description[] =
+      "Put fiar ops on torch's tensors on builtin tensors, between torch_c casts";
+
+  MlirLogicalResult run(MlirOperation module) {
+    return fiarTorchToBuiltin(module);
+  }
+};
+
 class Internalize : public ModulePass<Internalize> {
  public:
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(Internalize)
@@ -72,6 +84,7 @@ void buildToLlvm(mlir::OpPassManager& manager) {
 void registerLowerPasses() {
   mlir::PassRegistration<LowerToRuntime>();
   mlir::PassRegistration<LowerToFfi>();
+  mlir::PassRegistration<TorchToBuiltin>();
   mlir::PassRegistration<Internalize>();
   mlir::PassPipelineRegistration<>(
       "fiar-to-llvm",

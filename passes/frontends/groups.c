@@ -294,35 +294,6 @@ static bool from_dense(MlirAttribute groups, FiarGroups* out_groups, char* text,
   return true;
 }
 
-bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* out_groups,
-                      char* text, size_t text_size) {
-  *out_groups = (FiarGroups){0};
-  if (mlirAttributeIsNull(groups)) {
-    return REFUSE("the all-reduce has no replica groups");
-  }
-  if (mlirAttributeIsADenseIntElements(groups)) {
-    return from_dense(groups, out_groups, text, text_size);
-  }
-  MlirStringRef attribute = fiarAttributeText(groups);
-  scan_t scan = scan_text(attribute);
-  if (scan_is(&scan, "replica_group_mesh_axes<")) {
-    return from_mesh(module, attribute, out_groups, text, text_size);
-  }
-  return REFUSE("the replica groups are not understood: %.*s", (int)attribute.length,
-                attribute.data);
-}
-
-void fiarGroupsFree(FiarGroups* groups) {
-  free(groups->ids);
-  *groups = (FiarGroups){0};
-}
-
-// mhlo.num_replicas and mhlo.num_partitions; 0 where the module does not say.
-static int64_t module_count(MlirOperation module, const char* name) {
-  double number;
-  return fiarReadNumber(fiarOpAttribute(module, name), &number) && number > 0 ? (int64_t)number : 0;
-}
-
 static bool ids_valid(const FiarGroups* groups, int64_t limit, char* text, size_t text_size) {
   int64_t total = groups->count * groups->size, most = 0;
   for (int64_t i = 0; i < total; ++i) {
@@ -349,14 +320,100 @@ static bool ids_valid(const FiarGroups* groups, int64_t limit, char* text, size_
   return !twice;
 }
 
+// What the module says of a group that has only a name: a matrix of ids, or how many ranks.
+static MlirAttribute named_group(MlirOperation module, MlirStringRef name) {
+  MlirAttribute groups = fiarOpAttribute(module, FIAR_GROUPS_ATTRIBUTE);
+  return !mlirAttributeIsNull(groups) && mlirAttributeIsADictionary(groups)
+             ? mlirDictionaryAttrGetElementByName(groups, name)
+             : mlirAttributeGetNull();
+}
+
+static bool from_name(MlirOperation module, MlirStringRef name, FiarGroups* out_groups, char* text,
+                      size_t text_size) {
+  MlirAttribute known = named_group(module, name);
+  double world = 0;
+  if (!mlirAttributeIsNull(known) && mlirAttributeIsADenseIntElements(known)) {
+    return from_dense(known, out_groups, text, text_size);
+  }
+  if (!fiarReadNumber(known, &world) || world < 1 || world > MAX_DEVICES) {
+    return REFUSE(
+        "which ranks the group \"%.*s\" has is not known: the module's attribute " FIAR_GROUPS_ATTRIBUTE
+        " does not say",
+        (int)name.length, name.data);
+  }
+  *out_groups = (FiarGroups){1, (int64_t)world, malloc((size_t)world * sizeof *out_groups->ids)};
+  for (int64_t i = 0; out_groups->ids != NULL && i < out_groups->size; ++i) {
+    out_groups->ids[i] = i;
+  }
+  return out_groups->ids != NULL || REFUSE("out of memory");
+}
+
+// How many ranks a named group has, or 0 and a sentence.
+static int64_t named_world(FiarView* view, MlirStringRef name, char* text, size_t text_size) {
+  FiarGroups groups;
+  if (name.length == 0) {
+    return REFUSE("the all-reduce's group is no constant name");
+  }
+  if (!mlirAttributeIsNull(named_group(view->module, name))) {
+    if (!from_name(view->module, name, &groups, text, text_size)) {
+      return 0;
+    }
+    int64_t world = groups.size;
+    bool valid = ids_valid(&groups, 0, text, text_size);
+    fiarGroupsFree(&groups);
+    return valid ? world : -1;
+  }
+  snprintf(text, text_size,
+           "how many ranks \"%.*s\" has is not known: neither the option `world` nor the module's "
+           "attribute " FIAR_GROUPS_ATTRIBUTE " says",
+           (int)name.length, name.data);
+  return view->world;
+}
+
+bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* out_groups,
+                      char* text, size_t text_size) {
+  *out_groups = (FiarGroups){0};
+  if (mlirAttributeIsNull(groups)) {
+    return REFUSE("the all-reduce has no replica groups");
+  }
+  if (mlirAttributeIsADenseIntElements(groups)) {
+    return from_dense(groups, out_groups, text, text_size);
+  }
+  MlirStringRef attribute = fiarAttributeText(groups);
+  if (mlirAttributeIsAString(groups)) {
+    return from_name(module, attribute, out_groups, text, text_size);
+  }
+  scan_t scan = scan_text(attribute);
+  if (scan_is(&scan, "replica_group_mesh_axes<")) {
+    return from_mesh(module, attribute, out_groups, text, text_size);
+  }
+  return REFUSE("the replica groups are not understood: %.*s", (int)attribute.length,
+                attribute.data);
+}
+
+void fiarGroupsFree(FiarGroups* groups) {
+  free(groups->ids);
+  *groups = (FiarGroups){0};
+}
+
+// mhlo.num_replicas and mhlo.num_partitions; 0 where the module does not say.
+static int64_t module_count(MlirOperation module, const char* name) {
+  double number;
+  return fiarReadNumber(fiarOpAttribute(module, name), &number) && number > 0 ? (int64_t)number : 0;
+}
+
 int64_t fiarGroupsWorld(FiarView* view, const FiarPrimitive* collective, char* text,
                         size_t text_size) {
   FiarGroups groups;
   if (strcmp(collective->mode, FIAR_GROUPS_PROCESS) == 0) {
-    MlirStringRef name = fiarAttributeText(collective->groups);
-    snprintf(text, text_size, "only the option `world` can say how many ranks \"%.*s\" has",
-             (int)name.length, name.data);
-    return name.length == 0 ? 0 : view->world;
+    int64_t world = named_world(view, fiarAttributeText(collective->groups), text, text_size);
+    if (world > 0 && collective->world > 0 && world != collective->world) {
+      snprintf(text, text_size,
+               "the op's group has %" PRId64 " ranks, but it is said to have %" PRId64,
+               collective->world, world);
+      return -1;
+    }
+    return world != 0 ? world : collective->world;
   }
   if (!fiarGroupsExpand(view->module, collective->groups, &groups, text, text_size)) {
     return 0;

@@ -230,6 +230,7 @@ static const FiarOpRow rows[] = {
     {"reduce", FIAR_PRIM_PURE, read_reduce},
     {"generic", FIAR_PRIM_LOOPS, read_generic},
     {"index", FIAR_PRIM_PURE, NULL},
+    {"yield", FIAR_PRIM_PURE, NULL},
     {"batch_matmul", FIAR_PRIM_PURE, read_pure},
     {"contract", FIAR_PRIM_PURE, read_pure},
     {"copy", FIAR_PRIM_PURE, read_pure},

@@ -84,7 +84,9 @@ FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op) {
     return primitive;
   }
   intptr_t operands = mlirOperationGetNumOperands(op);
-  if (computes(row->kind) && (operands == 0 || mlirOperationGetNumResults(op) == 0)) {
+  // An all-reduce may write to a buffer.
+  const bool gives = row->kind == FIAR_PRIM_ALL_REDUCE || mlirOperationGetNumResults(op) > 0;
+  if (computes(row->kind) && (operands == 0 || !gives)) {
     return primitive;
   }
   primitive.kind = row->kind;
@@ -204,6 +206,7 @@ static bool pure_at(FiarView* view, MlirOperation op, int depth) {
     case FIAR_PRIM_REDUCE_SCATTER:
     case FIAR_PRIM_ALL_GATHER:
     case FIAR_PRIM_COLLECTIVE:
+    case FIAR_PRIM_START:
       return false;
     case FIAR_PRIM_CALL:
       return !mlirOperationIsNull(primitive.callee) && body_pure(view, primitive.callee, depth + 1);

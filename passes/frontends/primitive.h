@@ -8,55 +8,59 @@
 #ifndef FIAR_PASSES_FRONTENDS_PRIMITIVE_H
 #define FIAR_PASSES_FRONTENDS_PRIMITIVE_H
 
+#include "fiar/types.h"
 #include "ir/map.h"
 #include "ir/match.h"
 #include "passes.h"
 
 // X(NAME, "what the op computes; in[] are its operands, dims[] its dimensions")
-#define FIAR_PRIMITIVE_TABLE(X)                                                              \
-  X(UNKNOWN, "anything, with any effect")                                                    \
-  X(PURE, "some value of its operands, without effect")                                      \
-  X(IDENTITY, "result i is operand i: barriers, sharding constraints, waits")                \
-  X(ALL_REDUCE, "result i is the reduction of operand i over the ranks of each group")       \
-  X(REDUCE_SCATTER, "in[0] summed over the group, this rank's part along dims[0]")           \
-  X(ALL_GATHER, "the group's in[0] side by side along dims[0]")                              \
-  X(COLLECTIVE, "some exchange between the ranks, without other effect")                     \
-  X(ADD, "in[0] + in[1]")                                                                    \
-  X(SUB, "in[0] - in[1]")                                                                    \
-  X(MUL, "in[0] * in[1]")                                                                    \
-  X(DIV, "in[0] / in[1]")                                                                    \
-  X(MAX, "the larger; NaN wins")                                                             \
-  X(MIN, "the smaller; NaN wins")                                                            \
-  X(POWER, "in[0] ** in[1], or ** number with one operand")                                  \
-  X(SQUARE, "in[0] * in[0]")                                                                 \
-  X(SQRT, "square root")                                                                     \
-  X(RSQRT, "1 / square root")                                                                \
-  X(RECIPROCAL, "1 / in[0]")                                                                 \
-  X(ABS, "|in[0]|")                                                                          \
-  X(EQUAL, "in[0] == in[1]")                                                                 \
-  X(NOT_EQUAL, "in[0] != in[1]")                                                             \
-  X(LESS, "in[0] < in[1]")                                                                   \
-  X(LESS_EQUAL, "in[0] <= in[1]")                                                            \
-  X(AND, "in[0] & in[1], integers")                                                          \
-  X(OR, "in[0] | in[1], integers")                                                           \
-  X(SHIFT_LEFT, "in[0] << in[1]")                                                            \
-  X(SHIFT_RIGHT, "in[0] >> in[1], zeros from the left")                                      \
-  X(NOT, "1 - in[0], integers of one bit")                                                   \
-  X(BITCAST, "the bits of in[0] in another type of the same width")                          \
-  X(SELECT, "in[0] ? in[1] : in[2]")                                                         \
-  X(CLAMP, "in[0] <= in[1] <= in[2], low, value, high")                                      \
-  X(REDUCE_ADD, "sum of in[0] over dims[], from in[1] where given")                          \
-  X(REDUCE_MAX, "maximum of in[0] over dims[], from in[1] where given")                      \
-  X(REDUCE_MEAN, "mean of in[0] over dims[]")                                                \
-  X(BROADCAST, "operand dimension i is result dimension dims[i]")                            \
-  X(RESHAPE, "the same elements in row-major order")                                         \
-  X(TRANSPOSE, "result dimension i is operand dimension dims[i]")                            \
-  X(CONVERT, "the value in the result's element type, rounded to nearest even")              \
-  X(CONSTANT, "number where it is a splat, else elements nobody reads")                      \
-  X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others") \
-  X(CALL, "the results of `callee`, a function or a region's op, on the operands")           \
-  X(LOOPS, "the op's region at each place of an iteration space (fiarLoopsRead)")            \
-  X(RMS_NORM, "RMSNorm of in[0] over its last dimension, times in[1] where given; eps is number")
+#define FIAR_PRIMITIVE_TABLE(X)                                                                   \
+  X(UNKNOWN, "anything, with any effect")                                                         \
+  X(PURE, "some value of its operands, without effect")                                           \
+  X(IDENTITY, "result i is operand i: barriers, sharding constraints, waits")                     \
+  X(ALL_REDUCE, "result i is the reduction of operand i over the ranks of each group")            \
+  X(REDUCE_SCATTER, "in[0] summed over the group, this rank's part along dims[0]")                \
+  X(ALL_GATHER, "the group's in[0] side by side along dims[0]")                                   \
+  X(START, "starts a collective that another op, which has its results, waits for")               \
+  X(COLLECTIVE, "some exchange between the ranks, without other effect")                          \
+  X(ADD, "in[0] + in[1]")                                                                         \
+  X(SUB, "in[0] - in[1]")                                                                         \
+  X(MUL, "in[0] * in[1]")                                                                         \
+  X(DIV, "in[0] / in[1]")                                                                         \
+  X(MAX, "the larger; NaN wins")                                                                  \
+  X(MIN, "the smaller; NaN wins")                                                                 \
+  X(POWER, "in[0] ** in[1], or ** number with one operand")                                       \
+  X(SQUARE, "in[0] * in[0]")                                                                      \
+  X(SQRT, "square root")                                                                          \
+  X(RSQRT, "1 / square root")                                                                     \
+  X(RECIPROCAL, "1 / in[0]")                                                                      \
+  X(ABS, "|in[0]|")                                                                               \
+  X(EQUAL, "in[0] == in[1]")                                                                      \
+  X(NOT_EQUAL, "in[0] != in[1]")                                                                  \
+  X(LESS, "in[0] < in[1]")                                                                        \
+  X(LESS_EQUAL, "in[0] <= in[1]")                                                                 \
+  X(AND, "in[0] & in[1], integers")                                                               \
+  X(OR, "in[0] | in[1], integers")                                                                \
+  X(SHIFT_LEFT, "in[0] << in[1]")                                                                 \
+  X(SHIFT_RIGHT, "in[0] >> in[1], zeros from the left")                                           \
+  X(NOT, "1 - in[0], integers of one bit")                                                        \
+  X(BITCAST, "the bits of in[0] in another type of the same width")                               \
+  X(SELECT, "in[0] ? in[1] : in[2]")                                                              \
+  X(CLAMP, "in[0] <= in[1] <= in[2], low, value, high")                                           \
+  X(REDUCE_ADD, "sum of in[0] over dims[], from in[1] where given")                               \
+  X(REDUCE_MAX, "maximum of in[0] over dims[], from in[1] where given")                           \
+  X(REDUCE_MEAN, "mean of in[0] over dims[]")                                                     \
+  X(BROADCAST, "operand dimension i is result dimension dims[i]")                                 \
+  X(RESHAPE, "the same elements in row-major order")                                              \
+  X(TRANSPOSE, "result dimension i is operand dimension dims[i]")                                 \
+  X(PAD, "in[0], with dims[i] copies of the scalar in[1] behind it along dimension i")            \
+  X(CONVERT, "the value in the result's element type, rounded to nearest even")                   \
+  X(CONSTANT, "number where it is a splat, else elements nobody reads")                           \
+  X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others")      \
+  X(CALL, "the results of `callee`, a function or a region's op, on the operands")                \
+  X(LOOPS, "the op's region at each place of an iteration space (fiarLoopsRead)")                 \
+  X(RMS_NORM, "RMSNorm of in[0] over its last dimension, times in[1] where given; eps is number") \
+  X(NAMED, "a norm or quantiser with results of its own (fiarNamedRead)")
 
 typedef enum FiarPrimitiveKind {
 #define X(name, meaning) FIAR_PRIM_##name,
@@ -79,10 +83,16 @@ typedef struct FiarPrimitive {
   bool broadcasts;         // elementwise: operands of other shapes are broadcast, right-aligned
   bool has_number;         // CONSTANT: a splat; with one operand: the second is this number
   double number, number2;  // CLAMP with one operand: low and high
+  bool before_weight;      // RMS_NORM: rounded to in[0]'s type before the weight, too
   MlirOperation callee;    // CALL
   MlirAttribute groups;    // collectives: as the source spells them
   const char* mode;        // collectives: what the ids of the groups count (FIAR_GROUPS_*)
-  const char* reduction;   // ALL_REDUCE: "sum", or the name of what it is instead
+  int64_t world;           // collectives: the ranks of a group, where the op says; else 0
+  const char* reduction;   // ALL_REDUCE, REDUCE_SCATTER: "sum", or the name of what it is instead
+  const char* refusal;     // ALL_REDUCE: why it cannot be fused, or NULL
+  // ALL_REDUCE that waits: the op that starts it, whose operands are reduced, and the all-reduce in
+  // that one's body; null for all others.
+  MlirOperation start, started;
 } FiarPrimitive;
 
 // What the ids in a collective's groups are (StableHLO's process groups).
@@ -139,6 +149,11 @@ MlirOperation fiarViewSymbol(FiarView* view, MlirAttribute reference);
 // The symbol's op is about to be erased.
 void fiarViewForget(FiarView* view, MlirOperation op);
 
+// What an ALL_REDUCE adds up for its result of this number.
+static inline MlirValue fiarReducedOperand(const FiarPrimitive* p, intptr_t result) {
+  return mlirOperationGetOperand(mlirOperationIsNull(p->start) ? p->op : p->start, result);
+}
+
 // For readers: the kind of a two-argument region that combines arg0 and arg1 in either order and
 // yields the result, also by way of wider floats; FIAR_PRIM_UNKNOWN for any other region.
 FiarPrimitiveKind fiarReducerKind(FiarView* view, MlirRegion region);
@@ -157,6 +172,45 @@ typedef struct FiarLoops {
 
 // False where an operand is indexed by more than a choice of loops.
 bool fiarLoopsRead(MlirOperation op, FiarLoops* out_loops);
+
+// What a result of a NAMED op is.
+typedef enum FiarNamedResult {
+  FIAR_NAMED_SUM,    // x + residual
+  FIAR_NAMED_NORM,   // the norm of that
+  FIAR_NAMED_CODES,  // the quantised norm
+  FIAR_NAMED_SCALES  // the quantiser's scales
+} FiarNamedResult;
+
+// A NAMED op: [residual add ->] [RMSNorm ->] [quantiser], in this order.
+enum { FIAR_MAX_NAMED = 4 };
+typedef struct FiarNamed {
+  MlirValue x, residual, weight, scale;  // null where absent
+  bool normalises;                       // else x is a norm already
+  double eps;
+  fiar_quant_t quant;
+  fiar_scale_layout_t scale_layout;
+  double scale_min;
+  int64_t group_size;
+  // The source's op for 1 / x where the codes are norm * (1 / scale); NULL: nothing is inverted.
+  const char* inverse;
+  // Result i is results[i]. An op without results writes it over its operand written[i] instead.
+  int n_results;
+  FiarNamedResult results[FIAR_MAX_NAMED];
+  int written[FIAR_MAX_NAMED];
+} FiarNamed;
+
+// Reads an op that computes such a sequence, whether it has results or writes over operands. False:
+// it is none, or asks for more than FiarNamed says.
+bool fiarNamedRead(MlirOperation op, FiarNamed* out_named);
+
+// Whether the op may write over operands: it has tensors, and no results or a name that ends in _.
+bool fiarMayWrite(MlirOperation op);
+
+// Whether a result of the op may be another name for the memory of its first operand.
+bool fiarMayAlias(FiarView* view, MlirOperation op);
+
+// For readers: the value of a constant operand of torch.
+MlirAttribute fiarTorchConstant(MlirOperation op, intptr_t operand);
 
 // For readers: the groups of a collective over the axes `reduced` of a grid of devices, as a dense
 // attribute of ids, row-major over the grid, a group for each place on the other axes. Null where a

@@ -216,12 +216,193 @@ static void read_all_gather(FiarView* view, FiarPrimitive* p) {
   read_dims(p, "all_gather_dim");
 }
 
+// Only what goes behind: nothing before or between the elements.
+static void read_pad(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  static const char* const others[] = {"edge_padding_low", "interior_padding"};
+  int64_t none[FIAR_MAX_RANK];
+  bool known = true;
+  for (int i = 0; i < 2; ++i) {
+    int n = fiarReadInts(fiarOpAttribute(p->op, others[i]), none, FIAR_MAX_RANK);
+    known = known && n >= 0;
+    for (int k = 0; k < n; ++k) {
+      known = known && none[k] == 0;
+    }
+  }
+  read_dims(p, "edge_padding_high");
+  for (int k = 0; k < p->n_dims; ++k) {
+    known = known && p->dims[k] >= 0;
+  }
+  if (!known || p->n_dims < 1) {
+    p->n_dims = 0;
+    p->kind = FIAR_PRIM_PURE;
+  }
+}
+
+// The number of which the value is a splat: a constant, or what a broadcast repeats. Null for
+// others.
+static MlirValue splat_of(FiarView* view, MlirValue value) {
+  FiarShape shape;
+  if (!mlirValueIsAOpResult(value)) {
+    return (MlirValue){NULL};
+  }
+  FiarPrimitive source = fiarPrimitiveRead(view, mlirOpResultGetOwner(value));
+  if (source.kind == FIAR_PRIM_CONSTANT && source.has_number) {
+    return value;
+  }
+  bool scalar = source.kind == FIAR_PRIM_BROADCAST &&
+                fiarShapeRead(mlirValueGetType(source.in[0]), &shape) && shape.rank == 0;
+  return scalar ? source.in[0] : (MlirValue){NULL};
+}
+
+// Two tensors, of which the second is one number throughout.
+static void read_concatenate(FiarView* view, FiarPrimitive* p) {
+  FiarShape second;
+  int64_t dimension;
+  p->kind = FIAR_PRIM_PURE;
+  if (mlirOperationGetNumOperands(p->op) != 2 ||
+      fiarReadInts(fiarOpAttribute(p->op, "dimension"), &dimension, 1) != 1 ||
+      !fiarShapeRead(mlirValueGetType(p->in[1]), &second) || dimension < 0 ||
+      dimension >= second.rank || second.size[dimension] < 0) {
+    return;
+  }
+  MlirValue number = splat_of(view, p->in[1]);
+  if (!mlirValueIsNull(number)) {
+    p->kind = FIAR_PRIM_PAD;
+    p->in[1] = number;
+    p->n_dims = second.rank;
+    p->dims[dimension] = second.size[dimension];
+  }
+}
+
+// ---- started and waited for ----
+
+static MlirAttribute called_computation(MlirOperation op) {
+  MlirAttribute called = fiarOpAttribute(op, "called_computation");
+  if (!mlirAttributeIsNull(called)) {
+    return called;
+  }
+  called = fiarOpAttribute(op, "called_computations");
+  bool one = !mlirAttributeIsNull(called) && mlirAttributeIsAArray(called) &&
+             mlirArrayAttrGetNumElements(called) == 1;
+  return one ? mlirArrayAttrGetElement(called, 0) : mlirAttributeGetNull();
+}
+
+// The body that the op starts: its own region, or a function. Null where there is none.
+static MlirBlock started_body(FiarView* view, MlirOperation start) {
+  MlirOperation holder = start;
+  if (mlirOperationGetNumRegions(start) == 0) {
+    holder = fiarViewSymbol(view, called_computation(start));
+  }
+  MlirRegion region =
+      mlirOperationIsNull(holder) ? (MlirRegion){NULL} : mlirOperationGetFirstRegion(holder);
+  return mlirRegionIsNull(region) ? (MlirBlock){NULL} : mlirRegionGetFirstBlock(region);
+}
+
+static bool is_start(MlirOperation op) {
+  MlirStringRef name = fiarOpName(op);
+  return fiarStringEqual(name, "stablehlo.async_start") ||
+         fiarStringEqual(name, "mhlo.async_start") ||
+         fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "call_target_name")),
+                         "all-reduce-start");
+}
+
+// The body's all-reduce where it is all that the body does: of the arguments, in order, and what it
+// returns.
+static MlirOperation only_all_reduce(FiarView* view, MlirBlock block) {
+  const MlirOperation none = {NULL};
+  MlirOperation op = mlirBlockIsNull(block) ? none : mlirBlockGetFirstOperation(block);
+  MlirOperation end = mlirOperationIsNull(op) ? none : mlirOperationGetNextInBlock(op);
+  if (mlirOperationIsNull(end) || !mlirOperationIsNull(mlirOperationGetNextInBlock(end)) ||
+      fiarPrimitiveKind(view, op) != FIAR_PRIM_ALL_REDUCE) {
+    return none;
+  }
+  intptr_t n = mlirOperationGetNumResults(op);
+  bool all = mlirOperationGetNumOperands(op) == n && mlirBlockGetNumArguments(block) == n &&
+             mlirOperationGetNumOperands(end) == n;
+  for (intptr_t i = 0; all && i < n; ++i) {
+    all = mlirValueEqual(mlirOperationGetOperand(op, i), mlirBlockGetArgument(block, i)) &&
+          mlirValueEqual(mlirOperationGetOperand(end, i), mlirOperationGetResult(op, i));
+  }
+  return all ? op : none;
+}
+
+static void read_start(FiarView* view, FiarPrimitive* p) {
+  p->callee = fiarViewSymbol(view, called_computation(p->op));
+}
+
+// async_done has the results of what its operand started.
+static void read_done(FiarView* view, FiarPrimitive* p) {
+  MlirOperation done = p->op, start = {NULL};
+  if (p->n_in == 1 && mlirValueIsAOpResult(p->in[0])) {
+    start = mlirOpResultGetOwner(p->in[0]);
+  }
+  p->kind = FIAR_PRIM_COLLECTIVE;
+  if (mlirOperationIsNull(start) || !is_start(start) || mlirOperationGetNumResults(start) != 1 ||
+      !mlirOpOperandIsNull(mlirOpOperandGetNextUse(mlirValueGetFirstUse(p->in[0])))) {
+    return;
+  }
+  MlirOperation started = only_all_reduce(view, started_body(view, start));
+  if (mlirOperationIsNull(started) ||
+      mlirOperationGetNumResults(done) != mlirOperationGetNumOperands(start) ||
+      mlirOperationGetNumResults(started) != mlirOperationGetNumResults(done)) {
+    return;
+  }
+  *p = fiarPrimitiveRead(view, started);
+  p->op = done;
+  p->start = start;
+  p->started = started;
+}
+
+// ---- by name ----
+
+static const char* const norm_names[] = {"tenstorrent.rms_norm", "aten.rms_norm"};
+
+// (x[, weight]) with the attributes of the named composite; without an epsilon PyTorch's default.
+static bool read_named_norm(FiarPrimitive* p, const char* name, const char* attributes) {
+  static const double default_epsilon = 0x1p-23;
+  MlirStringRef text = fiarAttributeText(fiarOpAttribute(p->op, name));
+  bool named = false;
+  for (size_t i = 0; i < sizeof norm_names / sizeof *norm_names; ++i) {
+    named = named || fiarStringEqual(text, norm_names[i]);
+  }
+  MlirAttribute all = fiarOpAttribute(p->op, attributes);
+  if (!named || mlirAttributeIsNull(all) || !mlirAttributeIsADictionary(all)) {
+    return false;
+  }
+  MlirAttribute epsilon =
+      mlirDictionaryAttrGetElementByName(all, mlirStringRefCreateFromCString("epsilon"));
+  MlirAttribute shape =
+      mlirDictionaryAttrGetElementByName(all, mlirStringRefCreateFromCString("normalized_shape"));
+  FiarShape x;
+  int64_t normalized;
+  p->number = default_epsilon;
+  bool known = (p->n_in == 1 || p->n_in == 2) && fiarReadInts(shape, &normalized, 1) == 1 &&
+               (mlirAttributeIsNull(epsilon) || fiarReadNumber(epsilon, &p->number)) &&
+               fiarShapeRead(mlirValueGetType(p->in[0]), &x) && x.rank > 0 &&
+               x.size[x.rank - 1] == normalized && mlirOperationGetNumResults(p->op) == 1;
+  p->kind = known ? FIAR_PRIM_RMS_NORM : FIAR_PRIM_PURE;
+  return known;
+}
+
 // Custom calls are pure unless they say otherwise; the sharding ones are markers around a value.
 static void read_custom_call(FiarView* view, FiarPrimitive* p) {
-  (void)view;
+  p->kind = FIAR_PRIM_PURE;
   static const char* const markers[] = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape",
                                         "xla.sdy.GlobalToLocalShape", "xla.sdy.LocalToGlobalShape"};
   MlirStringRef target = fiarAttributeText(fiarOpAttribute(p->op, "call_target_name"));
+  if (is_start(p->op)) {
+    p->kind = FIAR_PRIM_START;
+    read_start(view, p);
+    return;
+  }
+  if (fiarStringEqual(target, "all-reduce-done")) {
+    read_done(view, p);
+    return;
+  }
+  if (read_named_norm(p, "call_target_name", "tt.composite_attributes")) {
+    return;
+  }
   for (size_t i = 0; i < sizeof markers / sizeof *markers; ++i) {
     if (fiarStringEqual(target, markers[i]) && mlirOperationGetNumResults(p->op) == 1 &&
         mlirTypeEqual(mlirValueGetType(p->in[0]),
@@ -237,11 +418,18 @@ static void read_custom_call(FiarView* view, FiarPrimitive* p) {
   }
 }
 
-// A composite is a call of its decomposition.
+static bool is_declaration(MlirOperation function) {
+  MlirRegion region = mlirOperationGetFirstRegion(function);
+  return mlirRegionIsNull(region) || mlirBlockIsNull(mlirRegionGetFirstBlock(region));
+}
+
+// A composite is a call of its decomposition; without that, what its name says.
 static void read_composite(FiarView* view, FiarPrimitive* p) {
   p->callee = fiarViewSymbol(view, fiarOpAttribute(p->op, "decomposition"));
-  if (mlirOperationIsNull(p->callee)) {
+  if (mlirOperationIsNull(p->callee) || is_declaration(p->callee)) {
+    p->callee = (MlirOperation){NULL};
     p->kind = FIAR_PRIM_PURE;
+    (void)read_named_norm(p, "name", "composite_attributes");
   }
 }
 
@@ -251,6 +439,8 @@ static const FiarOpRow rows[] = {
     {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_all_reduce},
     {"reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, read_reduce_scatter},
     {"all_gather", FIAR_PRIM_ALL_GATHER, read_all_gather},
+    {"async_start", FIAR_PRIM_START, read_start},
+    {"async_done", FIAR_PRIM_ALL_REDUCE, read_done},
     {"all_to_all", FIAR_PRIM_COLLECTIVE, NULL},
     {"collective_broadcast", FIAR_PRIM_COLLECTIVE, NULL},
     {"collective_permute", FIAR_PRIM_COLLECTIVE, NULL},
@@ -288,10 +478,12 @@ static const FiarOpRow rows[] = {
     {"reshape", FIAR_PRIM_RESHAPE, read_reshape},
     {"dynamic_reshape", FIAR_PRIM_RESHAPE, read_reshape},
     {"transpose", FIAR_PRIM_TRANSPOSE, read_transpose},
+    {"pad", FIAR_PRIM_PAD, read_pad},
+    {"concatenate", FIAR_PRIM_PURE, read_concatenate},
     {"convert", FIAR_PRIM_CONVERT, NULL},
     {"constant", FIAR_PRIM_CONSTANT, read_constant},
     {"dot_general", FIAR_PRIM_PURE, read_dot_general},
-    {"custom_call", FIAR_PRIM_PURE, read_custom_call},
+    {"custom_call", FIAR_PRIM_ALL_REDUCE, read_custom_call},
     {"composite", FIAR_PRIM_CALL, read_composite},
     {"optimization_barrier", FIAR_PRIM_IDENTITY, NULL},
     // Ops with regions have the effects of what these hold.
@@ -303,14 +495,14 @@ static const FiarOpRow rows[] = {
     {"reduce_window", FIAR_PRIM_PURE, NULL},
     {"select_and_scatter", FIAR_PRIM_PURE, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
-    PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex") PURE("concatenate") PURE("convolution")
-        PURE("cosine") PURE("count_leading_zeros") PURE("dot") PURE("dynamic_gather") PURE(
-            "dynamic_iota") PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice")
-            PURE("erf") PURE("exponential") PURE("exponential_minus_one") PURE("floor")
-                PURE("gather") PURE("get_dimension_size") PURE("get_tuple_element") PURE("imag")
-                    PURE("iota") PURE("is_finite") PURE("log") PURE("log_plus_one") PURE("logistic")
-                        PURE("negate") PURE("pad") PURE("partition_id") PURE("popcnt") PURE("real")
-                            PURE("real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
+    PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex") PURE("convolution") PURE("cosine")
+        PURE("count_leading_zeros") PURE("dot") PURE("dynamic_gather") PURE("dynamic_iota")
+            PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice") PURE("erf")
+                PURE("exponential") PURE("exponential_minus_one") PURE("floor") PURE("gather")
+                    PURE("get_dimension_size") PURE("get_tuple_element") PURE("imag") PURE("iota")
+                        PURE("is_finite") PURE("log") PURE("log_plus_one") PURE("logistic")
+                            PURE("negate") PURE("partition_id") PURE("popcnt") PURE("real") PURE(
+                                "real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
                                 PURE("replica_id") PURE("reverse") PURE("round_nearest_afz")
                                     PURE("round_nearest_even") PURE("scatter")
                                         PURE("set_dimension_size") PURE("shift_right_arithmetic")

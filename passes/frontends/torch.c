@@ -23,12 +23,8 @@ static bool is_op(MlirOperation op, const char* name) {
   return !mlirOperationIsNull(op) && fiarStringEqual(fiarOpName(op), name);
 }
 
-// torch.constant.{int,float,bool,str}: its value; a null attribute for anything else.
 static MlirAttribute constant_at(FiarPrimitive* p, intptr_t operand) {
-  MlirOperation op = defining(p, operand);
-  bool constant = is_op(op, "torch.constant.int") || is_op(op, "torch.constant.float") ||
-                  is_op(op, "torch.constant.bool") || is_op(op, "torch.constant.str");
-  return constant ? fiarOpAttribute(op, "value") : mlirAttributeGetNull();
+  return fiarTorchConstant(p->op, operand);
 }
 
 static bool number_at(FiarPrimitive* p, intptr_t operand, double* out_number) {
@@ -159,24 +155,96 @@ static void read_process_group(FiarPrimitive* p, intptr_t group) {
   p->groups = constant_at(p, group);
 }
 
+// (x, weight, eps[, variance_size]): x is converted to the weight's type before the product.
+static void read_vllm_norm(FiarPrimitive* p) {
+  FiarShape x, weight;
+  bool known = (p->n_in == 3 || (p->n_in == 4 && is_op(defining(p, 3), "torch.constant.none"))) &&
+               number_at(p, 2, &p->number);
+  if (!known) {
+    return;
+  }
+  p->kind = FIAR_PRIM_RMS_NORM;
+  p->n_in = is_op(defining(p, 1), "torch.constant.none") ? 1 : 2;
+  p->before_weight = p->n_in == 2 && fiarShapeRead(mlirValueGetType(p->in[0]), &x) &&
+                     fiarShapeRead(mlirValueGetType(p->in[1]), &weight) && x.elem == weight.elem;
+}
+
+// Half an all-reduce: the operands' places of its dimension, group size and group. c10d's are along
+// the first dimension.
+static bool read_half(FiarPrimitive* p, MlirStringRef name) {
+  static const struct {
+    const char* name;
+    FiarPrimitiveKind kind;
+    int reduction, dimension, world, group;
+  } halves[] = {
+      {"torch._c10d_functional.reduce_scatter_tensor", FIAR_PRIM_REDUCE_SCATTER, 1, -1, 2, 3},
+      {"torch._c10d_functional.all_gather_into_tensor", FIAR_PRIM_ALL_GATHER, -1, -1, 1, 2},
+      {"torch.vllm.reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, -1, 1, 2, 3},
+      {"torch.vllm.all_gather", FIAR_PRIM_ALL_GATHER, -1, 1, 2, 3},
+  };
+  for (size_t i = 0; i < sizeof halves / sizeof *halves; ++i) {
+    if (!fiarStringEqual(name, halves[i].name)) {
+      continue;
+    }
+    double dimension = 0, world = 0;
+    FiarShape shape;
+    bool known = mlirOperationGetNumOperands(p->op) == halves[i].group + 1 &&
+                 mlirOperationGetNumResults(p->op) == 1 &&
+                 (halves[i].dimension < 0 || number_at(p, halves[i].dimension, &dimension)) &&
+                 number_at(p, halves[i].world, &world) && world >= 1 &&
+                 fiarShapeRead(mlirValueGetType(p->in[0]), &shape);
+    MlirStringRef reduction = halves[i].reduction < 0
+                                  ? mlirStringRefCreateFromCString("sum")
+                                  : fiarAttributeText(constant_at(p, halves[i].reduction));
+    p->kind = known ? halves[i].kind : FIAR_PRIM_COLLECTIVE;
+    p->n_in = 1;
+    p->n_dims = 1;
+    p->dims[0] = (int64_t)dimension + (known && dimension < 0 ? shape.rank : 0);
+    p->world = (int64_t)world;
+    p->mode = FIAR_GROUPS_PROCESS;
+    p->groups = constant_at(p, halves[i].group);
+    p->reduction = fiarStringEqual(reduction, "sum") ? "sum" : "another reduction";
+    return true;
+  }
+  return false;
+}
+
+static const char in_place_seen[] = "one that writes over an operand that other ops use";
+
+// Whether nothing but this op can see the memory of its first operand.
+static bool is_private_memory(FiarView* view, FiarPrimitive* p) {
+  MlirOpOperand use = mlirValueGetFirstUse(p->in[0]);
+  MlirOperation maker = defining(p, 0);
+  return mlirOpOperandIsNull(mlirOpOperandGetNextUse(use)) && !mlirOperationIsNull(maker) &&
+         !fiarMayAlias(view, maker);
+}
+
 // torch.operator holds any op by name. Those not listed may change their operands.
 static void read_operator(FiarView* view, FiarPrimitive* p) {
-  (void)view;
+  FiarNamed named;
   MlirStringRef name = fiarAttributeText(fiarOpAttribute(p->op, "name"));
   p->kind = FIAR_PRIM_UNKNOWN;
   if (fiarStringEqual(name, "torch._c10d_functional.all_reduce") && p->n_in == 3) {
     MlirStringRef reduction = fiarAttributeText(constant_at(p, 1));
     read_process_group(p, 2);
     p->reduction = fiarStringEqual(reduction, "sum") ? "sum" : "another reduction";
+  } else if (fiarStringEqual(name, "torch._c10d_functional.all_reduce_") && p->n_in == 3) {
+    MlirStringRef reduction = fiarAttributeText(constant_at(p, 1));
+    read_process_group(p, 2);
+    p->reduction = !is_private_memory(view, p)         ? in_place_seen
+                   : fiarStringEqual(reduction, "sum") ? "sum"
+                                                       : "another reduction";
+  } else if (read_half(p, name)) {
+    return;
   } else if (fiarStringEqual(name, "torch.vllm.all_reduce") && p->n_in == 2) {
     read_process_group(p, 1);
     p->reduction = "sum";
   } else if (fiarStringEqual(name, "torch._c10d_functional.wait_tensor") && p->n_in == 1) {
     p->kind = FIAR_PRIM_IDENTITY;
-  } else if (fiarStringEqual(name, "torch.vllm_ir.rms_norm") && p->n_in == 3 &&
-             number_at(p, 2, &p->number)) {
-    p->kind = FIAR_PRIM_RMS_NORM;
-    p->n_in = 2;
+  } else if (fiarStringEqual(name, "torch.vllm_ir.rms_norm")) {
+    read_vllm_norm(p);
+  } else if (mlirOperationGetNumResults(p->op) > 0 && fiarNamedRead(p->op, &named)) {
+    p->kind = FIAR_PRIM_NAMED;
   }
 }
 
@@ -222,10 +290,18 @@ static const FiarOpRow rows[] = {
     PURE("constant.int") PURE("constant.float") PURE("constant.bool") PURE("constant.str")
     PURE("constant.none") PURE("prim.ListConstruct") PURE("aten.mm") PURE("aten.matmul")
     PURE("aten.linear") PURE("aten.silu") PURE("aten.gelu") PURE("aten.tanh") PURE("aten.sigmoid")
+    PURE("aten.empty.memory_format") PURE("aten.empty_like") PURE("aten.new_empty")
+    PURE("aten.zeros") PURE("aten.zeros_like") PURE("aten.new_zeros") PURE("aten.full")
     PURE("aten.transpose.int") PURE("aten.permute") PURE("aten.slice.Tensor") PURE("aten.cat")
+    PURE("aten.t") PURE("aten.select.int") PURE("aten.squeeze.dim") PURE("aten.detach")
+    PURE("aten.contiguous") PURE("aten.clone") PURE("aten.embedding") PURE("aten.addmm")
+    PURE("aten.bmm") PURE("aten._scaled_mm") PURE("aten.neg") PURE("aten.exp") PURE("aten.cos")
+    PURE("aten.sin") PURE("aten.softmax.int") PURE("aten._softmax") PURE("aten.where.self")
+    PURE("aten.index.Tensor") PURE("aten.gather") PURE("aten.arange") PURE("aten.arange.start_step")
+    PURE("aten.scaled_dot_product_attention") PURE("derefine") PURE("constant.device")
 // clang-format on
 #undef PURE
-                        {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                                                            {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_torch = {dialects, rows};

@@ -45,8 +45,17 @@ static int mesh_sizes(MlirOperation op, int64_t* out_sizes) {
   return 0;
 }
 
-static void read_all_reduce(FiarView* view, FiarPrimitive* p) {
+// Older files name a destination, an op that makes it, behind the operands.
+static void read_plain(FiarView* view, FiarPrimitive* p) {
   (void)view;
+  while (p->n_in > 1 && mlirValueIsAOpResult(p->in[p->n_in - 1]) &&
+         fiarStringEqual(fiarOpName(mlirOpResultGetOwner(p->in[p->n_in - 1])), "ttir.empty")) {
+    --p->n_in;
+  }
+}
+
+static void read_all_reduce(FiarView* view, FiarPrimitive* p) {
+  read_plain(view, p);
   char text[64];
   int64_t sizes[FIAR_MAX_RANK], axis;
   bool reduced[FIAR_MAX_RANK] = {false};
@@ -64,6 +73,29 @@ static void read_all_reduce(FiarView* view, FiarPrimitive* p) {
       p->groups = fiarGridGroups(mlirOperationGetContext(p->op), sizes, rank, reduced);
     }
   }
+}
+
+static void read_half(FiarPrimitive* p, const char* dimension) {
+  int64_t dim;
+  FiarShape shape;
+  bool known = fiarReadInts(fiarOpAttribute(p->op, dimension), &dim, 1) == 1 &&
+               fiarShapeRead(mlirValueGetType(p->in[0]), &shape);
+  if (!known || mlirAttributeIsNull(p->groups)) {
+    p->kind = FIAR_PRIM_COLLECTIVE;
+    return;
+  }
+  p->n_dims = 1;
+  p->dims[0] = dim < 0 ? dim + shape.rank : dim;
+}
+
+static void read_reduce_scatter(FiarView* view, FiarPrimitive* p) {
+  read_all_reduce(view, p);
+  read_half(p, "scatter_dim");
+}
+
+static void read_all_gather(FiarView* view, FiarPrimitive* p) {
+  read_all_reduce(view, p);
+  read_half(p, "all_gather_dim");
 }
 
 static void read_constant(FiarView* view, FiarPrimitive* p) {
@@ -131,33 +163,33 @@ static const char* const dialects[] = {"ttir", "ttcore", NULL};
 
 static const FiarOpRow rows[] = {
     {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_all_reduce},
-    {"all_gather", FIAR_PRIM_COLLECTIVE, NULL},
-    {"reduce_scatter", FIAR_PRIM_COLLECTIVE, NULL},
-    {"add", FIAR_PRIM_ADD, NULL},
-    {"subtract", FIAR_PRIM_SUB, NULL},
-    {"multiply", FIAR_PRIM_MUL, NULL},
-    {"div", FIAR_PRIM_DIV, NULL},
-    {"maximum", FIAR_PRIM_MAX, NULL},
-    {"minimum", FIAR_PRIM_MIN, NULL},
-    {"pow", FIAR_PRIM_POWER, NULL},
-    {"sqrt", FIAR_PRIM_SQRT, NULL},
-    {"rsqrt", FIAR_PRIM_RSQRT, NULL},
-    {"reciprocal", FIAR_PRIM_RECIPROCAL, NULL},
-    {"abs", FIAR_PRIM_ABS, NULL},
+    {"all_gather", FIAR_PRIM_ALL_GATHER, read_all_gather},
+    {"reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, read_reduce_scatter},
+    {"add", FIAR_PRIM_ADD, read_plain},
+    {"subtract", FIAR_PRIM_SUB, read_plain},
+    {"multiply", FIAR_PRIM_MUL, read_plain},
+    {"div", FIAR_PRIM_DIV, read_plain},
+    {"maximum", FIAR_PRIM_MAX, read_plain},
+    {"minimum", FIAR_PRIM_MIN, read_plain},
+    {"pow", FIAR_PRIM_POWER, read_plain},
+    {"sqrt", FIAR_PRIM_SQRT, read_plain},
+    {"rsqrt", FIAR_PRIM_RSQRT, read_plain},
+    {"reciprocal", FIAR_PRIM_RECIPROCAL, read_plain},
+    {"abs", FIAR_PRIM_ABS, read_plain},
     {"sum", FIAR_PRIM_REDUCE_ADD, read_reduce},
     {"mean", FIAR_PRIM_REDUCE_MEAN, read_reduce},
     {"max", FIAR_PRIM_REDUCE_MAX, read_reduce},
     {"broadcast", FIAR_PRIM_BROADCAST, read_broadcast},
-    {"reshape", FIAR_PRIM_RESHAPE, NULL},
+    {"reshape", FIAR_PRIM_RESHAPE, read_plain},
     {"permute", FIAR_PRIM_TRANSPOSE, read_permute},
-    {"typecast", FIAR_PRIM_CONVERT, NULL},
+    {"typecast", FIAR_PRIM_CONVERT, read_plain},
     {"constant", FIAR_PRIM_CONSTANT, read_constant},
     {"full", FIAR_PRIM_CONSTANT, read_constant},
     {"rms_norm", FIAR_PRIM_RMS_NORM, read_rms_norm},
     {"device_module", FIAR_PRIM_PURE, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
     // clang-format off
-    PURE("arange") PURE("argmax") PURE("concat") PURE("cos") PURE("dot_general") PURE("embedding")
+    PURE("arange") PURE("argmax") PURE("concat") PURE("cos") PURE("dot_general") PURE("embedding") PURE("empty")
     PURE("eq") PURE("exp") PURE("le") PURE("linear") PURE("logical_not") PURE("lt") PURE("matmul")
     PURE("mesh_partition") PURE("neg") PURE("reduce_or") PURE("sigmoid") PURE("silu") PURE("sin")
     PURE("slice_static") PURE("softmax") PURE("tanh") PURE("where")

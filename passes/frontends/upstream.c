@@ -76,7 +76,7 @@ static const char* reduction_of(MlirAttribute attribute) {
   return "another reduction";
 }
 
-static void read_shard_all_reduce(FiarView* view, FiarPrimitive* p) {
+static void read_shard_collective(FiarView* view, FiarPrimitive* p) {
   p->mode = FIAR_GROUPS_FLATTENED;
   p->reduction = reduction_of(fiarOpAttribute(p->op, "reduction"));
   p->groups = mlirAttributeGetNull();
@@ -100,10 +100,42 @@ static void read_shard_all_reduce(FiarView* view, FiarPrimitive* p) {
   p->groups = fiarGridGroups(mlirOperationGetContext(p->op), sizes, rank, reduced);
 }
 
-static const char* const dialects[] = {"builtin", "func", "arith", "math", "tensor", "shard", NULL};
+static void read_half(FiarPrimitive* p, const char* axis) {
+  p->n_dims = 1;
+  if (fiarReadInts(fiarOpAttribute(p->op, axis), p->dims, 1) != 1 ||
+      mlirAttributeIsNull(p->groups)) {
+    p->n_dims = 0;
+    p->kind = FIAR_PRIM_COLLECTIVE;
+  }
+}
+
+static void read_reduce_scatter(FiarView* view, FiarPrimitive* p) {
+  read_shard_collective(view, p);
+  read_half(p, "scatter_axis");
+}
+
+static void read_all_gather(FiarView* view, FiarPrimitive* p) {
+  read_shard_collective(view, p);
+  read_half(p, "gather_axis");
+}
+
+// MPI works on buffers, so that what a sum becomes cannot be followed.
+static void read_mpi_all_reduce(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  p->mode = FIAR_GROUPS_FLATTENED;
+  p->reduction = "one of buffers";
+  p->refusal = "it works on buffers: run fiar-fuse before the conversion to mpi";
+}
+
+static const char* const dialects[] = {"builtin", "func",  "arith", "math",
+                                       "tensor",  "shard", "mpi",   NULL};
 
 static const FiarOpRow rows[] = {
-    {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_shard_all_reduce},
+    {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_shard_collective},
+    {"reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, read_reduce_scatter},
+    {"all_gather", FIAR_PRIM_ALL_GATHER, read_all_gather},
+    {"all_slice", FIAR_PRIM_PURE, NULL},
+    {"allreduce", FIAR_PRIM_ALL_REDUCE, read_mpi_all_reduce},
     {"call", FIAR_PRIM_CALL, read_call},
     {"module", FIAR_PRIM_PURE, NULL},
     {"return", FIAR_PRIM_PURE, NULL},

@@ -287,8 +287,7 @@ static FiarTerm eval_unary(const eval_t* eval, const FiarTerm* a) {
 
 // A named norm takes its weight as a vector; the result has the operand's labels.
 static FiarTerm eval_named_norm(const eval_t* eval, const FiarTerm* in, const FiarTerm* weight) {
-  bool same =
-      mlirOpResultGetResultNumber(eval->value) == 0 && in->layout.shape.rank == eval->shape.rank;
+  bool same = in->layout.shape.rank == eval->shape.rank;
   for (int i = 0; same && i < eval->shape.rank; ++i) {
     same = eval->shape.size[i] == in->layout.shape.size[i];
   }
@@ -508,28 +507,13 @@ static FiarTerm eval_ternary(const eval_t* eval) {
   return out;
 }
 
-// Right-aligned, as numpy does; false where the labels cannot follow.
-static bool broadcast_to(const FiarShape* shape, FiarTerm* term) {
-  int rank = term->layout.shape.rank;
-  int64_t dims[FIAR_MAX_RANK];
-  if (rank > shape->rank) {
-    return false;
-  }
-  for (int i = 0; i < rank; ++i) {
-    dims[i] = shape->rank - rank + i;
-  }
-  FiarLayout in = term->layout;
-  FiarShape to = *shape;
-  to.elem = in.shape.elem;
-  return fiarLayoutBroadcast(&in, dims, rank, &to, &term->layout);
-}
-
 // Two operands, or one and a number.
 static FiarTerm eval_operands(const eval_t* eval) {
   const FiarPrimitive* p = eval->primitive;
   FiarTerm a = *operand(eval, 0);
   FiarTerm b = p->n_in > 1 ? *operand(eval, 1) : implied(&a, p->number);
-  if (p->broadcasts && (!broadcast_to(&eval->shape, &a) || !broadcast_to(&eval->shape, &b))) {
+  if (p->broadcasts &&
+      (!fiarTermBroadcast(&eval->shape, &a) || !fiarTermBroadcast(&eval->shape, &b))) {
     return fiarIsChain(&a) || fiarIsChain(&b) ? leave(eval, further(&a, &b)) : outside(eval);
   }
   return eval_binary(eval, &a, &b);
@@ -600,8 +584,12 @@ static FiarTerm eval_op(const eval_t* eval) {
       return eval_reduce(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
     case FIAR_PRIM_BATCH_MUL:
       return eval_batch_mul(eval, operand(eval, 0), operand(eval, 1));
+    case FIAR_PRIM_NAMED:
+      return fiarEvalNamed(eval->fusion, p, eval->value, eval->frame);
     case FIAR_PRIM_RMS_NORM:
-      return eval_named_norm(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
+      return mlirOpResultGetResultNumber(eval->value) > 0
+                 ? outside(eval)
+                 : eval_named_norm(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
     case FIAR_PRIM_SELECT:
     case FIAR_PRIM_CLAMP:
       return eval_ternary(eval);
@@ -611,6 +599,13 @@ static FiarTerm eval_op(const eval_t* eval) {
     default:
       return outside(eval);
   }
+}
+
+FiarTerm fiarEvalStep(FiarFusion* fusion, FiarPrimitive* primitive, MlirValue value, uint32_t frame,
+                      const FiarTerm* a, const FiarTerm* b) {
+  eval_t eval = {fusion, primitive, value, frame, a->layout.shape};
+  return primitive->kind == FIAR_PRIM_RMS_NORM ? eval_named_norm(&eval, a, b)
+                                               : eval_binary(&eval, a, b);
 }
 
 // A callee's argument is the call's operand; that of a LOOPS op's body, one element of it.
@@ -639,6 +634,10 @@ static uint32_t eval_argument(FiarFusion* fusion, MlirValue value, uint32_t fram
 }
 
 static uint32_t eval_value(FiarFusion* fusion, MlirValue value, uint32_t frame) {
+  if (fiarMapFind(&fusion->changed, value.ptr, 0) != NULL) {
+    FiarTerm term = {.facts = {.anchor = -1}};
+    return fiarTermAdd(fusion, &term);
+  }
   if (mlirValueIsABlockArgument(value)) {
     return eval_argument(fusion, value, frame);
   }

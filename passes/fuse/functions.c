@@ -89,7 +89,10 @@ static void keep_referenced(references_t* refs, MlirOperation op) {
       }
       break;
     case FIAR_PRIM_PURE:
-      if (!mlirAttributeIsNull(fiarOpAttribute(op, "called_computations"))) {
+    case FIAR_PRIM_START:
+    case FIAR_PRIM_ALL_REDUCE:
+      if (!mlirAttributeIsNull(fiarOpAttribute(op, "called_computations")) ||
+          !mlirAttributeIsNull(fiarOpAttribute(op, "called_computation"))) {
         keep_printed(refs, op);
       }
       break;
@@ -210,21 +213,35 @@ void fiarRewriteFinish(FiarFusion* fusion) {
   references_t refs = {.fusion = fusion};
   for (size_t i = 0; i < fusion->n_dead; ++i) {
     FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, fusion->dead_ops[i]);
-    if (primitive.kind == FIAR_PRIM_CALL && is_private(primitive.callee)) {
+    bool calls = primitive.kind == FIAR_PRIM_CALL || primitive.kind == FIAR_PRIM_START;
+    if (calls && !mlirOperationIsNull(primitive.callee) && is_private(primitive.callee)) {
       (void)candidate_add(&refs, primitive.callee);
     }
   }
   fusion->failed |= !erase_dead(fusion);
   fusion->n_dead = 0;
+  fiarSplitVariadic(fusion, &fusion->dead);
   if (refs.n_functions > 0) {
     erase_unreferenced(&refs);
   }
   free(refs.functions);
 }
 
+void fiarEraseUnreferenced(FiarView* view, const MlirOperation* functions, size_t n) {
+  FiarFusion fusion = {.view = *view};
+  references_t refs = {.fusion = &fusion};
+  for (size_t i = 0; i < n; ++i) {
+    (void)candidate_add(&refs, functions[i]);
+  }
+  erase_unreferenced(&refs);
+  free(refs.functions);
+  *view = fusion.view;
+}
+
 void fiarRewriteClear(FiarFusion* fusion) {
   fiarMapClear(&fusion->positions);
   fiarMapClear(&fusion->kept);
+  fiarMapClear(&fusion->started);
   fiarMapClear(&fusion->dead);
   fiarMapClear(&fusion->replaced);
   free(fusion->dead_ops);

@@ -44,9 +44,14 @@ static bool is_split_all_reduce(FiarFusion* fusion, MlirOperation op, FiarPrimit
     return false;
   }
   FiarPrimitive scatter = fiarPrimitiveRead(&fusion->view, mlirOpResultGetOwner(gather.in[0]));
+  if (scatter.kind == FIAR_PRIM_IDENTITY && scatter.n_in == 1 &&
+      mlirValueIsAOpResult(scatter.in[0])) {  // a wait
+    scatter = fiarPrimitiveRead(&fusion->view, mlirOpResultGetOwner(scatter.in[0]));
+  }
   if (scatter.kind != FIAR_PRIM_REDUCE_SCATTER || scatter.n_in != 1 || scatter.n_dims != 1 ||
       scatter.dims[0] != gather.dims[0] || strcmp(scatter.mode, gather.mode) != 0 ||
-      mlirAttributeIsNull(scatter.groups) || !mlirAttributeEqual(scatter.groups, gather.groups) ||
+      scatter.world != gather.world || mlirAttributeIsNull(scatter.groups) ||
+      !mlirAttributeEqual(scatter.groups, gather.groups) ||
       !mlirTypeEqual(mlirValueGetType(scatter.in[0]),
                      mlirValueGetType(mlirOperationGetResult(op, 0)))) {
     return false;
@@ -57,6 +62,9 @@ static bool is_split_all_reduce(FiarFusion* fusion, MlirOperation op, FiarPrimit
 
 static void collect_op(FiarFusion* fusion, MlirOperation op) {
   FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, op);
+  if (kind == FIAR_PRIM_ALL_REDUCE && fiarMayWrite(op)) {
+    fusion->failed |= !fiarMutationNote(fusion, op);
+  }
   FiarPrimitive scatter;
   if (kind == FIAR_PRIM_ALL_REDUCE) {
     FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
@@ -68,9 +76,23 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
       }
       anchor->result = (int)i;
       anchor->primitive = primitive;
-      anchor->input = mlirOperationGetOperand(op, i);
+      anchor->input = fiarReducedOperand(&primitive, i);
+      if (!mlirOperationIsNull(primitive.start)) {
+        anchor->primitive.op = primitive.start;  // goes with the op that waits
+      }
     }
-  } else if (kind == FIAR_PRIM_ALL_GATHER && is_split_all_reduce(fusion, op, &scatter)) {
+    if (is_one && !mlirOperationIsNull(primitive.started)) {
+      fusion->failed |= !fiarMapSet(&fusion->started, primitive.started.ptr, 0, 1);
+    } else if (is_one && mlirOperationGetNumResults(op) == 0) {
+      FiarAnchor* anchor = anchor_add(fusion, op);
+      if (anchor != NULL) {
+        anchor->primitive = primitive;
+        anchor->result = -1;
+      }
+    }
+  }
+  bool may_gather = kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_ALL_REDUCE;
+  if (may_gather && is_split_all_reduce(fusion, op, &scatter)) {
     FiarAnchor* anchor = anchor_add(fusion, op);
     if (anchor != NULL) {
       anchor->primitive = scatter;
@@ -93,6 +115,17 @@ static void collect(FiarFusion* fusion, MlirOperation op) {
       }
     }
   }
+}
+
+// An all-reduce that another op starts is that op's: it is not one of its own.
+static void drop_started(FiarFusion* fusion) {
+  size_t kept = 0;
+  for (size_t i = 0; i < fusion->n_anchors; ++i) {
+    if (fiarMapFind(&fusion->started, fusion->anchors[i].op.ptr, 0) == NULL) {
+      fusion->anchors[kept++] = fusion->anchors[i];
+    }
+  }
+  fusion->n_anchors = kept;
 }
 
 #define LEAVE(anchor, ...)                                                     \
@@ -132,6 +165,9 @@ static bool anchor_world(FiarFusion* fusion, FiarAnchor* anchor) {
 
 static void anchor_start(FiarFusion* fusion, size_t index) {
   FiarAnchor* anchor = &fusion->anchors[index];
+  if (anchor->primitive.refusal != NULL) {
+    LEAVE(anchor, "%s", anchor->primitive.refusal);
+  }
   MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
   FiarShape shape;
   if (strcmp(anchor->primitive.reduction, "sum") != 0) {
@@ -147,6 +183,9 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   FiarTerm term = {.role = FIAR_ROLE_HIDDEN, .rounded = true, .value = sum, .narrow = sum};
   if (shape.rank < 2 || !fiarLayoutOfSum(&shape, &term.layout)) {
     LEAVE(anchor, "its tensor has no rows of a known hidden size");
+  }
+  if (fiarMapFind(&fusion->changed, sum.ptr, 0) != NULL) {
+    LEAVE(anchor, "an op writes over its result, which other names may share");
   }
   if (!anchor_world(fusion, anchor)) {
     return;
@@ -190,6 +229,13 @@ static void follow_user(FiarFusion* fusion, size_t index, MlirOperation user,
   bool goes_on = false;
   if (!mlirBlockEqual(mlirOperationGetBlock(user), mlirOperationGetBlock(anchor->op))) {
     fiarLeaveFor(fusion, term, user, "a nested region");
+    return;
+  }
+  if (kind == FIAR_PRIM_ALL_REDUCE && fiarMayWrite(user)) {
+    MlirStringRef name = fiarAttributeText(fiarOpAttribute(user, "name"));
+    fiarRefuse(fusion, term, user,
+               "%.*s may write over its operands, in ways that cannot be followed",
+               (int)name.length, name.data);
     return;
   }
   if (kind == FIAR_PRIM_ALL_REDUCE &&
@@ -258,6 +304,9 @@ static int completes(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTer
     if (!fiarIsValue(term->facts.scales)) {
       return 3;
     }
+    if (term->facts.scale_layout != FIAR_SCALE_LAYOUT_LINEAR) {
+      return 3;
+    }
     uint32_t* number = fiarMapFind(&fusion->terms, term->facts.scales.ptr, 0);
     const FiarLayout* layout = number == NULL ? NULL : &fiarTermAt(fusion, *number)->layout;
     bool ordered = layout != NULL && (term->facts.group_size == 0 ? fiarLayoutIsPerRow(layout)
@@ -305,7 +354,7 @@ static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
   return best > 0;
 }
 
-// A variadic all-reduce can only go when every result's sequence fuses.
+// A variadic all-reduce that cannot be split goes only when every result's sequence fuses.
 static void keep_variadic_whole(FiarFusion* fusion) {
   for (size_t first = 0; first < fusion->n_anchors;) {
     size_t end = first;
@@ -314,7 +363,8 @@ static void keep_variadic_whole(FiarFusion* fusion) {
            mlirOperationEqual(fusion->anchors[end].op, fusion->anchors[first].op)) {
       all &= fusion->anchors[end++].fused;
     }
-    for (size_t i = first; i < end && !all; ++i) {
+    bool whole = end - first == 1 || !fiarCanSplit(fusion->anchors[first].op);
+    for (size_t i = first; i < end && !all && whole; ++i) {
       FiarAnchor* anchor = &fusion->anchors[i];
       if (anchor->fused) {
         anchor->fused = false;
@@ -329,6 +379,7 @@ static void keep_variadic_whole(FiarFusion* fusion) {
 
 static void fuse_all(FiarFusion* fusion) {
   FiarMap seen = {0};
+  fiarMutationsName(fusion);
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
     anchor_start(fusion, i);
   }
@@ -340,15 +391,15 @@ static void fuse_all(FiarFusion* fusion) {
   }
   fiarMapClear(&seen);
   keep_variadic_whole(fusion);
-  if (fusion->failed) {
-    return;
-  }
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
     if (fusion->anchors[i].fused) {
       fusion->anchors[i].fused = fiarRewrite(fusion, &fusion->anchors[i]);
     }
   }
-  fiarRewriteFinish(fusion);
+  fiarMutationsRestore(fusion);
+  if (!fusion->failed) {
+    fiarRewriteFinish(fusion);
+  }
 }
 
 // ---- the pass ----
@@ -376,6 +427,7 @@ MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
     fusion.failed = !fiarViewInit(&fusion.view, module);
     fusion.view.world = known.world;
     collect(&fusion, module);
+    drop_started(&fusion);
     fuse_all(&fusion);
     if (!fusion.failed) {
       fusion.sharded = fusion.n_anchors == 0 && fiarHasShardings(module);

@@ -12,6 +12,9 @@
 //   quant.c   the rules of the quantisers; power.c those of scales that are powers of two
 //   loops.c   ops whose region computes one element
 //   scale_layout.c scales in other orders than the rows'
+//   named.c   ops that are a norm or a quantiser by name
+//   mutation.c ops that write over operands
+//   variadic.c all-reduces of several tensors, some of which fuse
 //   rewrite.c builds the fused op where it may stand
 //   liveness.c, functions.c remove what is dead
 //   report.c  the table, JSON and messages
@@ -74,7 +77,9 @@ typedef struct FiarFacts {
   fiar_scale_type_t scale_type;
   double scale_min;
   int64_t group_size;
-  bool guarded;  // nvfp4: a zero scale gives zero codes in the source too
+  bool guarded;         // nvfp4: a zero scale gives zero codes in the source too
+  const char* inverse;  // the source's op for 1 / x where the scale enters as that; or NULL
+  fiar_scale_layout_t scale_layout;  // of `scales`, as the source's op returns them
 } FiarFacts;
 
 // What a value computed from the bits of a scale can be, the scale being in one of the intervals of
@@ -136,11 +141,18 @@ typedef struct FiarAnchor {
   MlirLocation location;
 } FiarAnchor;
 
+// An op that writes over operands and the one with results that stands for it; or a null op and
+// the marker of what another op may have written.
+typedef struct FiarMutation {
+  MlirOperation original, stand_in;
+} FiarMutation;
+
 typedef struct FiarFusion {
   FiarView view;
   const FiarFuseOptions* options;
   FiarAnchor* anchors;
   size_t n_anchors, anchor_capacity;
+  FiarMap started;  // all-reduces that are another op's
   // eval.c
   FiarMap terms;  // (value, frame) -> number of the term
   FiarTerm** term_chunks;
@@ -161,6 +173,13 @@ typedef struct FiarFusion {
   FiarMap replaced;  // values -> place in replacements
   MlirValue* replacements;
   size_t n_replaced, replaced_capacity;
+  // mutation.c
+  MlirOperation* writers;  // ops that may write over operands, in program order
+  size_t n_writers, writer_capacity;
+  FiarMutation* mutations;
+  size_t n_mutations, mutation_capacity;
+  FiarMap stand_ins;  // ops -> place in mutations
+  FiarMap changed;    // values whose memory is written in ways that cannot be followed
   FiarWriter writer;  // report.c
   bool failed;        // out of memory or a contradiction; the pass fails
   bool sharded;       // no all-reduce, but real sharding annotations
@@ -186,7 +205,20 @@ uint32_t fiarTermAdd(FiarFusion* fusion, const FiarTerm* term);
 // Gives a value of frame 0 a term of its own, as the all-reduces get one.
 uint32_t fiarTermDefine(FiarFusion* fusion, MlirValue value, const FiarTerm* term);
 FiarTerm fiarTermOutside(MlirValue value, uint32_t frame);
+// Gives the term the shape, right-aligned as numpy broadcasts; false where the labels cannot
+// follow.
+bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term);
 void fiarEvalClear(FiarFusion* fusion);
+// The term of an elementwise sum or a named norm of given terms, as if an op of the module had
+// them as operands; `value` and `frame` are the result that is asked for.
+FiarTerm fiarEvalStep(FiarFusion* fusion, FiarPrimitive* primitive, MlirValue value, uint32_t frame,
+                      const FiarTerm* a, const FiarTerm* b);
+
+// ---- named.c ----
+
+// The term of a NAMED op's result.
+FiarTerm fiarEvalNamed(FiarFusion* fusion, FiarPrimitive* primitive, MlirValue value,
+                       uint32_t frame);
 
 // One op being evaluated, as the rules see it.
 typedef struct FiarRuleContext {
@@ -242,6 +274,8 @@ void fiarPiecesClear(FiarFusion* fusion);
 // quant.c: whether the norm is one that quantisers read, rounded and widened to f32; refuses if
 // not.
 bool fiarQuantReadsNorm(FiarRuleContext* context, const FiarTerm* norm);
+// quant.c: the f32 scalar that the term broadcasts, or null.
+MlirValue fiarScalarOf(const FiarTerm* term);
 
 // The all-reduce that a chain term belongs to.
 static inline FiarAnchor* fiarAnchorOf(FiarRuleContext* context, const FiarTerm* term) {
@@ -310,6 +344,31 @@ MlirValue fiarScalesMoved(FiarFusion* fusion, FiarAnchor* anchor, MlirValue scal
 // fuse.c: a value of the anchor's block belongs to its sequence.
 bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term);
 
+// ---- mutation.c ----
+
+// Notes an op that may write over operands (fiarMayWrite); in program order. False: out of memory.
+bool fiarMutationNote(FiarFusion* fusion, MlirOperation writer);
+// Gives what the noted ops write names of their own, for as long as the pass runs.
+void fiarMutationsName(FiarFusion* fusion);
+// Puts the ops back, but for those that are dead; before fiarRewriteFinish.
+void fiarMutationsRestore(FiarFusion* fusion);
+bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op);
+// Whether some op may write over the value's memory.
+bool fiarIsWritten(const FiarFusion* fusion, MlirValue value);
+
+// ---- functions.c ----
+
+// Erases those of the private functions that nothing refers to, and what only they called.
+void fiarEraseUnreferenced(FiarView* view, const MlirOperation* functions, size_t n);
+
+// ---- variadic.c ----
+
+// Whether results of the all-reduce may go and the others stay.
+bool fiarCanSplit(MlirOperation op);
+// After the dead ops are erased: takes fused operands out of the variadic all-reduces that stay.
+// `erased` has the ops that are gone.
+void fiarSplitVariadic(FiarFusion* fusion, const FiarMap* erased);
+
 // ---- liveness.c ----
 
 // Marks every op dead that only dead ops or replaced values keep, starting from the anchor's
@@ -321,6 +380,7 @@ void fiarMarkOperands(FiarFusion* fusion, MlirOperation op, const FiarMap* is_re
 // Takes marks back to that number.
 void fiarUnmarkDead(FiarFusion* fusion, size_t n_dead);
 bool fiarIsDead(const FiarFusion* fusion, MlirOperation op);
+// Once or again. False: out of memory.
 bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op);
 
 // ---- report.c ----

@@ -12,6 +12,9 @@ bool fiarIsDead(const FiarFusion* fusion, MlirOperation op) {
 }
 
 bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op) {
+  if (fiarIsDead(fusion, op)) {
+    return true;
+  }
   if (fusion->n_dead == fusion->dead_capacity) {
     size_t capacity = fusion->dead_capacity == 0 ? 256 : fusion->dead_capacity * 2;
     MlirOperation* ops = realloc(fusion->dead_ops, capacity * sizeof *ops);

@@ -302,7 +302,8 @@ static bool named_norm(FiarRuleContext* context, const FiarTerm* hidden, const F
                        FiarTerm* out) {
   FiarElement elem = fiarAnchorOf(context, hidden)->elem;
   out->facts.eps = context->primitive->number;
-  out->facts.rounding = FIAR_NORM_ROUNDING_AFTER_WEIGHT;
+  out->facts.rounding = context->primitive->before_weight ? FIAR_NORM_ROUNDING_BEFORE_WEIGHT
+                                                          : FIAR_NORM_ROUNDING_AFTER_WEIGHT;
   out->rounded = true;
   if (context->elem != elem || hidden->layout.shape.elem != elem) {
     fiarRefuse(context->fusion, hidden, context->primitive->op,

@@ -19,7 +19,8 @@ bool fiarSameFacts(const FiarFacts* a, const FiarFacts* b) {
   return fiarSameNorm(a, b) && a->quant == b->quant && a->scale.ptr == b->scale.ptr &&
          a->scales.ptr == b->scales.ptr && a->scale_is == b->scale_is &&
          a->scale_type == b->scale_type && same_number(a->scale_min, b->scale_min) &&
-         a->group_size == b->group_size;
+         a->group_size == b->group_size && a->inverse == b->inverse &&
+         a->scale_layout == b->scale_layout;
 }
 
 // Quantisers read the rounded norm, widened: anything else is other arithmetic.
@@ -50,8 +51,7 @@ static bool is_f32_scalar(MlirValue value) {
          shape.elem == FIAR_ELEM_F32 && fiarShapeElements(&shape) == 1;
 }
 
-// The f32 scalar that the term broadcasts, or null.
-static MlirValue scalar_of(const FiarTerm* term) {
+MlirValue fiarScalarOf(const FiarTerm* term) {
   if (fiarLayoutIsScalar(&term->layout)) {
     if (term->bias == 0 && is_f32_scalar(term->base)) {
       return term->base;
@@ -64,7 +64,7 @@ static MlirValue scalar_of(const FiarTerm* term) {
 }
 
 static bool set_scale(const FiarTerm* scale, FiarTerm* out) {
-  out->facts.scale = scalar_of(scale);
+  out->facts.scale = fiarScalarOf(scale);
   out->facts.scale_number = scale->role == FIAR_ROLE_CONST ? scale->number : NAN;
   return fiarIsValue(out->facts.scale);
 }
@@ -72,7 +72,7 @@ static bool set_scale(const FiarTerm* scale, FiarTerm* out) {
 // The same scalar, met twice: one value, or two constants of one number.
 static bool is_scale(const FiarTerm* scale, const FiarFacts* facts) {
   return fiarIsValue(facts->scale)
-             ? scalar_of(scale).ptr == facts->scale.ptr ||
+             ? fiarScalarOf(scale).ptr == facts->scale.ptr ||
                    (scale->role == FIAR_ROLE_CONST && scale->number == facts->scale_number)
              : scale->role == FIAR_ROLE_CONST && scale->number == 1;
 }

@@ -17,6 +17,7 @@ typedef struct plan {
   MlirValue operands[N_OPERANDS];  // null where absent
   MlirValue roots[N_RESULTS];      // the value that each result replaces; null where none
   bool wanted[N_RESULTS];          // a live op uses it
+  bool written[N_RESULTS];         // an op may write over a value that it replaces
   FiarMap replaced;                // values -> result
   fiar_scale_layout_t scale_layout;
   MlirOperation after;  // where the fused op goes: behind this
@@ -87,6 +88,18 @@ static void find_roots(plan_t* plan) {
   }
 }
 
+// Equal values may be one only while nothing writes over any of them.
+static void find_written(plan_t* plan) {
+  FiarAnchor* anchor = plan->anchor;
+  for (size_t i = 0; i < anchor->n_members && plan->fusion->n_writers > 0; ++i) {
+    MlirValue value = anchor->members[i].value;
+    int result = result_of(plan, value, fiarTermAt(plan->fusion, anchor->members[i].term));
+    if (result >= 0) {
+      plan->written[result] |= fiarIsWritten(plan->fusion, value);
+    }
+  }
+}
+
 static void find_replaced(plan_t* plan) {
   FiarAnchor* anchor = plan->anchor;
   fiarMapClear(&plan->replaced);
@@ -95,7 +108,7 @@ static void find_replaced(plan_t* plan) {
     int result = result_of(plan, value, fiarTermAt(plan->fusion, anchor->members[i].term));
     if (result >= 0 &&
         (mlirValueEqual(value, plan->roots[result]) ||
-         (result != RESULT_SUM && result != RESULT_SCALES &&
+         (result != RESULT_SUM && result != RESULT_SCALES && !plan->written[result] &&
           mlirTypeEqual(mlirValueGetType(value), mlirValueGetType(plan->roots[result]))))) {
       plan->fusion->failed |= !fiarMapSet(&plan->replaced, value.ptr, 0, (uint32_t)result);
     }
@@ -219,9 +232,10 @@ static bool effects_between(plan_t* plan, MlirOperation from, MlirOperation to) 
        op = mlirOperationGetNextInBlock(op)) {
     FiarPrimitiveKind kind = fiarPrimitiveRead(&plan->fusion->view, op).kind;
     bool collective = kind == FIAR_PRIM_ALL_REDUCE || kind == FIAR_PRIM_REDUCE_SCATTER ||
-                      kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_COLLECTIVE;
-    if (!collective && !fiarIsDead(plan->fusion, op) &&
-        !fiarPrimitivePure(&plan->fusion->view, op)) {
+                      kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_COLLECTIVE ||
+                      kind == FIAR_PRIM_START;
+    bool pure = fiarPrimitivePure(&plan->fusion->view, op) && !fiarIsStandIn(plan->fusion, op);
+    if (!collective && !fiarIsDead(plan->fusion, op) && !pure) {
       give_up(plan, op,
               "an op that may have effects stands between the all-reduce and the norm's operands");
       return true;
@@ -439,17 +453,39 @@ static void retire_anchor(plan_t* plan) {
   (void)fiarMarkOpDead(plan->fusion, op);
   fiarMarkOperands(plan->fusion, op, &plan->replaced);
   MlirOperation scatter = plan->anchor->primitive.op;
-  if (!mlirOperationEqual(scatter, op)) {
-    MlirOpOperand use = mlirValueGetFirstUse(mlirOperationGetResult(scatter, 0));
-    if (mlirOpOperandIsNull(mlirOpOperandGetNextUse(use))) {
-      (void)fiarMarkOpDead(plan->fusion, scatter);
+  // From the op that has the sum back to the one that begins it, by way of a wait.
+  while (!mlirOperationEqual(scatter, op)) {
+    MlirValue part = mlirOperationGetOperand(op, 0);
+    op = mlirOpResultGetOwner(part);
+    if (!mlirOpOperandIsNull(mlirOpOperandGetNextUse(mlirValueGetFirstUse(part)))) {
+      break;
     }
+    (void)fiarMarkOpDead(plan->fusion, op);
   }
+}
+
+// Where the source quantises with 1 / scale, an op of the source's computes that.
+static void invert_scale(plan_t* plan) {
+  MlirValue* scale = &plan->operands[OPERAND_SCALE];
+  if (!fiarIsValue(*scale) || plan->anchor->facts.inverse == NULL) {
+    return;
+  }
+  MlirOperationState state = mlirOperationStateGet(
+      mlirStringRefCreateFromCString(plan->anchor->facts.inverse), plan->anchor->location);
+  MlirType type = mlirValueGetType(*scale);
+  mlirOperationStateAddOperands(&state, 1, scale);
+  mlirOperationStateAddResults(&state, 1, &type);
+  MlirOperation op = mlirOperationCreate(&state);
+  mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(plan->anchor->op), plan->after, op);
+  plan->fusion->failed |=
+      !fiarPositionSet(plan->fusion, op, fiarPosition(plan->fusion, plan->after) + 1);
+  *scale = mlirOperationGetResult(op, 0);
+  plan->after = op;
 }
 
 // The anchor's facts as they are now, quantiser included or not.
 static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
-  plan_t plan = {.fusion = fusion, .anchor = anchor};
+  plan_t plan = {.fusion = fusion, .anchor = anchor, .scale_layout = anchor->facts.scale_layout};
   size_t dead = fusion->n_dead;
   plan.operands[OPERAND_X] = current(fusion, anchor->input);
   plan.operands[OPERAND_RESIDUAL] = current(fusion, anchor->facts.residual);
@@ -464,6 +500,7 @@ static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
     }
   }
   find_roots(&plan);
+  find_written(&plan);
   settle_results(&plan);
   bool ok = !fusion->failed && place(&plan);
   if (ok && !plan.wanted[RESULT_NORM] && !plan.wanted[RESULT_QUANT]) {
@@ -471,6 +508,7 @@ static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
     ok = false;
   }
   if (ok) {
+    invert_scale(&plan);
     MlirOperation fused = build(&plan);
     mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(anchor->op), plan.after, fused);
     fusion->failed |= !fiarPositionSet(fusion, fused, fiarPosition(fusion, plan.after) + 1);
@@ -500,5 +538,6 @@ bool fiarRewrite(FiarFusion* fusion, FiarAnchor* anchor) {
     anchor->quant_reason.rank = 1;
   }
   anchor->facts.quant = FIAR_QUANT_NONE;
+  anchor->facts.scale_layout = FIAR_SCALE_LAYOUT_LINEAR;
   return rewrite(fusion, anchor);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Reshapes and transposes that put a quantiser's scales into one of the runtime's layouts
+// Reshapes, transposes and paddings that put a quantiser's scales into one of the runtime's layouts
 // (docs/numerics.md, "Scale layouts"). What such a chain does is written as digits, whatever its
 // spelling: each has a size and the distance, in the rows' order, between its places.
 #include "fuse/fuse.h"
@@ -99,42 +99,150 @@ static bool same_order(const digits_t* digits, const digit_t* wanted, int n) {
   return true;
 }
 
-// The layout that m rows of k scales have in this order; linear for any other order.
-static fiar_scale_layout_t layout_of(const digits_t* digits, bool one_byte, int64_t m, int64_t k) {
+// m rows of k scales, padded to m_padded rows of k_padded, and where their elements have gone.
+typedef struct moved {
+  int64_t m, k, m_padded, k_padded;
+  bool one_byte;
+  digits_t digits;
+} moved_t;
+
+static int64_t up(int64_t number, int64_t multiple) {
+  return (number + multiple - 1) / multiple * multiple;
+}
+
+// The layout that the scales have in this order; linear for any other order.
+static fiar_scale_layout_t layout_of(const moved_t* moved) {
+  const digits_t* digits = &moved->digits;
+  int64_t m = moved->m_padded, k = moved->k_padded;
   const digit_t by_128[] = {{m / 128, 128 * k}, {k / 4, 4}, {32, k}, {4, 32 * k}, {4, 1}};
   const digit_t by_8[] = {{m / 8, 8 * k}, {k / 4, 4}, {8, k}, {4, 1}};
   const digit_t by_column[] = {{k, 1}, {m, k}};
-  if (one_byte && m % 128 == 0 && k % 4 == 0 && same_order(digits, by_128, 5)) {
+  bool by_fours = moved->one_byte && k == up(moved->k, 4);
+  if (by_fours && m == up(moved->m, 128) && same_order(digits, by_128, 5)) {
     return FIAR_SCALE_LAYOUT_SWIZZLED_128X4;
   }
-  if (one_byte && m % 8 == 0 && k % 4 == 0 && same_order(digits, by_8, 4)) {
+  if (by_fours && m == up(moved->m, 8) && same_order(digits, by_8, 4)) {
     return FIAR_SCALE_LAYOUT_SWIZZLED_8X4;
   }
-  return !one_byte && m % 4 == 0 && same_order(digits, by_column, 2)
-             ? FIAR_SCALE_LAYOUT_COLUMN_MAJOR
-             : FIAR_SCALE_LAYOUT_LINEAR;
+  bool column = !moved->one_byte && k == moved->k && m == up(moved->m, 4);
+  return column && same_order(digits, by_column, 2) ? FIAR_SCALE_LAYOUT_COLUMN_MAJOR
+                                                    : FIAR_SCALE_LAYOUT_LINEAR;
 }
 
-static bool move(FiarFusion* fusion, MlirOperation op, MlirBlock block, digits_t* digits) {
+// Whether the value's bytes are zero: a constant, by way of what only moves or widens it. In a
+// function, its arguments are those of `call`.
+static bool is_zero(FiarFusion* fusion, MlirValue value, MlirOperation call) {
+  enum { MAX_STEPS = 8 };
+  for (int i = 0; i < MAX_STEPS; ++i) {
+    if (mlirValueIsABlockArgument(value)) {
+      intptr_t number = mlirBlockArgumentGetArgNumber(value);
+      if (mlirOperationIsNull(call) || number >= mlirOperationGetNumOperands(call)) {
+        return false;
+      }
+      value = mlirOperationGetOperand(call, number);
+      call = (MlirOperation){NULL};
+      continue;
+    }
+    FiarPrimitive p = fiarPrimitiveRead(&fusion->view, mlirOpResultGetOwner(value));
+    if (p.kind == FIAR_PRIM_CONSTANT) {
+      FiarShape shape;
+      // The least f8E8M0FNU is the byte zero.
+      bool powers =
+          fiarShapeRead(mlirValueGetType(value), &shape) && shape.elem == FIAR_ELEM_F8E8M0FNU;
+      return p.has_number && (powers ? p.number == 0x1p-127 : p.number == 0);
+    }
+    if (p.n_in < 1 || (p.kind != FIAR_PRIM_CONVERT && p.kind != FIAR_PRIM_BROADCAST &&
+                       p.kind != FIAR_PRIM_RESHAPE)) {
+      return false;
+    }
+    value = p.in[0];
+  }
+  return false;
+}
+
+// Zeros behind the rows and columns, while these are still in order.
+static bool pad(moved_t* moved, const FiarShape* shape) {
+  const digit_t in_order[] = {{moved->m_padded * moved->k_padded, 1}};
+  if (shape->rank != 2 || shape->size[0] < moved->m_padded || shape->size[1] < moved->k_padded ||
+      moved->digits.rank != 2 || !same_order(&moved->digits, in_order, 1)) {
+    return false;
+  }
+  moved->m_padded = shape->size[0];
+  moved->k_padded = shape->size[1];
+  moved->digits = (digits_t){.n = 1, .at = {{shape->size[0] * shape->size[1], 1}}};
+  return reshape(&moved->digits, shape);
+}
+
+static bool move_through(FiarFusion* fusion, MlirOperation call, MlirValue from, moved_t* moved);
+
+// One op that uses `from` alone, in the function that `call` calls or, that being null, in the
+// module.
+static bool move(FiarFusion* fusion, MlirOperation op, MlirValue from, MlirOperation call,
+                 moved_t* moved) {
   FiarShape shape;
   FiarPrimitive p = fiarPrimitiveRead(&fusion->view, op);
-  if (!mlirBlockEqual(mlirOperationGetBlock(op), block) || mlirOperationGetNumOperands(op) != 1 ||
-      mlirOperationGetNumResults(op) != 1 ||
+  if (mlirOperationGetNumResults(op) != 1 ||
       !fiarShapeRead(mlirValueGetType(mlirOperationGetResult(op, 0)), &shape) ||
       fiarShapeElements(&shape) < 0) {
     return false;
   }
-  if (p.kind == FIAR_PRIM_IDENTITY) {
-    return true;
+  if (p.kind == FIAR_PRIM_CALL) {
+    return mlirOperationIsNull(call) && move_through(fusion, op, from, moved);
   }
-  if (p.kind == FIAR_PRIM_RESHAPE) {
-    return reshape(digits, &shape);
-  }
-  if (p.kind != FIAR_PRIM_TRANSPOSE || p.n_dims != digits->rank) {
+  if (p.n_in < 1 || !mlirValueEqual(p.in[0], from)) {
     return false;
   }
-  transpose(digits, p.dims);
-  return true;
+  switch (p.kind) {
+    case FIAR_PRIM_IDENTITY:
+      return mlirOperationGetNumOperands(op) == 1;
+    case FIAR_PRIM_BITCAST:
+      return moved->one_byte;
+    case FIAR_PRIM_RESHAPE:
+      return mlirOperationGetNumOperands(op) == 1 && reshape(&moved->digits, &shape);
+    case FIAR_PRIM_PAD:
+      return p.n_in == 2 && is_zero(fusion, p.in[1], call) && pad(moved, &shape);
+    case FIAR_PRIM_TRANSPOSE:
+      if (p.n_dims != moved->digits.rank) {
+        return false;
+      }
+      transpose(&moved->digits, p.dims);
+      return true;
+    default:
+      return false;
+  }
+}
+
+// What a called function does with one of its arguments, where its result is that.
+static bool move_through(FiarFusion* fusion, MlirOperation call, MlirValue from, moved_t* moved) {
+  enum { MAX_STEPS = 16 };
+  MlirOperation callee = fiarPrimitiveRead(&fusion->view, call).callee;
+  MlirRegion region = mlirOperationGetFirstRegion(callee);
+  MlirBlock block = mlirRegionIsNull(region) ? (MlirBlock){NULL} : mlirRegionGetFirstBlock(region);
+  if (mlirBlockIsNull(block) || !mlirBlockIsNull(mlirBlockGetNextInRegion(block)) ||
+      mlirBlockGetNumArguments(block) != mlirOperationGetNumOperands(call)) {
+    return false;
+  }
+  MlirOperation end = mlirBlockGetTerminator(block);
+  intptr_t number = 0;
+  while (!mlirValueEqual(mlirOperationGetOperand(call, number), from)) {
+    ++number;
+  }
+  MlirValue at = mlirBlockGetArgument(block, number);
+  for (int i = 0; i < MAX_STEPS && !mlirOperationIsNull(end); ++i) {
+    MlirOpOperand use = mlirValueGetFirstUse(at);
+    if (mlirOpOperandIsNull(use) || !mlirOpOperandIsNull(mlirOpOperandGetNextUse(use))) {
+      return false;
+    }
+    MlirOperation user = mlirOpOperandGetOwner(use);
+    if (mlirOperationEqual(user, end)) {
+      return mlirOperationGetNumOperands(end) == 1;
+    }
+    if (!move(fusion, user, at, call, moved)) {
+      return false;
+    }
+    at = mlirOperationGetResult(user, 0);
+  }
+  return false;
 }
 
 // The one op that lives and uses the value, or null.
@@ -165,13 +273,15 @@ MlirValue fiarScalesMoved(FiarFusion* fusion, FiarAnchor* anchor, MlirValue scal
     return best;
   }
   int64_t m = fiarShapeElements(&shape) / k;
-  digits_t digits = {.n = 1, .at = {{m * k, 1}}};
-  if (!reshape(&digits, &shape)) {
+  moved_t moved = {
+      m, k, m, k, facts->scale_type != FIAR_SCALE_TYPE_F32, {.n = 1, .at = {{m * k, 1}}}};
+  if (!reshape(&moved.digits, &shape)) {
     return best;
   }
   for (MlirValue at = scales;;) {
     MlirOperation user = only_user(fusion, at);
-    if (mlirOperationIsNull(user) || !move(fusion, user, block, &digits)) {
+    if (mlirOperationIsNull(user) || !mlirBlockEqual(mlirOperationGetBlock(user), block) ||
+        !move(fusion, user, at, (MlirOperation){NULL}, &moved)) {
       return best;
     }
     at = mlirOperationGetResult(user, 0);
@@ -179,7 +289,7 @@ MlirValue fiarScalesMoved(FiarFusion* fusion, FiarAnchor* anchor, MlirValue scal
     if (term == UINT32_MAX || !fiarMemberAdd(fusion, anchor, at, term)) {
       return best;
     }
-    fiar_scale_layout_t layout = layout_of(&digits, facts->scale_type != FIAR_SCALE_TYPE_F32, m, k);
+    fiar_scale_layout_t layout = layout_of(&moved);
     if (layout != FIAR_SCALE_LAYOUT_LINEAR) {
       *out_layout = layout;
       best = at;

@@ -65,6 +65,21 @@ FiarTerm fiarTermOutside(MlirValue value, uint32_t frame) {
   return term;
 }
 
+bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term) {
+  int rank = term->layout.shape.rank;
+  int64_t dims[FIAR_MAX_RANK];
+  if (rank > shape->rank) {
+    return false;
+  }
+  for (int i = 0; i < rank; ++i) {
+    dims[i] = shape->rank - rank + i;
+  }
+  FiarLayout in = term->layout;
+  FiarShape to = *shape;
+  to.elem = in.shape.elem;
+  return fiarLayoutBroadcast(&in, dims, rank, &to, &term->layout);
+}
+
 // ---- reasons ----
 
 static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, bool precise,

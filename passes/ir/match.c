@@ -10,7 +10,7 @@
 
 static const char* const element_texts[] = {
 #define X(name, text, bytes) text,
-    FIAR_ELEMENT_TABLE(X)
+    FIAR_ELEM_TABLE(X)
 #undef X
 };
 
@@ -61,6 +61,10 @@ static bool vtensor_read(MlirType type, FiarShape* out_shape) {
   if (at[1] == ',') {
     char* element = at + 2;
     element[strcspn(element, ">")] = '\0';
+    size_t sign = element[0] == 's' || element[0] == 'u' ? 1 : 0;
+    if (element[sign] == 'i' && element[sign + 1] >= '0' && element[sign + 1] <= '9') {
+      out_shape->elem = FIAR_ELEM_INTEGER;
+    }
     for (size_t i = 1; i < sizeof element_texts / sizeof *element_texts; ++i) {
       if (strcmp(element, element_texts[i]) == 0) {
         out_shape->elem = (FiarElement)i;

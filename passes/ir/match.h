@@ -12,7 +12,7 @@
 #define FIAR_MAX_RANK 8
 
 // X(NAME, "MLIR's spelling", bytes)
-#define FIAR_ELEMENT_TABLE(X)    \
+#define FIAR_ELEM_TABLE(X)       \
   X(OTHER, "", 0)                \
   X(F16, "f16", 2)               \
   X(BF16, "bf16", 2)             \
@@ -26,7 +26,7 @@
 
 typedef enum FiarElement {
 #define X(name, text, bytes) FIAR_ELEM_##name,
-  FIAR_ELEMENT_TABLE(X)
+  FIAR_ELEM_TABLE(X)
 #undef X
 } FiarElement;
 

@@ -59,6 +59,10 @@ enum { REPLICA_AND_PARTITION = 2, FLATTENED_IDS = 3 };
 static bool group_mode(const FiarCall* call, int* out_mode) {
   static const char* const modes[] = {"cross_replica", "cross_partition",
                                       "cross_replica_and_partition", "flattened_ids"};
+  if (mlirAttributeIsAString(call->groups)) {
+    *out_mode = FLATTENED_IDS;  // a process group counts ranks
+    return true;
+  }
   *out_mode = FLATTENED_IDS;
   MlirAttribute mode = fiarOpAttribute(call->op, "group_mode");
   if (mlirAttributeIsNull(mode)) {

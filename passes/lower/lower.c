@@ -169,11 +169,17 @@ static bool take_all_reduce(FiarView* view, const FiarPrimitive* primitive, Fiar
   if (primitive->kind != FIAR_PRIM_ALL_REDUCE || primitive->reduction == NULL) {
     return fiarErrorAt(op, "an all-reduce in a form that fiar does not read");
   }
+  if (primitive->refusal != NULL || !mlirOperationIsNull(primitive->start)) {
+    return fiarErrorAt(
+        op, "the runtime has no such all-reduce: %s",
+        primitive->refusal != NULL ? primitive->refusal : "it is started by another op");
+  }
   if (strcmp(primitive->reduction, "sum") != 0) {
     return fiarErrorAt(op, "the all-reduce's reduction is %s; the runtime only adds",
                        primitive->reduction);
   }
-  if (mlirOperationGetNumOperands(op) != 1 || mlirOperationGetNumResults(op) != 1 ||
+  // Further operands of torch's are names.
+  if (mlirOperationGetNumOperands(op) < 1 || mlirOperationGetNumResults(op) != 1 ||
       !mlirTypeEqual(mlirValueGetType(mlirOperationGetOperand(op, 0)),
                      mlirValueGetType(mlirOperationGetResult(op, 0)))) {
     return fiarErrorAt(op, "the all-reduce must have one operand and a result of the same type");
@@ -225,6 +231,9 @@ static MlirWalkResult collect(MlirOperation op, void* user) {
   }
   if (collector->view != NULL && fiarPrimitiveKind(collector->view, op) == FIAR_PRIM_ALL_REDUCE) {
     FiarPrimitive primitive = fiarPrimitiveRead(collector->view, op);
+    if (primitive.kind != FIAR_PRIM_ALL_REDUCE) {
+      return MlirWalkResultAdvance;
+    }
     FiarCall* call = add_call(collector, op, FIAR_CALL_ALL_REDUCE);
     collector->failed |= call == NULL || !take_all_reduce(collector->view, &primitive, call);
   }

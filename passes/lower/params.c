@@ -229,7 +229,11 @@ static bool check_scales(const FiarCall* call, const fiar_all_reduce_norm_params
   if (k == 0) {
     return fiarErrorAt(call->op, "this quant computes no scales");
   }
-  if (!mlirTypeIsARankedTensor(type) || element_bits(type) != bits) {
+  // Words hold four packed scales each.
+  bool padded = params->scale_layout != FIAR_SCALE_LAYOUT_LINEAR;
+  unsigned have = mlirTypeIsARankedTensor(type) ? element_bits(type) : 0;
+  int64_t in_one = padded && bits == 8 && have == 32 ? 4 : 1;
+  if (have != bits && in_one == 1) {
     return fiarErrorAt(call->op, "scales must be a tensor of %u-bit elements", bits);
   }
   if (params->scale_layout == FIAR_SCALE_LAYOUT_LINEAR) {
@@ -250,7 +254,7 @@ static bool check_scales(const FiarCall* call, const fiar_all_reduce_norm_params
     default:
       elements = round_up(m, 4) * (bits == 32 ? k : round_up(k, 4));
   }
-  if (product(type, 0, mlirShapedTypeGetRank(type)) != elements) {
+  if (product(type, 0, mlirShapedTypeGetRank(type)) * in_one != elements) {
     return fiarErrorAt(call->op, "scales of this layout must have %lld elements, padding included",
                        (long long)elements);
   }

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Runs fiar-opt on the text of a StableHLO module."""
+"""Runs fiar-opt on the text of a StableHLO module, or takes what it gave before from a folder."""
 import dataclasses
+import hashlib
 import json
+import os
+import pathlib
+import re
 import subprocess
+import tempfile
 
+import fiar
 from fiar import _home
 
 
@@ -46,6 +52,51 @@ def run(text, passes):
     if done.returncode != 0:
         raise RewriteError(f"fiar-opt failed with status {done.returncode}:\n{done.stderr.strip()}")
     return done.stdout, done.stderr
+
+
+def rewrite(text, passes):
+    """The module after `passes`, the first of them fiar-fuse{report=json}, and its Report.
+
+    With FIAR_REWRITE_CACHE, a folder, a rewrite that is in it needs no fiar-opt; others are added.
+    """
+    folder = os.environ.get("FIAR_REWRITE_CACHE")
+    if not folder:
+        rewritten, stderr = run(text, passes)
+        return rewritten, read_report(stderr)
+    file = pathlib.Path(folder) / f"{cache_key(text, passes)}.mlir"
+    if not file.exists():
+        try:
+            rewritten, stderr = run(text, passes)
+        except _home.NotFound as error:
+            raise _home.NotFound(f"{error}; and FIAR_REWRITE_CACHE, {folder}, has no {file.name}, the record of "
+                                 "this module") from None
+        _write(file, f"{_HEADER}{json.dumps(dataclasses.asdict(read_report(stderr)))}\n{rewritten}")
+    header, rewritten = file.read_text().split("\n", 1)
+    found = json.loads(header.removeprefix(_HEADER))
+    return rewritten, Report(**{**found, "rows": tuple(found["rows"])})
+
+
+def cache_key(text, passes):
+    """The name of a rewrite: of fiar's version, the passes, and the module without its locations,
+    which name the files of one machine."""
+    parts = [fiar.__version__, *passes, _LOCATIONS.sub(lambda found: found[1] or "", text)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+_HEADER = "// fiar-fuse: "
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_NESTED = rf'(?:[^()"]|{_STRING})*'
+for _ in range(4):  # loc("name"(callsite("a" at "b"(#loc1))))
+    _NESTED = rf'(?:[^()"]|{_STRING}|\({_NESTED}\))*'
+_LOCATIONS = re.compile(rf"({_STRING})|^#loc\d* = .*\n?| loc\({_NESTED}\)", re.MULTILINE)  # strings stay
+
+
+def _write(file, text):
+    """Whole or not at all, also where several processes write the same."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as part:
+        part.write(text)
+    os.replace(part.name, file)
 
 
 def read_report(stderr):

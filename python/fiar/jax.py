@@ -12,6 +12,7 @@ import ctypes
 import dataclasses
 import functools
 import inspect
+import os
 import re
 import threading
 import warnings
@@ -23,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from fiar import _home, _opt
 from fiar._opt import Report, RewriteError
 
-__all__ = ["fuse", "report", "rewrite", "register", "FusedFunction", "NothingFused", "Report", "RewriteError"]
+__all__ = ["fuse", "record", "report", "rewrite", "register", "FusedFunction", "NothingFused", "Report", "RewriteError"]
 
 _OPS = ("all_reduce_norm", "all_reduce", "all_gather_rows", "take_rows")
 _PLATFORMS = {"cpu": ("fiar_xla_host_", ("execute",)),
@@ -67,11 +68,27 @@ def rewrite(module_text, device_ids=None, shard_residual=False):
 
 def _rewrite(module_text, device_ids, shard_residual):
     shard = ["fiar-shard-residual"] if shard_residual else []
-    text, stderr = _opt.run(module_text, ["fiar-fuse{report=json}", *shard, "fiar-lower-to-ffi"])
+    text, found = _opt.rewrite(module_text, ["fiar-fuse{report=json}", *shard, "fiar-lower-to-ffi"])
     if device_ids is not None and list(device_ids) != list(range(len(device_ids))):
         ids = ", ".join(str(i) for i in device_ids)
         text = text.replace("group_ids = array<i64", f"device_ids = array<i64: {ids}>, group_ids = array<i64")
-    return text, _opt.read_report(stderr)
+    return text, found
+
+
+def record(fn, *args, platform=None, **kwargs):
+    """Puts the rewrite that a call of fuse(fn) with these arguments needs into FIAR_REWRITE_CACHE.
+
+    For programs of machines without fiar-opt: they set FIAR_REWRITE_CACHE to a copy of the folder.
+    fn: as fuse's, or what fuse returned. Arguments: arrays or ShapeDtypeStructs. platform: "cuda" or
+    "cpu", the one that will run it; None: this machine's. The meshes have as many devices as there,
+    of whichever platform, and jax is of the same version. Returns the Report.
+    """
+    if not os.environ.get("FIAR_REWRITE_CACHE"):
+        raise ValueError("record() writes into the folder that FIAR_REWRITE_CACHE names, which is not set")
+    fused = fn if isinstance(fn, FusedFunction) else fuse(fn)
+    call = fused._bind(args, kwargs)
+    exported = _lower(fused._jitted, call, platform and (platform,))[1]
+    return _rewrite(exported.mlir_module(), None, fused._shard_residual)[1]
 
 
 def report(fn, *args, **kwargs):
@@ -79,8 +96,7 @@ def report(fn, *args, **kwargs):
     fn = fn._jitted if isinstance(fn, FusedFunction) else fn
     jitted = fn if hasattr(fn, "trace") else jax.jit(fn)
     text = jitted.trace(*args, **kwargs).lower().as_text(debug_info=True)
-    _, stderr = _opt.run(text, ["fiar-fuse{report=json}"])
-    return _opt.read_report(stderr)
+    return _opt.rewrite(text, ["fiar-fuse{report=json}"])[1]
 
 
 def fuse(fn, *, shard_residual=False, **jit_options):
@@ -185,19 +201,25 @@ def _types(jitted, leaves):
 
 
 def _abstract(leaf):
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=leaf.weak_type)
     aval = jax.typeof(leaf)
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
-def _build(original, jitted, call, shard_residual):
-    """A function of the leaves that runs the rewritten module, or the original where nothing matched."""
+def _lower(jitted, call, platforms):
+    """The traced call and its jax.export. platforms: None for this machine's."""
     args, kwargs = call.arguments([_abstract(leaf) for leaf in call.leaves])
     traced = jitted.trace(*args, **kwargs)
-    donated = [info.donated for info in jax.tree.leaves(traced.args_info)]
-    if len(donated) != len(call.leaves):
+    if len(jax.tree.leaves(traced.args_info)) != len(call.leaves):
         raise TypeError(f"{_name(jitted)} has static arguments: give fuse() the plain function and static_argnums")
+    return traced, _export(jitted, traced, args, kwargs, platforms)
+
+
+def _build(original, jitted, call, shard_residual):
+    """A function of the leaves that runs the rewritten module, or the original where nothing matched."""
     try:
-        exported = _export(jitted, traced, args, kwargs)
+        traced, exported = _lower(jitted, call, None)
     except NotImplementedError as error:  # host callbacks
         return _give_up(original, jitted, f"jax.export refuses it: {error}")
     mesh = _mesh_of(traced.jaxpr)
@@ -206,7 +228,7 @@ def _build(original, jitted, call, shard_residual):
         return _give_up(original, jitted, found)
     register()
     module = dataclasses.replace(exported, mlir_module_serialized=text.encode())
-    donate = tuple(i for i, yes in enumerate(donated) if yes)
+    donate = tuple(i for i, info in enumerate(jax.tree.leaves(traced.args_info)) if info.donated)
     fused = jax.jit(_with_rules(_caller(module, mesh), original, shard_residual), donate_argnums=donate)
     return lambda leaves: fused(*leaves)
 
@@ -216,11 +238,12 @@ def _give_up(original, jitted, why):
     return lambda leaves: original(*leaves)
 
 
-def _export(jitted, traced, args, kwargs):
+def _export(jitted, traced, args, kwargs, platforms):
     """jax.export with the function's own custom calls allowed: the module never leaves this process."""
-    targets = set(re.findall(r"stablehlo\.custom_call @(?:\"([^\"]+)\"|([\w.$]+))", traced.lower().as_text()))
+    text = traced.lower(lowering_platforms=platforms).as_text()
+    targets = set(re.findall(r"stablehlo\.custom_call @(?:\"([^\"]+)\"|([\w.$]+))", text))
     allowed = [jax.export.DisabledSafetyCheck.custom_call(quoted or plain) for quoted, plain in sorted(targets)]
-    return jax.export.export(jitted, disabled_checks=allowed)(*args, **kwargs)
+    return jax.export.export(jitted, disabled_checks=allowed, platforms=platforms)(*args, **kwargs)
 
 
 def _caller(module, mesh):

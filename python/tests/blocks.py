@@ -144,6 +144,18 @@ def sharded_model(parameters, mesh, **jit_options):
 # ---- Comparing ---------------------------------------------------------------------------------------
 
 
+def on_cpu():
+    return jax.default_backend() == "cpu"
+
+
+def assert_same_norm(got, want):
+    """Bit for bit on the CPU, whose reference adds as XLA does there; else within two ulps."""
+    if on_cpu():
+        np.testing.assert_array_equal(bits(got), bits(want))
+    else:
+        assert ulps(got, want) <= 2
+
+
 def bits(array):
     """The array's elements as unsigned integers, for comparisons bit for bit."""
     array = np.asarray(array)

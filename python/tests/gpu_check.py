@@ -39,7 +39,7 @@ def main():
             jax.block_until_ready(last)
     changed = sum(differences(last, first))
     bad += changed != 0
-    print(f"1000 steps: {'ok' if changed == 0 else 'WRONG'}")
+    print(f"1000 steps: {'ok' if changed == 0 else 'WRONG'}", flush=True)
     parameters = blocks.model_parameters(2)
     rng = np.random.default_rng(3)
     x, residual = (rng.normal(size=(blocks.T, blocks.H)).astype(blocks.BF16) for _ in range(2))
@@ -47,8 +47,20 @@ def main():
     got, want = fiar.jax.fuse(model)(parameters, x, residual), model(parameters, x, residual)
     close = all(np.allclose(np.asarray(g, np.float32), np.asarray(w, np.float32), atol=0.08, rtol=0.02) for g, w in zip(got, want))
     bad += not close
-    print(f"model of two layers: {'ok' if close else 'WRONG'}")
+    print(f"model of two layers: {'ok' if close else 'WRONG'}", flush=True)
+    bad += not sharded_residual_changes_nothing(mesh)
     return bad != 0
+
+
+def sharded_residual_changes_nothing(mesh):
+    """One token: all ranks but one own no row."""
+    parameters, rng = blocks.model_parameters(3), np.random.default_rng(3)
+    x, residual = (rng.normal(size=(1, blocks.H)).astype(blocks.BF16) for _ in range(2))
+    model = blocks.sharded_model(parameters, mesh)
+    got, want = (fiar.jax.fuse(model, shard_residual=yes)(parameters, x, residual) for yes in (True, False))
+    changed = sum(differences(got, want))
+    print(f"sharded residual of one token: {'ok' if changed == 0 else 'WRONG'}", flush=True)
+    return changed == 0
 
 
 if __name__ == "__main__":

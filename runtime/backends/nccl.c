@@ -202,16 +202,6 @@ static fiar_status_t sum_all(state_t* state, const fiar_all_reduce_norm_params* 
   return FIAR_OK;
 }
 
-static fiar_status_t launch_local(state_t* state, const fiar_all_reduce_norm_params* call,
-                                  void* stream) {
-  fiar_kernel_args_t args;
-  fiar_kernel_args_init(call, NULL, 0, &args);
-  fiar_algorithm_t algorithm = fiar_kernel_supports(FIAR_ALGORITHM_LOCAL, call, 1) == FIAR_OK
-                                   ? FIAR_ALGORITHM_LOCAL
-                                   : FIAR_ALGORITHM_ANY;
-  return fiar_launch(algorithm, &args, &state->caps, NULL, stream);
-}
-
 static fiar_status_t run_here(state_t* state, const fiar_all_reduce_norm_params* params,
                               void* stream) {
   bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
@@ -228,7 +218,7 @@ static fiar_status_t run_here(state_t* state, const fiar_all_reduce_norm_params*
   call.input_stride = params->hidden;
   call.sum_out = NULL;
   if (!sharded) {
-    return launch_local(state, &call, stream);
+    return fiar_launch_local(&call, 0, &state->caps, stream);
   }
   void* residual = state->memory + at.residual;
   call.residual_layout = FIAR_RESIDUAL_LAYOUT_FULL;
@@ -240,7 +230,7 @@ static fiar_status_t run_here(state_t* state, const fiar_all_reduce_norm_params*
     call.residual = residual;
   }
   call.residual_out = params->residual_out ? residual : NULL;
-  FIAR_TRY(launch_local(state, &call, stream));
+  FIAR_TRY(fiar_launch_local(&call, 0, &state->caps, stream));
   return params->residual_out
              ? shard_take(state, &at, residual, params->tokens, params->residual_out, stream)
              : FIAR_OK;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "block/block.h"
 
 static void remember_broken(fiar_comm_t* comm, fiar_status_t status) {
   (void)pthread_mutex_lock(&comm->lock);
@@ -203,6 +204,10 @@ void fiar_comm_set_nccl(fiar_comm_t* comm, void* nccl_comm) {
   comm->nccl = nccl_comm;
 }
 
+void** fiar_comm_compute(fiar_comm_t* comm) {
+  return &comm->compute;
+}
+
 fiar_status_t fiar_comm_async_error(fiar_comm_t* comm) {
   FIAR_TRY(report_broken(comm));
   if (comm->transport && comm->transport->alive) {
@@ -231,6 +236,9 @@ void fiar_comm_destroy(fiar_comm_t* comm) {
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(comm->workspaces); ++i) {
     fiar_workspace_close(&comm->workspaces[i]);
   }
+#if FIAR_HAVE_CUDA
+  fiar_cuda_compute_close(comm->compute);
+#endif
   if (comm->transport) {
     comm->transport->close(comm->transport_state);
   }

@@ -46,6 +46,7 @@ struct fiar_comm {
   fiar_peer_t peers[FIAR_MAX_WORLD];
   fiar_caps_t caps;
   void* nccl;
+  void* compute;
   const char* latest_backend;
   pthread_mutex_t lock;  // of what follows, which fiar_comm_async_error reads from any thread
   fiar_status_t broken;  // once a collective has failed

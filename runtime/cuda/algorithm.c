@@ -10,9 +10,9 @@
 
 // Without a measurement: a message of S bytes costs (N - 1) S / B one-shot and h + 2 (N - 1) / N S
 // / B two-shot, where B is what a GPU pushes out and h the second hop, so they meet at h B / ((N -
-// 1) (1 - 2 / N)). B = 350 GB/s and h = 1 us were measured on H200 over NVLink
+// 1) (1 - 2 / N)). B = 350 GB/s and h = 0.8 us were measured on H200 over NVLink
 // (bench/NOTES.md).
-static const double hop_bytes = 350e9 * 1e-6;
+static const double hop_bytes = 350e9 * 0.8e-6;
 
 // No larger message goes one-shot, whatever the tuning says: its slot would be `world` times as
 // large.

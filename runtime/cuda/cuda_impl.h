@@ -55,6 +55,11 @@ typedef struct fiar_pointer_cache {
   uintptr_t pages[64];
 } fiar_pointer_cache_t;
 
+// INVALID_ARGUMENT, with `name` and what it is, where the pointer is not memory of `device`. NULL
+// is.
+fiar_status_t fiar_cuda_check_pointer(fiar_pointer_cache_t* cache, int32_t device, const char* name,
+                                      const void* pointer);
+
 // INVALID_ARGUMENT, naming the first of params' pointers that is not memory of `device`, and what
 // it is.
 fiar_status_t fiar_cuda_check_pointers(fiar_pointer_cache_t* cache, int32_t device,

@@ -22,4 +22,9 @@ void fiar_nccl_group_finish(fiar_nccl_group_t* group);
 // What NCCL has found wrong since the last call; does not wait.
 fiar_status_t fiar_nccl_group_error(const fiar_nccl_group_t* group);
 
+// Makes ahead, once, what fiar_comm_create_from_nccl allocates on the device (-1: the current one).
+// Where several ranks are threads of one process, they call it before any of them calls that:
+// memory must not be allocated while the NCCL kernel of another rank runs and waits for this one.
+fiar_status_t fiar_nccl_exchange_reserve(int32_t device);
+
 #endif  // FIAR_CUDA_NCCL_COMM_H

@@ -2,6 +2,7 @@
 // A communicator over the caller's ncclComm_t. Ranks of one host go over to shared memory when it
 // is made; over several hosts their small messages travel through NCCL itself, on a stream of their
 // own.
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,13 +13,100 @@
 
 enum { PIECE = 64 << 10, POLL_NS = 20 * 1000 };
 
+// What an exchange needs of its device.
+typedef struct tools {
+  cudaStream_t stream;
+  cudaEvent_t done;
+  char* staging;  // own piece, then everyone's
+} tools_t;
+
 typedef struct exchange {
   fiar_nccl_group_t group;
   int32_t world, device, timeout_ms;
-  cudaStream_t stream;
-  cudaEvent_t done;
-  char* staging;  // of the device: own piece, then everyone's
+  tools_t tools;
 } exchange_t;
+
+// ---- Tools in reserve ----
+
+enum { MAX_DEVICES = 64 };
+static pthread_mutex_t spares_lock = PTHREAD_MUTEX_INITIALIZER;
+static tools_t spares[MAX_DEVICES];  // staging NULL: none
+
+// True where the place was free.
+static bool spare_put(int32_t device, const tools_t* tools) {
+  (void)pthread_mutex_lock(&spares_lock);
+  const bool put = device < MAX_DEVICES && !spares[device].staging;
+  if (put) {
+    spares[device] = *tools;
+  }
+  (void)pthread_mutex_unlock(&spares_lock);
+  return put;
+}
+
+static bool spare_take(int32_t device, tools_t* out_tools) {
+  *out_tools = (tools_t){0};
+  (void)pthread_mutex_lock(&spares_lock);
+  if (device < MAX_DEVICES) {
+    *out_tools = spares[device];
+    spares[device] = (tools_t){0};
+  }
+  (void)pthread_mutex_unlock(&spares_lock);
+  return out_tools->staging != NULL;
+}
+
+static void tools_free(const tools_t* tools) {
+  (void)cudaFree(tools->staging);
+  if (tools->stream) {
+    (void)cudaStreamDestroy(tools->stream);
+  }
+  if (tools->done) {
+    (void)cudaEventDestroy(tools->done);
+  }
+}
+
+static fiar_status_t tools_make(tools_t* tools) {
+  FIAR_CUDA_TRY(cudaStreamCreateWithFlags(&tools->stream, cudaStreamNonBlocking));
+  FIAR_CUDA_TRY(cudaEventCreateWithFlags(&tools->done, cudaEventDisableTiming));
+  FIAR_CUDA_TRY(cudaMalloc((void**)&tools->staging, (size_t)(FIAR_MAX_WORLD + 1) * PIECE));
+  return FIAR_OK;
+}
+
+// On the current device. On failure nothing is left.
+static fiar_status_t tools_create(tools_t* out_tools) {
+  *out_tools = (tools_t){0};
+  tools_t tools = {0};
+  const fiar_status_t status = tools_make(&tools);
+  if (status != FIAR_OK) {
+    tools_free(&tools);
+    return status;
+  }
+  *out_tools = tools;
+  return FIAR_OK;
+}
+
+fiar_status_t fiar_nccl_exchange_reserve(int32_t device) {
+  (void)pthread_mutex_lock(&spares_lock);
+  const bool has = device >= MAX_DEVICES || (device >= 0 && spares[device].staging);
+  (void)pthread_mutex_unlock(&spares_lock);
+  if (has) {
+    return FIAR_OK;
+  }
+  if (device < 0) {
+    FIAR_CUDA_TRY(cudaGetDevice(&device));
+    return fiar_nccl_exchange_reserve(device);
+  }
+  int previous = device;
+  tools_t tools;
+  FIAR_TRY(fiar_cuda_enter(device, &previous));
+  const fiar_status_t status = tools_create(&tools);
+  if (status == FIAR_OK && !spare_put(device, &tools)) {
+    tools_free(&tools);
+  }
+  fiar_cuda_leave(device, previous);
+  return status;
+}
+
+// ---- The exchange ----
 
 static void exchange_close(void* state) {
   exchange_t* exchange = state;
@@ -28,30 +116,19 @@ static void exchange_close(void* state) {
   int previous = exchange->device;
   (void)fiar_cuda_enter(exchange->device, &previous);
   // After a wait that ran out NCCL still holds the memory: freeing it would wait for ever.
-  if (!exchange->done || cudaEventQuery(exchange->done) == cudaSuccess) {
-    (void)cudaFree(exchange->staging);
-    if (exchange->stream) {
-      (void)cudaStreamDestroy(exchange->stream);
-    }
-    if (exchange->done) {
-      (void)cudaEventDestroy(exchange->done);
-    }
+  const tools_t* tools = &exchange->tools;
+  if ((!tools->done || cudaEventQuery(tools->done) == cudaSuccess) &&
+      !(tools->staging && spare_put(exchange->device, tools))) {
+    tools_free(tools);
   }
   (void)cudaGetLastError();
   fiar_cuda_leave(exchange->device, previous);
   free(exchange);
 }
 
-static fiar_status_t exchange_init(exchange_t* exchange) {
-  FIAR_CUDA_TRY(cudaStreamCreateWithFlags(&exchange->stream, cudaStreamNonBlocking));
-  FIAR_CUDA_TRY(cudaEventCreateWithFlags(&exchange->done, cudaEventDisableTiming));
-  FIAR_CUDA_TRY(cudaMalloc((void**)&exchange->staging, (size_t)(exchange->world + 1) * PIECE));
-  return FIAR_OK;
-}
-
 static fiar_status_t wait_until(const exchange_t* exchange, int64_t deadline_ns) {
   for (;;) {
-    cudaError_t error = cudaEventQuery(exchange->done);
+    cudaError_t error = cudaEventQuery(exchange->tools.done);
     if (error == cudaSuccess) {
       return FIAR_OK;
     }
@@ -70,16 +147,16 @@ static fiar_status_t wait_until(const exchange_t* exchange, int64_t deadline_ns)
 
 static fiar_status_t piece_gather(exchange_t* exchange, const char* mine, char* all, size_t bytes,
                                   size_t stride, int64_t deadline_ns) {
-  char* theirs = exchange->staging + PIECE;
-  FIAR_CUDA_TRY(
-      cudaMemcpyAsync(exchange->staging, mine, bytes, cudaMemcpyHostToDevice, exchange->stream));
-  FIAR_NCCL_TRY(exchange->group.nccl, AllGather, exchange->staging, theirs, bytes, FIAR_NCCL_UINT8,
-                exchange->group.comm, exchange->stream);
-  FIAR_CUDA_TRY(cudaEventRecord(exchange->done, exchange->stream));
+  char *own = exchange->tools.staging, *theirs = own + PIECE;
+  cudaStream_t stream = exchange->tools.stream;
+  FIAR_CUDA_TRY(cudaMemcpyAsync(own, mine, bytes, cudaMemcpyHostToDevice, stream));
+  FIAR_NCCL_TRY(exchange->group.nccl, AllGather, own, theirs, bytes, FIAR_NCCL_UINT8,
+                exchange->group.comm, stream);
+  FIAR_CUDA_TRY(cudaEventRecord(exchange->tools.done, stream));
   FIAR_TRY(wait_until(exchange, deadline_ns));
   FIAR_CUDA_TRY(cudaMemcpy2DAsync(all, stride, theirs, bytes, bytes, (size_t)exchange->world,
-                                  cudaMemcpyDeviceToHost, exchange->stream));
-  FIAR_CUDA_TRY(cudaStreamSynchronize(exchange->stream));
+                                  cudaMemcpyDeviceToHost, stream));
+  FIAR_CUDA_TRY(cudaStreamSynchronize(stream));
   return FIAR_OK;
 }
 
@@ -130,7 +207,7 @@ static fiar_status_t exchange_create(void* nccl_comm, int32_t timeout_ms, int* o
                            .timeout_ms = timeout_ms > 0 ? timeout_ms : 30000};
   fiar_status_t status = fiar_cuda_enter(device, &previous);
   if (status == FIAR_OK) {
-    status = exchange_init(exchange);
+    status = spare_take(device, &exchange->tools) ? FIAR_OK : tools_create(&exchange->tools);
     fiar_cuda_leave(device, previous);
   }
   if (status != FIAR_OK) {

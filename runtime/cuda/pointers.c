@@ -26,8 +26,25 @@ bool fiar_cuda_capturing(void* stream) {
   return capture != cudaStreamCaptureStatusNone;
 }
 
-static fiar_status_t check_one(fiar_pointer_cache_t* cache, int32_t device, const char* name,
-                               const void* pointer) {
+fiar_status_t fiar_cuda_capture_nothing(void* stream) {
+  enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  cudaGraph_t graph = NULL;
+  const cudaGraphNode_t* after = NULL;
+  const cudaGraphEdgeData* edges = NULL;
+  size_t count = 0;
+  cudaGraphNode_t node = NULL;
+  FIAR_CUDA_TRY(cudaStreamGetCaptureInfo(stream, &capture, NULL, &graph, &after, &edges, &count));
+  if (capture != cudaStreamCaptureStatusActive) {
+    return FIAR_OK;
+  }
+  FIAR_CUDA_TRY(cudaGraphAddEmptyNode(&node, graph, after, count));
+  FIAR_CUDA_TRY(cudaStreamUpdateCaptureDependencies(stream, &node, NULL, 1,
+                                                    cudaStreamSetCaptureDependencies));
+  return FIAR_OK;
+}
+
+fiar_status_t fiar_cuda_check_pointer(fiar_pointer_cache_t* cache, int32_t device, const char* name,
+                                      const void* pointer) {
   // CUDA hands out address space in pieces of 2 MiB, each of one device.
   uintptr_t page = (uintptr_t)pointer >> 21;
   uintptr_t* slot = &cache->pages[page % FIAR_ARRAY_LENGTH(cache->pages)];
@@ -52,7 +69,7 @@ static fiar_status_t check_one(fiar_pointer_cache_t* cache, int32_t device, cons
 
 fiar_status_t fiar_cuda_check_pointers(fiar_pointer_cache_t* cache, int32_t device,
                                        const fiar_all_reduce_norm_params* params) {
-#define CHECK(field) FIAR_TRY(check_one(cache, device, #field, params->field))
+#define CHECK(field) FIAR_TRY(fiar_cuda_check_pointer(cache, device, #field, params->field))
   CHECK(input);
   CHECK(residual);
   CHECK(weight);

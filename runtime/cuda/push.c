@@ -72,7 +72,10 @@ static fiar_status_t control_open(fiar_push_t* push) {
   FIAR_TRY(fiar_tuning_load(&push->tuning));
   FIAR_TRY(fiar_launch_caps(&push->caps));
   // It came with compute capability 9.0.
-  push->flags = push->caps.sm >= 90 && strcmp(env->pdl, "on") == 0 ? FIAR_LAUNCH_PDL : 0;
+  if (push->caps.sm >= 90 && strcmp(env->pdl, "on") == 0) {
+    push->flags = FIAR_LAUNCH_PDL;
+    push->flags |= strcmp(env->early_release, "on") == 0 ? FIAR_LAUNCH_EARLY_RELEASE : 0;
+  }
   FIAR_CUDA_TRY(cudaMalloc((void**)&push->peers.control, FIAR_CONTROL_BYTES));
   FIAR_CUDA_TRY(cudaMemset(push->peers.control, 0, FIAR_CONTROL_BYTES));
   void* host_error = NULL;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda/nccl_comm.h"
 #include "xla/collectives.h"
 
 // A communicator of XLA's with fiar's on top, or (xla NULL) the communicators of a list of devices.
@@ -149,8 +150,19 @@ static fiar_status_t comm_of_devices(const int32_t* devices, int32_t world, int3
 XLA_FFI_Error* fiar_xla_comm_request(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call) {
   const fiar_xla_collectives_t* collectives;
   XLA_FFI_Error* error = find_collectives(frame, &collectives);
+  if (error || !collectives) {
+    return error;
+  }
+  // XLA brings all devices together between Prepare and Initialize. It may not name the device yet.
+  int32_t device = -1;
+  error = fiar_xla_device(frame, &device);
+  if (error) {
+    return error;
+  }
+  const fiar_status_t status = fiar_nccl_exchange_reserve(device);
   void* unused;
-  return error || !collectives ? error : ask(frame->api, collectives, REQUEST, call, &unused);
+  return status == FIAR_OK ? ask(frame->api, collectives, REQUEST, call, &unused)
+                           : fiar_xla_error(frame->api, status);
 }
 
 XLA_FFI_Error* fiar_xla_comm_get(XLA_FFI_CallFrame* frame, const fiar_xla_call_t* call,

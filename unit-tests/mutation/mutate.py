@@ -291,8 +291,8 @@ KEEPS = [commute, reassociate, reshape_pair, barrier, outline, rename]
 
 
 class Tool:
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, options=""):
+        self.path, self.options = path, options  # of fiar-check and fiar-fuse
 
     def run(self, text, *flags):
         return subprocess.run([self.path, "--mlir-print-op-generic", *flags, "-"], input=text, capture_output=True,
@@ -314,7 +314,7 @@ class Tool:
 
     def fused(self, texts):
         """How many fused ops each text gets; -1 where fiar-fuse fails."""
-        _, done = self.split(texts, "--pass-pipeline=builtin.module(fiar-fuse)")
+        _, done = self.split(texts, f"--pass-pipeline=builtin.module(fiar-fuse{{{self.options}}})")
         outputs = done.stdout.split("// -----")
         if len(outputs) != len(texts) or done.returncode != 0:  # one of them failed
             return [self.fused([text])[0] for text in texts] if len(texts) > 1 else [-1]
@@ -400,4 +400,5 @@ def main():
     sys.exit(survivors != 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

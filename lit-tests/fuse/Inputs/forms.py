@@ -256,11 +256,47 @@ def mx(b, norm, to, way, reciprocal=False, clamped="clamp", block=32, largest=No
     return b.reshape(codes, full), b.reshape(scale, scale[1][:-1])
 
 
-def swizzled(b, scales, tile, way):
+def padded(b, scales, rows, k, way, number=0.0):
+    """The [rows, k] corner of a tensor of zeros, which holds the scales; all at once, or rows first."""
+    elem = scales[2]
+    zero = lambda b, shape=(): b.constant(5.877471754e-39 if elem == "f8E8M0FNU" else number, elem, shape)
+
+    def pad(b, value, high, fill):
+        shape = [size + more for size, more in zip(value[1], high)]
+        return b.op("stablehlo.pad", [value, fill], shape, elem, f"<{{edge_padding_low = array<i64: 0, 0>, edge_padding_high = "
+                    f"array<i64: {high[0]}, {high[1]}>, interior_padding = array<i64: 0, 0>}}> ")
+
+    high = [rows - scales[1][0], k - scales[1][1]]
+    if high == [0, 0]:
+        return scales
+    if way == "call":  # as jnp.pad prints it
+        return b.call("_pad", [scales, zero(b)], [rows, k], elem, lambda inner, a: pad(inner, a[0], high, a[1]))
+    if way == "concatenate":
+        for dim in (0, 1):
+            if high[dim]:
+                more = list(scales[1])
+                more[dim] = high[dim]
+                whole = list(scales[1])
+                whole[dim] += high[dim]
+                fill = zero(b, more) if b.random.random() < 0.5 else b.broadcast(zero(b), more, [])
+                scales = b.op("stablehlo.concatenate", [scales, fill], whole, elem, f"<{{dimension = {dim} : i64}}> ")
+        return scales
+    if way == "twice":
+        scales = pad(b, scales, [high[0], 0], zero(b))
+        high[0] = 0
+    return pad(b, scales, high, zero(b))
+
+
+def swizzled(b, scales, tile, way, filled="once", number=0.0):
     """The scales of rows in tiles of `tile` rows and 4 columns, as cuBLASLt reads them; as a transpose for 0."""
     rows, k = 1, scales[1][-1]
     for size in scales[1][:-1]:
         rows *= size
+    up = lambda n, by: -(-n // by) * by
+    if len(scales[1]) != 2:
+        scales = b.reshape(scales, [rows, k])
+    rows, k = up(rows, tile or 4), up(k, 4) if tile else k
+    scales = padded(b, scales, rows, k, filled, number)
     if tile == 0:
         return b.transpose(b.reshape(scales, [rows, k]), [1, 0])
     if way == "wrong":  # each tile has its rows as the other one has them

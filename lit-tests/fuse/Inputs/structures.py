@@ -207,9 +207,10 @@ def helper_that_an_unknown_op_names(b):
 
 # ---- groups --------------------------------------------------------------------------------------
 
-def mesh(axis, ids=""):
+def mesh(axis, ids="", then=None):
+    refs = ", ".join(f'#stablehlo.axis_ref<name = "{n}">' for n in [axis] + ([then] if then else []))
     axes = ", ".join(f'#stablehlo.mesh_axis<name = "{n}", size = {s}>' for n, s in (("a", 2), ("b", 4)))
-    return f'#stablehlo.replica_group_mesh_axes<mesh = #stablehlo.mesh<axes = [{axes}]{ids}>, axes = [#stablehlo.axis_ref<name = "{axis}">]>'
+    return f'#stablehlo.replica_group_mesh_axes<mesh = #stablehlo.mesh<axes = [{axes}]{ids}>, axes = [{refs}]>'
 
 
 @case(op("x residual weight", "norm", world="2"), groups=mesh("a"))
@@ -219,6 +220,16 @@ def outer_axis_of_a_mesh(b):
 
 @case(op("x residual weight", "norm", world="4"), groups=mesh("b"))
 def inner_axis_of_a_mesh(b):
+    return [norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))]
+
+
+@case(op("x residual weight", "norm", world="8"), groups=mesh("a", then="b"))
+def both_axes_of_a_mesh(b):
+    return [norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))]
+
+
+@case(op("x residual weight", "norm", world="8"), groups=mesh("b", then="a"))
+def both_axes_the_inner_first(b):
     return [norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))]
 
 
@@ -262,35 +273,72 @@ def variadic_whole(b):
     return [norm_of(b, b.ew("add", first, x(b))), norm_of(b, second)]
 
 
-@case(kept=["stablehlo.all_reduce", "stablehlo.rsqrt"])
+@case(op("x residual weight", "norm"), kept=['"stablehlo.all_reduce"(%arg1)'], gone=["stablehlo.rsqrt"])
 def variadic_in_part(b):
     first, second = variadic(b, [x(b), x(b)])
     return [norm_of(b, b.ew("add", first, x(b))), second]
 
 
-def scatter_gather(b, value, gather_dim):
-    part = [value[1][0] // b.world, value[1][1]]
-    s = (b.name(), part, value[2])
+@case(op("x residual weight", "sum norm"), kept=['"stablehlo.all_reduce"(%arg1)'])
+def variadic_in_part_with_its_sum(b):
+    first, second = variadic(b, [x(b), x(b)])
+    return [norm_of(b, b.ew("add", first, x(b))), first, second]
+
+
+@case(op("x residual weight", "norm"), kept=['"stablehlo.all_reduce"(%arg0, %arg2)'])
+def variadic_middle(b):
+    first, second, third = variadic(b, [x(b), x(b), x(b)])
+    return [first, norm_of(b, b.ew("add", second, x(b))), third]
+
+
+@case(op("x residual weight", "norm"), kept=['"stablehlo.all_reduce"(%arg1)'])
+def variadic_with_a_scalar(b):
+    """torch_xla sends a scalar along, which orders the all-reduces."""
+    first, token = variadic(b, [x(b), b.arg([], "bf16")])
+    return [norm_of(b, b.ew("add", first, x(b))), token]
+
+
+def scatter(b, value, reducer="add"):
+    part = (b.name(), [value[1][0] // b.world, value[1][1]], value[2])
     b.lines.append(
-        f'{s[0]} = "stablehlo.reduce_scatter"({value[0]}) <{{replica_groups = {b.groups}, scatter_dimension = 0 : i64}}> ({{\n'
+        f'{part[0]} = "stablehlo.reduce_scatter"({value[0]}) <{{replica_groups = {b.groups}, scatter_dimension = 0 : i64}}> ({{\n'
         "    ^bb0(%x: tensor<bf16>, %y: tensor<bf16>):\n"
-        '      %r = "stablehlo.add"(%x, %y) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n'
-        f'      "stablehlo.return"(%r) : (tensor<bf16>) -> ()\n    }}) : ({b.type(value)}) -> {b.type(s)}')
-    whole = list(part)
-    whole[gather_dim] *= b.world
-    return b.op("stablehlo.all_gather", [s], whole, value[2],
-                f"<{{all_gather_dim = {gather_dim} : i64, replica_groups = {b.groups}}}> ")
+        f'      %r = "stablehlo.{reducer}"(%x, %y) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n'
+        f'      "stablehlo.return"(%r) : (tensor<bf16>) -> ()\n    }}) : ({b.type(value)}) -> {b.type(part)}')
+    return part
+
+
+def gather(b, part, dim=0, groups=None):
+    whole = list(part[1])
+    whole[dim] *= b.world
+    return b.op("stablehlo.all_gather", [part], whole, part[2],
+                f"<{{all_gather_dim = {dim} : i64, replica_groups = {groups or b.groups}}}> ")
 
 
 @case(op("x residual weight", "norm"), gone=["reduce_scatter", "all_gather"])
 def reduce_scatter_then_all_gather(b):
-    return [norm_of(b, b.ew("add", scatter_gather(b, x(b), 0), x(b)))]
+    return [norm_of(b, b.ew("add", gather(b, scatter(b, x(b))), x(b)))]
+
+
+@case(kept=["reduce_scatter", "all_gather", "stablehlo.rsqrt"], world=2, groups="dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>")
+def gather_from_other_groups(b):
+    return [norm_of(b, gather(b, scatter(b, x(b)), groups="dense<[[0, 2], [1, 3]]> : tensor<2x2xi64>"))]
+
+
+@case(kept=["reduce_scatter", "all_gather", "stablehlo.rsqrt"])
+def scatter_of_a_maximum(b):
+    return [norm_of(b, gather(b, scatter(b, x(b), "maximum")))]
+
+
+@case(kept=["reduce_scatter", "all_gather", "stablehlo.rsqrt"])
+def norm_between_scatter_and_gather(b):
+    """Each rank normalises its own rows: no whole sum is there."""
+    return [gather(b, norm_of(b, scatter(b, x(b))))]
 
 
 @case(kept=["reduce_scatter", "all_gather"])
 def gather_along_another_dimension(b):
-    s = scatter_gather(b, x(b, (b.world, H)), 1)
-    return [s]
+    return [gather(b, scatter(b, x(b, (b.world, H))), 1)]
 
 
 @case(op("x residual weight", "sum norm"))

@@ -116,13 +116,17 @@ def move_scales(b, r, want, live):
     for size in blocks[:-1]:
         rows *= size
     want["scale_layout"] = "linear"
-    tiles = [t for t in (8, 128) if one_byte and rows % t == 0 and k % 4 == 0 and k > 4]
-    tiles += [0] if not one_byte and rows % 4 == 0 and k > 1 else []
+    tiles = [t for t in (8, 128) if one_byte and k > 4]
+    tiles += [0] if not one_byte and k > 1 else []
     if tiles and r.random() < 0.7:
         tile = r.choice(tiles)
         way = r.choice(["once", "twice", "wrong"] if tile else ["once"])
-        live[-1] = forms.swizzled(b, scales if one_byte else b.reshape(scales, blocks), tile, way)
-        want["scale_layout"] = "linear" if way == "wrong" else {0: "column_major", 8: "swizzled_8x4", 128: "swizzled_128x4"}[tile]
+        filled = r.choice(["once", "twice", "call", "concatenate"])
+        # Padding with anything but zero is another tensor.
+        fits = rows % (tile or 4) == 0 and (k % 4 == 0 or not tile)
+        number = 1.0 if not fits and scales[2] != "f8E8M0FNU" and r.random() < 0.2 else 0.0
+        live[-1] = forms.swizzled(b, scales if one_byte else b.reshape(scales, blocks), tile, way, filled, number)
+        want["scale_layout"] = "linear" if way == "wrong" or number else {0: "column_major", 8: "swizzled_8x4", 128: "swizzled_128x4"}[tile]
 
 
 def check(seed, want, fused, report, text):

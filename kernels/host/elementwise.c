@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// silu(gate) * up, and copies: docs/numerics.md, "The ops around the fused call".
+#include <stdbool.h>
+#include <string.h>
+
+#include "exp.h"
+#include "host/reference.h"
+
+static float silu(float x, bool each, uint8_t dtype) {
+  float value = fiar_exp(-x);
+  value = 1.0f + (each ? fiar_rounded(value, dtype) : value);
+  value = 1.0f / (each ? fiar_rounded(value, dtype) : value);
+  return x * (each ? fiar_rounded(value, dtype) : value);
+}
+
+void fiar_reference_silu_mul(const fiar_silu_mul_params* params) {
+  const bool each = params->rounding == FIAR_SILU_ROUNDING_EACH;
+  const float scale = params->scale ? *params->scale : 1.0f;
+  for (int64_t row = 0; row < params->rows; ++row) {
+    for (int64_t col = 0; col < params->cols; ++col) {
+      const float gate = fiar_load(params->gate, params->dtype, row * params->gate_stride + col);
+      const float up = fiar_load(params->up, params->dtype, row * params->up_stride + col);
+      float value = silu(gate, each, params->dtype);
+      if (params->rounding != FIAR_SILU_ROUNDING_NONE) {
+        value = fiar_rounded(value, params->dtype);
+      }
+      value = fiar_rounded(value * up, params->out_dtype);
+      if (params->out) {
+        fiar_store(params->out, params->out_dtype, row * params->out_stride + col, value);
+      }
+      if (params->quant_out) {
+        const bool divides = params->scale_is == FIAR_SCALE_IS_DIVISOR;
+        ((uint8_t*)params->quant_out)[row * params->cols + col] =
+            fiar_f32_to_e4m3(divides ? value / scale : value * scale);
+      }
+    }
+  }
+}
+
+void fiar_reference_copy(const fiar_copy_params* params) {
+  const size_t bits = (size_t)fiar_element_bits(params->in_dtype), bytes = bits / 8;
+  const bool same = params->in_dtype == params->out_dtype;
+  for (int64_t row = 0; row < params->rows; ++row) {
+    const int64_t in = row * params->input_stride, out = row * params->out_stride;
+    if (same && !params->transposed) {
+      memcpy((char*)params->out + (size_t)out * bits / 8,
+             (const char*)params->input + (size_t)in * bits / 8, (size_t)params->cols * bits / 8);
+      continue;
+    }
+    for (int64_t col = 0; col < params->cols; ++col) {
+      const int64_t to = params->transposed ? col * params->out_stride + row : out + col;
+      if (same) {
+        memcpy((char*)params->out + (size_t)to * bytes,
+               (const char*)params->input + (size_t)(in + col) * bytes, bytes);
+      } else {
+        fiar_store_element(params->out, params->out_dtype, to,
+                           fiar_load_element(params->input, params->in_dtype, in + col));
+      }
+    }
+  }
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Ops that write over their operands, seen as values while the pass runs:
+//
+//   rms_norm(%out, %x, ..) -> ()              %n = rms_norm(%out, %x, ..)
+//   use(%out)                                 use(%n)
+//
+// An op whose writes are known (fiarNamedRead) gets a stand-in with results, any other writer a
+// marker behind it for each tensor that it may have changed; later uses of the tensor become uses
+// of these. That is only right where nothing else names the same memory, so it must come from an op
+// that makes it, and no view of it may exist; else the tensor is `changed`, and no sequence goes
+// through it. What the pass then leaves of the stand-ins and markers becomes the op as it was.
+#include <stdlib.h>
+
+#include "fuse/fuse.h"
+#include "mlir-c/BuiltinAttributes.h"
+
+enum { MAX_WRITTEN = 16, MAX_VIEWS = 64 };
+
+static const char marker_name[] = "torch.fiar.changed";
+
+// The op of `block` that holds `op`, or null.
+static MlirOperation ancestor_in(MlirOperation op, MlirBlock block) {
+  while (!mlirOperationIsNull(op) && !mlirBlockEqual(mlirOperationGetBlock(op), block)) {
+    op = mlirOperationGetParentOperation(op);
+  }
+  return op;
+}
+
+static bool is_after(const FiarFusion* fusion, MlirOperation user, MlirOperation writer) {
+  MlirOperation op = ancestor_in(user, mlirOperationGetBlock(writer));
+  return !mlirOperationIsNull(op) && fiarIsBefore(fusion, writer, op);
+}
+
+// ---- what else names the memory ----
+
+static bool has_one_use(MlirValue value) {
+  MlirOpOperand use = mlirValueGetFirstUse(value);
+  return !mlirOpOperandIsNull(use) && mlirOpOperandIsNull(mlirOpOperandGetNextUse(use));
+}
+
+// Whether the value's memory has no other name that is still used: it comes from an op that makes
+// it, by way of views that alone use their operand, and no view of it was taken before the write.
+static bool is_sole_name(FiarFusion* fusion, MlirValue value, MlirOperation writer) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
+       use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation user = mlirOpOperandGetOwner(use);
+    if (!mlirOperationEqual(user, writer) && !is_after(fusion, user, writer) &&
+        mlirOperationGetNumResults(user) > 0 && fiarMayAlias(&fusion->view, user)) {
+      return false;
+    }
+  }
+  for (int depth = 0; depth < MAX_VIEWS; ++depth) {
+    if (!mlirValueIsAOpResult(value)) {
+      return false;
+    }
+    MlirOperation op = mlirOpResultGetOwner(value);
+    if (fiarMapFind(&fusion->stand_ins, op.ptr, 0) != NULL || !fiarMayAlias(&fusion->view, op)) {
+      return true;
+    }
+    FiarPrimitiveKind kind = fiarPrimitiveRead(&fusion->view, op).kind;
+    if (kind == FIAR_PRIM_UNKNOWN || mlirOperationGetNumOperands(op) == 0) {
+      return false;
+    }
+    value = mlirOperationGetOperand(op, 0);
+    if (!has_one_use(value)) {
+      return false;
+    }
+  }
+  return false;
+}
+
+// No sequence may go through the value, what it is a view of, or views of it.
+static void set_changed(FiarFusion* fusion, MlirValue value, int depth) {
+  if (depth == MAX_VIEWS || fiarMapFind(&fusion->changed, value.ptr, 0) != NULL) {
+    return;
+  }
+  fusion->failed |= !fiarMapSet(&fusion->changed, value.ptr, 0, 1);
+  if (mlirValueIsAOpResult(value)) {
+    MlirOperation op = mlirOpResultGetOwner(value);
+    FiarShape shape;
+    for (intptr_t i = 0; i < mlirOperationGetNumOperands(op) && fiarMayAlias(&fusion->view, op);
+         ++i) {
+      if (fiarShapeRead(mlirValueGetType(mlirOperationGetOperand(op, i)), &shape)) {
+        set_changed(fusion, mlirOperationGetOperand(op, i), depth + 1);
+      }
+    }
+  }
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
+       use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation user = mlirOpOperandGetOwner(use);
+    for (intptr_t i = 0; i < mlirOperationGetNumResults(user) && fiarMayAlias(&fusion->view, user);
+         ++i) {
+      set_changed(fusion, mlirOperationGetResult(user, i), depth + 1);
+    }
+  }
+}
+
+// ---- stand-ins ----
+
+static bool note(FiarFusion* fusion, MlirOperation original, MlirOperation stand_in) {
+  if (fusion->n_mutations == fusion->mutation_capacity) {
+    size_t capacity = fusion->mutation_capacity == 0 ? 32 : fusion->mutation_capacity * 2;
+    FiarMutation* larger = realloc(fusion->mutations, capacity * sizeof *larger);
+    if (larger == NULL) {
+      return false;
+    }
+    fusion->mutations = larger;
+    fusion->mutation_capacity = capacity;
+  }
+  fusion->mutations[fusion->n_mutations] = (FiarMutation){original, stand_in};
+  return fiarMapSet(&fusion->stand_ins, stand_in.ptr, 0, (uint32_t)fusion->n_mutations++);
+}
+
+// Later uses of `from` become uses of `to`; those of its own stand-in stay.
+static void rename_after(FiarFusion* fusion, MlirValue from, MlirValue to, MlirOperation writer) {
+  MlirOperation self = mlirOpResultGetOwner(to);
+  MlirOpOperand next;
+  for (MlirOpOperand use = mlirValueGetFirstUse(from); !mlirOpOperandIsNull(use); use = next) {
+    next = mlirOpOperandGetNextUse(use);
+    MlirOperation user = mlirOpOperandGetOwner(use);
+    if (!mlirOperationEqual(user, self) && is_after(fusion, user, writer)) {
+      mlirOperationSetOperand(user, mlirOpOperandGetOperandNumber(use), to);
+    }
+  }
+}
+
+// An op with the writer's name, `operands`, and a result for each of `written`.
+static MlirOperation create(MlirOperation writer, const char* name, intptr_t n_operands,
+                            MlirValue* operands, intptr_t n_written, const MlirValue* written) {
+  MlirContext context = mlirOperationGetContext(writer);
+  MlirOperationState state =
+      mlirOperationStateGet(mlirStringRefCreateFromCString(name), mlirOperationGetLocation(writer));
+  MlirAttribute called = fiarOpAttribute(writer, "name");
+  MlirNamedAttribute attribute = mlirNamedAttributeGet(
+      mlirIdentifierGet(context, mlirStringRefCreateFromCString("name")), called);
+  mlirOperationStateAddAttributes(&state, 1, &attribute);
+  mlirOperationStateAddOperands(&state, n_operands, operands);
+  for (intptr_t i = 0; i < n_written; ++i) {
+    MlirType type = mlirValueGetType(written[i]);
+    mlirOperationStateAddResults(&state, 1, &type);
+  }
+  return mlirOperationCreate(&state);
+}
+
+// The writer, whose writes are known, becomes an op with results; it waits detached, without
+// operands.
+static void stand_in(FiarFusion* fusion, MlirOperation writer, const FiarNamed* named) {
+  MlirValue operands[MAX_WRITTEN], written[FIAR_MAX_NAMED];
+  intptr_t n = mlirOperationGetNumOperands(writer);
+  for (intptr_t i = 0; i < n; ++i) {
+    operands[i] = mlirOperationGetOperand(writer, i);
+  }
+  for (int i = 0; i < named->n_results; ++i) {
+    written[i] = operands[named->written[i]];
+  }
+  MlirOperation op = create(writer, "torch.operator", n, operands, named->n_results, written);
+  uint32_t position = fiarPosition(fusion, writer);
+  mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(writer), writer, op);
+  fusion->failed |= !fiarPositionSet(fusion, op, position) || !note(fusion, writer, op);
+  for (int i = 0; i < named->n_results; ++i) {
+    rename_after(fusion, written[i], mlirOperationGetResult(op, i), writer);
+  }
+  mlirOperationRemoveFromParent(writer);
+  mlirOperationSetOperands(writer, 0, NULL);
+}
+
+// Behind a writer that stays: a new name for what it may have written.
+static void mark_changed(FiarFusion* fusion, MlirOperation writer, MlirValue value, uint32_t step) {
+  MlirOperation op = create(writer, marker_name, 1, &value, 1, &value);
+  mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(writer), writer, op);
+  fusion->failed |= !fiarPositionSet(fusion, op, fiarPosition(fusion, writer) + step) ||
+                    !note(fusion, (MlirOperation){NULL}, op);
+  rename_after(fusion, value, mlirOperationGetResult(op, 0), writer);
+}
+
+// ---- the writers of a module ----
+
+static int tensors_written(MlirOperation writer, const FiarNamed* named, MlirValue* out_values) {
+  int n = 0;
+  if (named != NULL) {
+    for (; n < named->n_results; ++n) {
+      out_values[n] = mlirOperationGetOperand(writer, named->written[n]);
+    }
+    return n;
+  }
+  FiarShape shape;
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(writer); ++i) {
+    MlirValue value = mlirOperationGetOperand(writer, i);
+    bool again = false;
+    for (int k = 0; k < n; ++k) {
+      again = again || mlirValueEqual(out_values[k], value);
+    }
+    if (!again && n < MAX_WRITTEN && fiarShapeRead(mlirValueGetType(value), &shape)) {
+      out_values[n++] = value;
+    }
+  }
+  return n;
+}
+
+static bool can_rename(FiarFusion* fusion, MlirOperation writer, MlirValue value) {
+  return mlirValueIsAOpResult(value) &&
+         mlirBlockEqual(mlirOperationGetBlock(mlirOpResultGetOwner(value)),
+                        mlirOperationGetBlock(writer)) &&
+         fiarMapFind(&fusion->changed, value.ptr, 0) == NULL && is_sole_name(fusion, value, writer);
+}
+
+// Whether a written operand is met once among the operands: x and out may not be one tensor.
+static bool written_once(MlirOperation writer, MlirValue value) {
+  int times = 0;
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(writer); ++i) {
+    times += mlirValueEqual(mlirOperationGetOperand(writer, i), value);
+  }
+  return times == 1;
+}
+
+static void name_writes(FiarFusion* fusion, MlirOperation writer) {
+  FiarNamed named;
+  MlirValue values[MAX_WRITTEN];
+  bool known = fiarNamedRead(writer, &named) && mlirOperationGetNumOperands(writer) <= MAX_WRITTEN;
+  int n = tensors_written(writer, known ? &named : NULL, values);
+  bool all = known;
+  for (int i = 0; i < n && all; ++i) {
+    all = can_rename(fusion, writer, values[i]) && written_once(writer, values[i]);
+  }
+  if (all) {
+    stand_in(fusion, writer, &named);
+    return;
+  }
+  for (int i = 0; i < n; ++i) {
+    if (can_rename(fusion, writer, values[i])) {
+      mark_changed(fusion, writer, values[i], (uint32_t)i + 1);
+    } else {
+      set_changed(fusion, values[i], 0);
+    }
+  }
+}
+
+void fiarMutationsName(FiarFusion* fusion) {
+  for (size_t i = 0; i < fusion->n_writers && !fusion->failed; ++i) {
+    name_writes(fusion, fusion->writers[i]);
+  }
+}
+
+bool fiarMutationNote(FiarFusion* fusion, MlirOperation writer) {
+  if (fusion->n_writers == fusion->writer_capacity) {
+    size_t capacity = fusion->writer_capacity == 0 ? 32 : fusion->writer_capacity * 2;
+    MlirOperation* larger = realloc(fusion->writers, capacity * sizeof *larger);
+    if (larger == NULL) {
+      return false;
+    }
+    fusion->writers = larger;
+    fusion->writer_capacity = capacity;
+  }
+  fusion->writers[fusion->n_writers++] = writer;
+  return true;
+}
+
+bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op) {
+  return fiarMapFind(&fusion->stand_ins, op.ptr, 0) != NULL;
+}
+
+bool fiarIsWritten(const FiarFusion* fusion, MlirValue value) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
+       use = mlirOpOperandGetNextUse(use)) {
+    MlirOperation user = mlirOpOperandGetOwner(use);
+    FiarNamed named;
+    if (fiarMayWrite(user)) {
+      return true;
+    }
+    if (!fiarIsStandIn(fusion, user) || !fiarNamedRead(user, &named)) {
+      continue;
+    }
+    for (int i = 0; i < named.n_results; ++i) {
+      if (named.written[i] == (int)mlirOpOperandGetOperandNumber(use)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+// ---- back ----
+
+static void restore(FiarMutation* mutation) {
+  MlirOperation original = mutation->original, op = mutation->stand_in;
+  FiarNamed named;
+  bool marker = mlirOperationIsNull(original);
+  if (!marker) {
+    MlirValue operands[MAX_WRITTEN];
+    intptr_t n = mlirOperationGetNumOperands(op);
+    for (intptr_t i = 0; i < n; ++i) {
+      operands[i] = mlirOperationGetOperand(op, i);
+    }
+    mlirOperationSetOperands(original, n, operands);
+    mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(op), op, original);
+    (void)fiarNamedRead(original, &named);
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+    mlirValueReplaceAllUsesOfWith(mlirOperationGetResult(op, i),
+                                  mlirOperationGetOperand(op, marker ? 0 : named.written[i]));
+  }
+  mlirOperationDestroy(op);
+}
+
+void fiarMutationsRestore(FiarFusion* fusion) {
+  // The last first: a tensor's later names go back to its earlier ones.
+  for (size_t i = fusion->n_mutations; i > 0; --i) {
+    FiarMutation* mutation = &fusion->mutations[i - 1];
+    if (!fiarIsDead(fusion, mutation->stand_in)) {
+      restore(mutation);
+    } else if (!mlirOperationIsNull(mutation->original)) {
+      mlirOperationDestroy(mutation->original);
+    }
+  }
+  fusion->n_mutations = 0;
+  free(fusion->mutations);
+  free(fusion->writers);
+  fusion->mutations = NULL;
+  fusion->writers = NULL;
+  fiarMapClear(&fusion->stand_ins);
+  fiarMapClear(&fusion->changed);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Which compiled kernel a call gets. Needs the kernels, but no GPU.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+// cmocka wants the four above first.
+#include <cmocka.h>
+
+#include "host/reference.h"
+#include "kernels.h"
+
+static char somewhere[16];
+
+// A decoder layer's call: residual, a weight of the element type, the residual and the codes (or
+// the norm) wanted.
+static fiar_all_reduce_norm_params layer_call(fiar_quant_t quant) {
+  fiar_all_reduce_norm_params call = {.struct_size = sizeof call,
+                                      .input = somewhere,
+                                      .residual = somewhere,
+                                      .weight = somewhere,
+                                      .residual_out = somewhere,
+                                      .tokens = 4,
+                                      .hidden = 4096,
+                                      .group_size = quant == FIAR_QUANT_FP8_GROUP ? 128 : 0,
+                                      .dtype = FIAR_DTYPE_BF16,
+                                      .weight_dtype = FIAR_DTYPE_BF16,
+                                      .quant = (uint8_t)quant};
+  const bool given = quant == FIAR_QUANT_FP8_STATIC || quant == FIAR_QUANT_NVFP4;
+  call.scale = given ? (const float*)(const void*)somewhere : NULL;
+  call.norm_out = quant == FIAR_QUANT_NONE ? somewhere : NULL;
+  call.quant_out = quant == FIAR_QUANT_NONE ? NULL : somewhere;
+  call.scales_out =
+      quant == FIAR_QUANT_NONE || quant == FIAR_QUANT_FP8_STATIC ? NULL : (void*)somewhere;
+  return call;
+}
+
+static const fiar_kernel_t* kernel_of(const fiar_all_reduce_norm_params* call, int32_t world,
+                                      int32_t sm) {
+  const fiar_peers_t peers = {.world = world};
+  fiar_kernel_args_t args;
+  fiar_kernel_args_init(call, &peers, 0, &args);
+  const fiar_kernel_t* kernel = fiar_kernel_find(FIAR_ALGORITHM_ONESHOT, &args, 1, sm);
+  assert_non_null(kernel);
+  assert_int_equal(args.traits & kernel->known, kernel->traits);
+  return kernel;
+}
+
+static void every_format_of_a_layer_has_a_kernel_of_its_own(void** state) {
+  (void)state;
+  const fiar_kernel_t* seen[FIAR_QUANT_COUNT] = {NULL};
+  for (int quant = 0; quant < FIAR_QUANT_COUNT; ++quant) {
+    const fiar_all_reduce_norm_params call = layer_call((fiar_quant_t)quant);
+    for (int32_t world = 2; world <= 8; world *= 2) {
+      seen[quant] = kernel_of(&call, world, 90);
+      assert_int_equal(seen[quant]->world, world);
+      assert_int_not_equal(seen[quant]->known, 0);
+    }
+    for (int other = 0; other < quant; ++other) {
+      assert_ptr_not_equal(seen[quant], seen[other]);
+    }
+  }
+}
+
+static void other_calls_ranks_and_chips_get_the_general_kernel(void** state) {
+  (void)state;
+  fiar_all_reduce_norm_params call = layer_call(FIAR_QUANT_FP8_STATIC);
+  assert_int_not_equal(kernel_of(&call, 4, 100)->known, 0);
+  assert_int_equal(kernel_of(&call, 4, 80)->known, 0);
+  assert_int_equal(kernel_of(&call, 4, 120)->known, 0);
+  assert_int_equal(kernel_of(&call, 3, 90)->known, 0);
+  assert_int_equal(kernel_of(&call, 3, 90)->world, 0);
+  call.sum_out = somewhere;
+  assert_int_equal(kernel_of(&call, 4, 90)->known, 0);
+  call = layer_call(FIAR_QUANT_FP8_STATIC);
+  call.residual = NULL;
+  assert_int_equal(kernel_of(&call, 4, 90)->known, 0);
+  call = layer_call(FIAR_QUANT_NONE);
+  call.weight_dtype = FIAR_DTYPE_F32;
+  assert_int_equal(kernel_of(&call, 4, 90)->known, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_format_of_a_layer_has_a_kernel_of_its_own),
+      cmocka_unit_test(other_calls_ranks_and_chips_get_the_general_kernel),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -16,4 +16,6 @@ endforeach()
 target_link_libraries(
   fiar_mlir
   INTERFACE -Wl,--start-group ${FIAR_MLIR_CAPI} -Wl,--end-group $<TARGET_FILE:MLIR> $<TARGET_FILE:LLVM>)
-target_link_options(fiar_mlir INTERFACE -Wl,--exclude-libs,ALL)
+if(NOT FIAR_FUZZ) # clang's sanitizers are archives whose malloc all libraries must share
+  target_link_options(fiar_mlir INTERFACE -Wl,--exclude-libs,ALL)
+endif()

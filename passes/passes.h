@@ -35,6 +35,11 @@ bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* ou
 // Frees the ids and zeroes the struct.
 void fiarGroupsFree(FiarGroups* groups);
 
+// Registers what the passes read and make: the fiar dialect, the pretty forms of foreign ones, and
+// MLIR's own that a frontend or a lowering knows. Defined in passes/cxx, for C programs that are
+// linked with it.
+void fiarRegisterDialects(MlirDialectRegistry registry);
+
 // The passes of fiar-to-llvm between fiar-lower-to-runtime and fiar-internalize, as pipeline text.
 // Static storage.
 MlirStringRef fiarCpuPipeline(void);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "comm/comm.h"
+#include "extent.h"
 #include "host/reference.h"
 
 fiar_status_t fiar_rt_check_abi(uint32_t model_abi_version) {
@@ -26,9 +27,7 @@ fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int64_t worl
 
 fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params,
                                       void* stream) {
-  if (!params) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "params is NULL");
-  }
+  FIAR_TRY(fiar_struct_check(params, sizeof *params));  // before its group is read
   FIAR_TRY(fiar_comm_of_group(comm, params->group, &comm));
   fiar_all_reduce_norm_params checked;
   FIAR_TRY(fiar_params_check(params, comm->world, &checked));

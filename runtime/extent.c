@@ -12,15 +12,21 @@ static bool all_zero(const unsigned char* bytes, size_t count) {
   return true;
 }
 
-fiar_status_t fiar_struct_take(const void* params, size_t ours, size_t reserved_at, void* out) {
+fiar_status_t fiar_struct_check(const void* params, size_t ours) {
   if (!params) {
     return FIAR_FAIL(INVALID_ARGUMENT, "params is NULL");
   }
   uint32_t size;
   memcpy(&size, params, sizeof size);
-  if (size < ours) {
-    return FIAR_FAIL(ABI_MISMATCH, "params->struct_size is %u, must be at least %zu", size, ours);
-  }
+  return size >= ours ? FIAR_OK
+                      : FIAR_FAIL(ABI_MISMATCH, "params->struct_size is %u, must be at least %zu",
+                                  size, ours);
+}
+
+fiar_status_t fiar_struct_take(const void* params, size_t ours, size_t reserved_at, void* out) {
+  FIAR_TRY(fiar_struct_check(params, ours));
+  uint32_t size;
+  memcpy(&size, params, sizeof size);
   if (!all_zero((const unsigned char*)params + ours, size - ours)) {
     return FIAR_FAIL(
         ABI_MISMATCH,
@@ -79,7 +85,8 @@ fiar_status_t fiar_stride_check(const char* name, int64_t rows, const char* cols
     return FIAR_FAIL(INVALID_ARGUMENT, "%s is %lld, must be 0 or at least %s = %lld", name,
                      (long long)*stride, cols_name, (long long)cols);
   }
-  if (rows > INT64_MAX / 8 / *stride) {
+  // Scale layouts pad rows to multiples of up to 128.
+  if (rows > INT64_MAX / 8 / *stride - 128) {
     return FIAR_FAIL(INVALID_ARGUMENT, "%lld rows with %s = %lld are more than memory can hold",
                      (long long)rows, name, (long long)*stride);
   }

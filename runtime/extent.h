@@ -10,6 +10,9 @@
 
 #include "base/base.h"
 
+// Is there a caller's struct, and all of `ours` bytes of it?
+fiar_status_t fiar_struct_check(const void* params, size_t ours);
+
 // Copies a caller's struct of at least `ours` bytes. A newer caller's longer struct will do as long
 // as it asks for nothing that this library has not got. Every params struct begins with struct_size
 // and ends with `reserved` bytes, from reserved_at on, that must be zero.

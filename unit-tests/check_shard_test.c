@@ -39,6 +39,28 @@
       FUSED("g", "y", "f#0", weight) "\"test.use\"(%f#1, %g#0, %g#1) : (" T ", " T ", " T \
                                      ") -> ()\nreturn\n}\n"
 
+// The same, in a loop that carries the residual.
+#define LOOP(first)                                                                   \
+  "func.func @main(%x: " T ", %r: " T ", %w: " V                                      \
+  ") {\n"                                                                             \
+  "%lr = \"test.local\"() : () -> " T                                                 \
+  "\n"                                                                                \
+  "%y = \"stablehlo.all_reduce\"(%lr) <{replica_groups = dense<[[0, 1]]> : "          \
+  "tensor<1x2xi64>}> ({\n"                                                            \
+  "^bb0(%a: tensor<bf16>, %b: tensor<bf16>):\n"                                       \
+  "  %q = \"stablehlo.add\"(%a, %b) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n" \
+  "  \"stablehlo.return\"(%q) : (tensor<bf16>) -> ()\n"                               \
+  "}) : (" T ") -> " T                                                                \
+  "\n"                                                                                \
+  "%lo, %hi, %st = \"test.bounds\"() : () -> (index, index, index)\n"                 \
+  "%l = scf.for %i = %lo to %hi step %st iter_args(%c = %" first ") -> (" T           \
+  ") {\n" FUSED("f", "x", "c", "w")                                                   \
+      FUSED("g", "y", "f#0", "w") "\"test.use\"(%f#1, %g#1) : (" T ", " T             \
+                                  ") -> ()\n"                                         \
+                                  "scf.yield %g#0 : " T                               \
+                                  "\n}\n"                                             \
+                                  "\"test.use\"(%l) : (" T ") -> ()\nreturn\n}\n"
+
 typedef struct Breakage {
   const char* op;
   const char* groups;
@@ -83,6 +105,14 @@ static void a_weight_of_each_ranks_own_may_not(void** state) {
   assert_false(check_holds(MODEL("r", "lw"), shard_and_break, NULL, 1));
 }
 
+static void a_loop_may_carry_rows_of_a_replicated_residual_alone(void** state) {
+  (void)state;
+  static const Breakage take = {"fiar.take_rows", "dense<[[1, 0]]> : tensor<1x2xi64>"};
+  assert_true(check_holds(LOOP("r"), shard_and_break, NULL, 1));
+  assert_false(check_holds(LOOP("lr"), shard_and_break, NULL, 1));
+  assert_false(check_holds(LOOP("r"), shard_and_break, &take, 1));
+}
+
 static void rows_of_another_rank_are_noticed(void** state) {
   (void)state;
   static const Breakage take = {"fiar.take_rows", "dense<[[1, 0]]> : tensor<1x2xi64>"};
@@ -96,6 +126,7 @@ int main(void) {
       cmocka_unit_test(a_replicated_residual_may_be_sharded),
       cmocka_unit_test(a_residual_of_each_ranks_own_may_not),
       cmocka_unit_test(a_weight_of_each_ranks_own_may_not),
+      cmocka_unit_test(a_loop_may_carry_rows_of_a_replicated_residual_alone),
       cmocka_unit_test(rows_of_another_rank_are_noticed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

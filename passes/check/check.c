@@ -61,6 +61,12 @@ static double ulps(FiarElement elem, double a, double b) {
 static bool close_enough(const FiarEvalOptions* run, const FiarTensor* tensor, double before,
                          double after) {
   bool tainted = tensor->taint != FIAR_TAINT_EXACT;
+  if (tensor->shape.elem == FIAR_ELEM_F4E2M1FN && isnan(before)) {
+    return true;  // the IR leaves open which code a NaN becomes
+  }
+  if (tensor->shape.elem == FIAR_ELEM_F8E8M0FNU && isnan(after)) {
+    return true;  // sources count with a NaN's bits; the block's codes are NaN, too, and compared
+  }
   if (same_number(before, after) || (run->data == FIAR_CHECK_OVERFLOW && tainted)) {
     return true;
   }

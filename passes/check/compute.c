@@ -257,6 +257,7 @@ static bool compute_reduce(FiarEval* eval, const FiarPrimitive* p, const FiarTen
     strides[d] = reduced[d] ? 0 : stride;
     stride *= reduced[d] ? 1 : shape->size[d];
   }
+  // From one start, or (linalg's) from one for each result.
   if (stride != out->count || (p->n_in > 1 && in[1]->count != 1 && in[1]->count != out->count)) {
     return false;
   }
@@ -475,6 +476,11 @@ bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
   if (mlirOperationGetNumResults(p->op) != 1 ||
       !fiarEvalShape(mlirOperationGetResult(p->op, 0), p->n_in > 0 ? in[0] : NULL, &out.shape)) {
     return true;
+  }
+  if (eval->space != NULL && p->n_in > 0) {
+    const FiarElement elem = out.shape.elem;
+    out.shape = *eval->space;
+    out.shape.elem = elem;
   }
   out.count = fiarShapeElements(&out.shape);
   // Elementwise ops take tensors of one size, or of one element.

@@ -9,7 +9,8 @@ typedef struct FiarEval {
   FiarView view;
   const FiarEvalOptions* options;
   FiarEvaluation* out;
-  FiarMap index;  // a value's pointer -> index in tensors
+  FiarMap index;           // a value's pointer -> index in tensors
+  const FiarShape* space;  // in the body of a LOOPS op: what a scalar stands for
   FiarTensor* tensors;
   size_t n_tensors, capacity;
   int depth;  // of the calls under way
@@ -36,6 +37,13 @@ bool fiarEvalShape(MlirValue result, const FiarTensor* like, FiarShape* out_shap
 // Computes an op that the view knows. *out_done is false where it is not one that can be computed
 // (then the caller treats it as uninterpreted). False: failure.
 bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* primitive, bool* out_done);
+
+// Runs a LOOPS op: its body, whose scalars stand for tensors, once for each place along the loops
+// that it reduces over. *out_done as above.
+bool fiarEvalLoops(FiarEval* eval, const FiarPrimitive* primitive, bool* out_done);
+
+// Evaluates one op, or uninterprets it.
+bool fiarEvalOp(FiarEval* eval, MlirOperation op);
 
 // Computes a collective over the expanded groups.
 bool fiarEvalCollective(FiarEval* eval, const FiarPrimitive* primitive);

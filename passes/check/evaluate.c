@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "check/eval_impl.h"
+#include "ir/carried.h"
 #include "mlir-c/BuiltinAttributes.h"
 
 bool fiarEvalFail(FiarEval* eval, const char* format, ...) {
@@ -189,27 +190,23 @@ static bool observe(FiarEval* eval, MlirOperation op) {
   return true;
 }
 
-static bool evaluate_op(FiarEval* eval, MlirOperation op);
-
 // Evaluates a block up to `stop` (null: to its end).
 static bool evaluate_block(FiarEval* eval, MlirBlock block, MlirOperation stop) {
   for (MlirOperation op = mlirBlockGetFirstOperation(block);
        !mlirOperationIsNull(op) && !mlirOperationEqual(op, stop);
        op = mlirOperationGetNextInBlock(op)) {
-    if (!evaluate_op(eval, op)) {
+    if (!fiarEvalOp(eval, op)) {
       return false;
     }
   }
   return true;
 }
 
-static MlirOperation last_op(MlirBlock block) {
-  MlirOperation last = {NULL};
-  for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op);
-       op = mlirOperationGetNextInBlock(op)) {
-    last = op;
-  }
-  return last;
+// Gives a value what another one has.
+static bool rebind(FiarEval* eval, MlirValue to, MlirValue from) {
+  const FiarTensor* found = bound_to(eval, from);
+  FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
+  return fiarEvalBind(eval, to, found == NULL ? NULL : &held);
 }
 
 // The callee's body on the operands; its last op's operands are the results.
@@ -225,16 +222,14 @@ static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done
       mlirBlockGetNumArguments(body) != mlirOperationGetNumOperands(p->op)) {
     return true;
   }
-  MlirOperation last = last_op(body);
+  MlirOperation last = fiarLastOp(body);
   if (mlirOperationIsNull(last) ||
       mlirOperationGetNumOperands(last) != mlirOperationGetNumResults(p->op)) {
     return true;
   }
   *out_done = true;
   for (intptr_t i = 0; i < mlirBlockGetNumArguments(body); ++i) {
-    const FiarTensor* found = bound_to(eval, mlirOperationGetOperand(p->op, i));
-    FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
-    if (!fiarEvalBind(eval, mlirBlockGetArgument(body, i), found == NULL ? NULL : &held)) {
+    if (!rebind(eval, mlirBlockGetArgument(body, i), mlirOperationGetOperand(p->op, i))) {
       return false;
     }
   }
@@ -245,9 +240,7 @@ static bool evaluate_call(FiarEval* eval, const FiarPrimitive* p, bool* out_done
     return false;
   }
   for (intptr_t i = 0; i < mlirOperationGetNumResults(p->op); ++i) {
-    const FiarTensor* found = bound_to(eval, mlirOperationGetOperand(last, i));
-    FiarTensor held = found == NULL ? (FiarTensor){0} : *found;
-    if (!fiarEvalBind(eval, mlirOperationGetResult(p->op, i), found == NULL ? NULL : &held)) {
+    if (!rebind(eval, mlirOperationGetResult(p->op, i), mlirOperationGetOperand(last, i))) {
       return false;
     }
   }
@@ -316,6 +309,56 @@ static bool evaluate_writer(FiarEval* eval, MlirOperation op) {
   return true;
 }
 
+// How often the body of a loop is run, whatever its bounds: once more than the first time.
+enum { ROUNDS = 2 };
+
+// A round's values are bound before any of them changes: a yield may give them in another order.
+static bool next_round(FiarEval* eval, const FiarCarriedLoop* loop, FiarTensor* room) {
+  for (intptr_t i = 0; i < loop->count; ++i) {
+    const FiarTensor* found = bound_to(eval, mlirOperationGetOperand(loop->yield, i));
+    room[i] = found == NULL ? (FiarTensor){.count = -1} : *found;
+  }
+  for (intptr_t i = 0; i < loop->count; ++i) {
+    MlirValue result = mlirOperationGetResult(loop->op, i);
+    if (!fiarEvalBind(eval, result, room[i].count < 0 ? NULL : &room[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool run_rounds(FiarEval* eval, const FiarCarriedLoop* loop, FiarTensor* room) {
+  int64_t id = id_of(loop->op);
+  for (int round = 0; round < ROUNDS; ++round) {
+    for (intptr_t i = 0; i < loop->count; ++i) {
+      MlirValue from = round == 0 ? mlirOperationGetOperand(loop->op, loop->first_operand + i)
+                                  : mlirOperationGetResult(loop->op, i);
+      if (!rebind(eval, mlirBlockGetArgument(loop->body, loop->first_argument + i), from) ||
+          (!mlirBlockIsNull(loop->condition) &&
+           !rebind(eval, mlirBlockGetArgument(loop->condition, i), from))) {
+        return false;
+      }
+    }
+    // The condition is observed, not obeyed; the counter is anything.
+    if (!mlirBlockIsNull(loop->condition)
+            ? !evaluate_block(eval, loop->condition, (MlirOperation){NULL})
+            : !invent(eval, mlirBlockGetArgument(loop->body, 0), id, 500 + round, true)) {
+      return false;
+    }
+    if (!evaluate_block(eval, loop->body, loop->yield) || !next_round(eval, loop, room)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool evaluate_loop(FiarEval* eval, const FiarCarriedLoop* loop) {
+  FiarTensor* room = malloc((size_t)loop->count * sizeof *room + 1);
+  bool done = room != NULL ? run_rounds(eval, loop, room) : fiarEvalFail(eval, "out of memory");
+  free(room);
+  return done;
+}
+
 static bool is_fiar(MlirOperation op) {
   MlirStringRef name = fiarOpName(op);
   return name.length > 5 && memcmp(name.data, "fiar.", 5) == 0;
@@ -347,9 +390,13 @@ static bool is_waited_for(FiarEval* eval, MlirOperation start) {
   return all;
 }
 
-static bool evaluate_op(FiarEval* eval, MlirOperation op) {
+bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
   if (is_fiar(op)) {
     return fiarEvalFused(eval, op);
+  }
+  FiarCarriedLoop loop;
+  if (fiarCarriedLoopRead(op, &loop)) {
+    return evaluate_loop(eval, &loop);
   }
   FiarPrimitive p = fiarPrimitiveRead(&eval->view, op);
   bool done = false;
@@ -386,6 +433,11 @@ static bool evaluate_op(FiarEval* eval, MlirOperation op) {
       break;
     case FIAR_PRIM_CALL:
       if (!evaluate_call(eval, &p, &done)) {
+        return false;
+      }
+      break;
+    case FIAR_PRIM_LOOPS:
+      if (!fiarEvalLoops(eval, &p, &done)) {
         return false;
       }
       break;

@@ -81,7 +81,7 @@ static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const Fiar
       size = 1;
     }
     if (members == NULL) {
-      return fiarEvalFail(eval, "rank %d is in no group of a collective", rank);
+      continue;  // it takes no part, and holds zeros
     }
     collective_rank(p, &in, members, size, position, &out, out.at + rank * out.count);
   }
@@ -273,6 +273,27 @@ static void unpack(const FiarTensor* to, const uint8_t* bytes, int64_t i, double
   }
 }
 
+// Where an nvfp4 scale is too large for e4m3, the reference saturates and the source's own
+// conversion gives NaN: the one place where docs/numerics.md lets the two differ. The scale is
+// written as the source has it, so that everything else is compared; the block's codes are open
+// then.
+static void overflow_scales(const FusedCall* call, const uint8_t* norm, float scale) {
+  enum { BLOCK = 16 };
+  const fiar_all_reduce_norm_params* q = &call->params;
+  const bool multiplies = q->scale_is == FIAR_SCALE_IS_MULTIPLIER;
+  for (int64_t i = 0; q->quant == FIAR_QUANT_NVFP4 && i < call->tokens * call->hidden; i += BLOCK) {
+    float block[BLOCK];
+    for (int64_t k = 0; k < BLOCK; ++k) {
+      const float y = fiar_load(norm, q->dtype, i + k);
+      block[k] = multiplies ? y : y / scale;
+    }
+    const float wanted = fiar_max_nan(fiar_amax(block, BLOCK) / 6.0f, q->scale_min);
+    if (isnan(fiarElementRound(FIAR_ELEM_F8E4M3FN, multiplies ? scale * wanted : wanted))) {
+      fiar_store_scale(q, i / call->hidden, i % call->hidden / BLOCK, NAN, fiar_f32_to_e4m3(NAN));
+    }
+  }
+}
+
 // The words of a tensor that holds packed scales in 32 bits.
 static void join_bytes(const FiarTensor* to, const uint8_t* bytes, double* at) {
   for (int64_t i = 0; i < to->count; ++i) {
@@ -298,6 +319,9 @@ static bool fused_quantise(FiarEval* eval, FusedCall* call, int rank, const doub
     fiar_store(rounded, q->dtype, i, (float)norm[i]);
   }
   done = done && fiar_reference_quantise(rounded, q) == FIAR_OK;
+  if (done) {
+    overflow_scales(call, rounded, scale);
+  }
   FiarTensor* const outs[2] = {codes, scales};
   for (int k = 0; done && k < 2; ++k) {
     size_t bytes = fiar_reference_scales_bytes(q);
@@ -382,10 +406,18 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
          fused_quantise(eval, call, rank, norm, &outs[3], &outs[4]);
 }
 
-// Computes the call's results and binds them.
-static bool run_call(FiarEval* eval, FusedCall* call_in, const FiarGroups* groups) {
+// What may differ in result k: what is computed from another op's norm is derived.
+static FiarTaint taint_of(const FusedCall* call, int k) {
   static const FiarTaint taints[5] = {FIAR_TAINT_EXACT, FIAR_TAINT_EXACT, FIAR_TAINT_NORM,
                                       FIAR_TAINT_DERIVED, FIAR_TAINT_DERIVED};
+  const bool exact = call->x.taint == FIAR_TAINT_EXACT &&
+                     (k < 1 || call->residual.taint == FIAR_TAINT_EXACT) &&
+                     (k < 2 || call->weight.taint == FIAR_TAINT_EXACT);
+  return exact ? taints[k] : FIAR_TAINT_DERIVED;
+}
+
+// Computes the call's results and binds them.
+static bool run_call(FiarEval* eval, FusedCall* call_in, const FiarGroups* groups) {
   FusedCall call = *call_in;
   FiarTensor outs[5];
   memset(outs, 0, sizeof outs);
@@ -397,7 +429,7 @@ static bool run_call(FiarEval* eval, FusedCall* call_in, const FiarGroups* group
       return fiarEvalFail(eval, "result %d of fiar.all_reduce_norm is no known tensor", k);
     }
     outs[k].count = fiarShapeElements(&outs[k].shape);
-    outs[k].taint = taints[k] > call.x.taint ? taints[k] : call.x.taint;
+    outs[k].taint = taint_of(&call, k);
     outs[k].at = fiarEvalRoom(eval, outs[k].count);
     if (outs[k].at == NULL) {
       return false;

@@ -35,10 +35,8 @@ double fiarElementRound(FiarElement elem, double number) {
     case FIAR_ELEM_F8E4M3FN:
       return fabs(number) > 464 ? NAN : fiar_e4m3_to_f32(fiar_f32_to_e4m3((float)number));
     case FIAR_ELEM_F4E2M1FN:
-      if (isnan(number)) {
-        return 0;  // it has no NaN; sources that divide zeros by a zero scale mean zeros
-      }
-      return fiar_e2m1_to_f32(fiar_f32_to_e2m1((float)number));
+      // It has no NaN: which code becomes of one is the compiler's choice, and held as a NaN here.
+      return isnan(number) ? NAN : fiar_e2m1_to_f32(fiar_f32_to_e2m1((float)number));
     case FIAR_ELEM_F8E8M0FNU:
       return round_to_e8m0(number);
     case FIAR_ELEM_INTEGER:

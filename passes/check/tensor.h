@@ -23,7 +23,8 @@ typedef struct FiarTensor {
 } FiarTensor;
 
 // Rounds a result that is exact, or correct to double precision, to the element type as the IR's
-// own operations do: nearest even; e4m3 overflows to NaN, e2m1 saturates; integers truncate.
+// own operations do: nearest even; e4m3 overflows to NaN, e2m1 saturates (a NaN stays one, for the
+// code that the IR leaves open); integers truncate.
 // Rounding through double is innocuous for f32, f16 and bf16 (53 bits are at least twice their
 // precision plus two).
 double fiarElementRound(FiarElement elem, double number);

@@ -3,8 +3,21 @@
 
 #include "fiar/compiler.h"
 #include "mlir/CAPI/IR.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MPI/IR/MPI.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Shard/IR/ShardDialect.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tosa/IR/TosaOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
+#include "passes.h"
 
 namespace fiar {
 
@@ -30,3 +43,13 @@ void registerPasses() {
 }
 
 }  // namespace fiar
+
+void fiarRegisterDialects(MlirDialectRegistry registry) {
+  unwrap(registry)
+      ->insert<mlir::arith::ArithDialect, mlir::bufferization::BufferizationDialect,
+               mlir::func::FuncDialect, mlir::linalg::LinalgDialect, mlir::LLVM::LLVMDialect,
+               mlir::math::MathDialect, mlir::memref::MemRefDialect, mlir::mpi::MPIDialect,
+               mlir::scf::SCFDialect, mlir::shard::ShardDialect, mlir::tensor::TensorDialect,
+               mlir::tosa::TosaDialect>();
+  fiar::registerDialects(*unwrap(registry));
+}

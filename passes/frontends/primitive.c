@@ -71,20 +71,35 @@ FiarPrimitiveKind fiarPrimitiveKind(FiarView* view, MlirOperation op) {
   return row == NULL ? FIAR_PRIM_UNKNOWN : row->kind;
 }
 
+// Foreign ops are not verified: readers of these may count on an operand and a result.
+static bool computes(FiarPrimitiveKind kind) {
+  return kind >= FIAR_PRIM_ALL_REDUCE && kind != FIAR_PRIM_COLLECTIVE &&
+         kind != FIAR_PRIM_CONSTANT && kind != FIAR_PRIM_CALL && kind != FIAR_PRIM_LOOPS;
+}
+
 FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op) {
   FiarPrimitive primitive = {.op = op};
   const FiarOpRow* row = row_of(view, op);
   if (row == NULL) {
     return primitive;
   }
-  primitive.kind = row->kind;
   intptr_t operands = mlirOperationGetNumOperands(op);
+  // An all-reduce may write to a buffer.
+  const bool gives = row->kind == FIAR_PRIM_ALL_REDUCE || mlirOperationGetNumResults(op) > 0;
+  if (computes(row->kind) && (operands == 0 || !gives)) {
+    return primitive;
+  }
+  primitive.kind = row->kind;
   primitive.n_in = operands > FIAR_MAX_INPUTS ? FIAR_MAX_INPUTS : (int)operands;
   for (int i = 0; i < primitive.n_in; ++i) {
     primitive.in[i] = mlirOperationGetOperand(op, i);
   }
   if (row->read != NULL) {
     row->read(view, &primitive);
+  }
+  // Foreign ops are not verified: one with more results than operands is identical to nothing.
+  if (primitive.kind == FIAR_PRIM_IDENTITY && mlirOperationGetNumResults(op) > operands) {
+    primitive.kind = FIAR_PRIM_UNKNOWN;
   }
   return primitive;
 }

@@ -12,6 +12,8 @@ MlirStringRef fiarDialectText(void) {
 }
 
 MlirLogicalResult fiarLoadDialect(MlirContext context) {
+  // The text is IRDL, which hosts seldom register.
+  (void)mlirDialectHandleLoadDialect(mlirGetDialectHandle__irdl__(), context);
   MlirModule definition = mlirModuleCreateParse(context, fiarDialectText());
   if (mlirModuleIsNull(definition)) {
     return mlirLogicalResultFailure();

@@ -207,10 +207,18 @@ MlirStringRef fiarOpName(MlirOperation op) {
 // Rounds to `digits` significant bits, ties to even. Overflow to infinity is left to the caller:
 // the constants that matter (counts, bounds, eps) are far from it.
 static double round_bits(double number, int digits, int least_exponent) {
-  int exponent;
-  (void)frexp(number, &exponent);
+  uint64_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  int exponent = (int)(bits >> 52 & 0x7FF) - 1022;
   int keep = exponent - digits < least_exponent ? least_exponent : exponent - digits;
-  return ldexp(nearbyint(ldexp(number, -keep)), keep);
+  if (keep > 900) {
+    return number;  // beyond every type that is rounded to
+  }
+  // In the sum with 1.5 * 2^(52 + keep) the last place is 2^keep.
+  const uint64_t shift_bits = (uint64_t)(keep + 52 + 1023) << 52 | UINT64_C(1) << 51;
+  double shift;
+  memcpy(&shift, &shift_bits, sizeof shift);
+  return copysign(number + shift - shift, number);
 }
 
 double fiarRoundTo(FiarElement elem, double number) {

@@ -23,8 +23,13 @@
 // ---- The function as it was ----------
 
 static bool is_tensor(MlirType type) {
-  return mlirTypeIsARankedTensor(type) &&
-         mlirAttributeIsNull(mlirRankedTensorTypeGetEncoding(type));
+  if (!mlirTypeIsARankedTensor(type) ||
+      !mlirAttributeIsNull(mlirRankedTensorTypeGetEncoding(type))) {
+    return false;
+  }
+  MlirType element = mlirShapedTypeGetElementType(type);
+  return mlirTypeIsAInteger(element) || mlirTypeIsAIndex(element) || mlirTypeIsAFloat(element) ||
+         mlirTypeIsAComplex(element);
 }
 
 static bool is_scalar(MlirType type) {
@@ -305,6 +310,12 @@ static bool write_entry(FILE* out, MlirOperation module, MlirOperation function)
   if (name.length >= sizeof before) {
     return fiarErrorAt(function, "the function's name is longer than %zu characters",
                        sizeof before - 1);
+  }
+  for (size_t i = 0; i < name.length; ++i) {
+    if (name.data[i] < ' ' || name.data[i] > '~' || strchr("\"\\", name.data[i]) != NULL) {
+      return fiarErrorAt(function,
+                         "the function's name has a character that no symbol for C can have");
+    }
   }
   (void)snprintf(before, sizeof before, "%.*s", (int)name.length, name.data);
   (void)snprintf(inner, sizeof inner, "%s.tensors", before);

@@ -177,6 +177,9 @@ typedef struct Collector {
 // Another dialect's all-reduce, as its frontend reads it.
 static bool take_all_reduce(FiarView* view, const FiarPrimitive* primitive, FiarCall* call) {
   MlirOperation op = primitive->op;
+  if (primitive->kind != FIAR_PRIM_ALL_REDUCE || primitive->reduction == NULL) {
+    return fiarErrorAt(op, "an all-reduce in a form that fiar does not read");
+  }
   if (primitive->refusal != NULL || !mlirOperationIsNull(primitive->start)) {
     return fiarErrorAt(
         op, "the runtime has no such all-reduce: %s",

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/match.h"
 #include "lower/lower.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
@@ -305,6 +306,21 @@ static void print_body(FILE* out, const FiarCall* call, const fiar_all_reduce_no
 
 // ---- The pass ----------
 
+// A call of a function of the module must be able to stand in the op's place.
+static bool sees_the_module(MlirOperation module, MlirOperation op) {
+  MlirContext context = mlirOperationGetContext(module);
+  for (MlirOperation parent = mlirOperationGetParentOperation(op);
+       !mlirOperationIsNull(parent) && !mlirOperationEqual(parent, module);
+       parent = mlirOperationGetParentOperation(parent)) {
+    MlirStringRef name = fiarOpName(parent);
+    if (fiarIsNamed(parent, "builtin.module") || !mlirContextIsRegisteredOperation(context, name)) {
+      return fiarErrorAt(op, "it lies in %.*s, from where functions of the module cannot be called",
+                         (int)name.length, name.data);
+    }
+  }
+  return true;
+}
+
 static void replace_by_call(MlirOperation op, const char* function) {
   MlirContext context = mlirOperationGetContext(op);
   MlirNamedAttribute callee =
@@ -365,9 +381,11 @@ static size_t function_of(Functions* functions, char* body) {
   return functions->count++;
 }
 
-static bool lower_calls(FiarCalls* calls, FiarComms* comms, Functions* functions) {
+static bool lower_calls(MlirOperation module, FiarCalls* calls, FiarComms* comms,
+                        Functions* functions) {
   for (size_t i = 0; i < calls->count; ++i) {
-    char* body = body_text(&calls->items[i], comms);
+    char* body =
+        sees_the_module(module, calls->items[i].op) ? body_text(&calls->items[i], comms) : NULL;
     if (body == NULL) {
       return false;
     }
@@ -435,7 +453,8 @@ MlirLogicalResult fiarLowerToRuntime(MlirOperation module) {
   FiarComms comms = {calloc(calls.count + 1, sizeof *comms.items), 0};
   Functions functions = {calloc(calls.count + 1, sizeof *functions.bodies), 0};
   bool ok = comms.items != NULL && functions.bodies != NULL;
-  ok = ok && lower_calls(&calls, &comms, &functions) && append_support(module, &functions, &comms);
+  ok = ok && lower_calls(module, &calls, &comms, &functions) &&
+       append_support(module, &functions, &comms);
   if (ok) {
     erase_grids(module);
   }

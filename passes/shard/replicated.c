@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/carried.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "shard/shard.h"
 
-// How far a value is traced through the ops that compute it.
-enum { MAX_DEPTH = 64 };
+// How far a value is traced through the ops that compute it: a loop's body may be a whole model.
+enum { MAX_DEPTH = 1024 };
 
 // ---- Shardings ----------
 
@@ -167,7 +168,7 @@ static bool function_argument(MlirOperation function, intptr_t index, MlirAttrib
          (!mlirAttributeIsNull(sdy) && nth_sharding_keeps_whole(sdy, 0, groups));
 }
 
-static bool argument(MlirValue value, MlirAttribute groups) {
+static bool stated(MlirValue value, MlirAttribute groups) {
   MlirBlock block = mlirBlockArgumentGetOwner(value);
   MlirOperation parent = mlirBlockGetParentOperation(block);
   intptr_t index = mlirBlockArgumentGetArgNumber(value);
@@ -204,6 +205,188 @@ static bool all_operands(Question question, MlirOperation op) {
 static bool absent_or_same(Question question, MlirValue value) {
   return mlirValueIsNull(value) || same_everywhere(question, value);
 }
+
+// ---- Across rounds and calls ----------
+
+// What is known to be the same; from `mark` on it may rest on an assumption that has failed.
+static void forget_since(FiarReplication* replication, size_t mark) {
+  while (replication->n_trail > mark) {
+    const FiarMapSlot* entry = &replication->trail[--replication->n_trail];
+    const uint32_t* known = fiarMapFind(&replication->known, entry->pointer, entry->number);
+    if (known != NULL && *known != 0) {
+      fiarMapRemove(&replication->known, entry->pointer, entry->number);
+    }
+  }
+}
+
+static void remember(FiarReplication* replication, MlirValue value, uint32_t number, bool same) {
+  if (same && replication->n_trail == replication->trail_capacity) {
+    size_t capacity = replication->trail_capacity == 0 ? 64 : 2 * replication->trail_capacity;
+    FiarMapSlot* larger = realloc(replication->trail, capacity * sizeof *larger);
+    if (larger == NULL) {
+      replication->failed = true;
+      return;
+    }
+    replication->trail = larger;
+    replication->trail_capacity = capacity;
+  }
+  if (same) {
+    replication->trail[replication->n_trail++] = (FiarMapSlot){value.ptr, number, 1};
+  }
+  replication->failed |= !fiarMapSet(&replication->known, value.ptr, number, same);
+}
+
+// Induction: the value is assumed to be the same while its beginning and its next round are looked
+// at. What was found under an assumption that fails is forgotten.
+static bool same_by_induction(Question question, MlirValue value, MlirValue first, MlirValue next) {
+  FiarReplication* replication = question.replication;
+  const size_t mark = replication->n_trail;
+  remember(replication, value, question.number, true);
+  if (!replication->failed && same_everywhere(question, first) && same_everywhere(question, next)) {
+    return true;
+  }
+  forget_since(replication, mark);
+  return false;
+}
+
+// Whether the block calls the ranks together, so that all of a group run it equally often: else
+// they would wait for one another for ever.
+static bool meets(MlirBlock block, FiarRanks ranks) {
+  for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op);
+       op = mlirOperationGetNextInBlock(op)) {
+    if (fiarStringEqual(fiarOpName(op), "fiar.all_reduce_norm") &&
+        same_ranks(fiarRanksOf(op), ranks)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool equally_often(Question question, const FiarCarriedLoop* loop) {
+  if (meets(loop->body, question.ranks)) {
+    return true;
+  }
+  if (!mlirBlockIsNull(loop->condition)) {
+    return same_everywhere(question, mlirOperationGetOperand(fiarLastOp(loop->condition), 0));
+  }
+  bool same = true;
+  for (intptr_t i = 0; i < loop->first_operand; ++i) {
+    same = same && same_everywhere(question, mlirOperationGetOperand(loop->op, i));
+  }
+  return same;
+}
+
+static bool carried(Question question, const FiarCarriedLoop* loop, MlirValue value,
+                    intptr_t index) {
+  if (index < 0) {  // the counter
+    return same_everywhere(question, mlirOperationGetOperand(loop->op, 0)) &&
+           same_everywhere(question, mlirOperationGetOperand(loop->op, 2));
+  }
+  return same_by_induction(question, value,
+                           mlirOperationGetOperand(loop->op, loop->first_operand + index),
+                           mlirOperationGetOperand(loop->yield, index));
+}
+
+// The calls of a private function. Whatever else names it may call it with anything.
+typedef struct Callers {
+  FiarView* view;
+  MlirOperation function;
+  Question question;
+  intptr_t index;
+  bool same, any;
+} Callers;
+
+static bool names(const Callers* callers, MlirAttribute attribute) {
+  if (mlirAttributeIsNull(attribute)) {
+    return false;
+  }
+  if (mlirAttributeIsAArray(attribute)) {
+    bool any = false;
+    for (intptr_t i = 0; i < mlirArrayAttrGetNumElements(attribute) && !any; ++i) {
+      any = names(callers, mlirArrayAttrGetElement(attribute, i));
+    }
+    return any;
+  }
+  return mlirAttributeIsAFlatSymbolRef(attribute) &&
+         mlirOperationEqual(fiarViewSymbol(callers->view, attribute), callers->function);
+}
+
+static MlirWalkResult look_at_caller(MlirOperation op, void* data) {
+  Callers* callers = data;
+  MlirAttribute callee = fiarOpAttribute(op, "callee");
+  for (intptr_t i = 0; i < mlirOperationGetNumAttributes(op); ++i) {
+    MlirAttribute attribute = mlirOperationGetAttribute(op, i).attribute;
+    if (!mlirAttributeEqual(attribute, callee) && names(callers, attribute)) {
+      callers->same = false;
+    }
+  }
+  if (!callers->same || !names(callers, callee)) {
+    return callers->same ? MlirWalkResultAdvance : MlirWalkResultInterrupt;
+  }
+  callers->any = true;
+  callers->same = callers->same && fiarPrimitiveKind(callers->view, op) == FIAR_PRIM_CALL &&
+                  callers->index < mlirOperationGetNumOperands(op) &&
+                  same_everywhere(callers->question, mlirOperationGetOperand(op, callers->index));
+  return callers->same ? MlirWalkResultAdvance : MlirWalkResultInterrupt;
+}
+
+// An argument of a private function: the same wherever it is called. Assumed while the calls are
+// looked at, since functions may call themselves.
+static bool same_in_calls(Question question, MlirOperation function, MlirValue value,
+                          intptr_t index) {
+  FiarReplication* replication = question.replication;
+  if (!fiarStringEqual(fiarAttributeText(fiarOpAttribute(function, "sym_visibility")), "private")) {
+    return false;
+  }
+  Callers callers = {replication->view, function, question, index, true, false};
+  const size_t mark = replication->n_trail;
+  remember(replication, value, question.number, true);
+  mlirOperationWalk(replication->view->module, look_at_caller, &callers, MlirWalkPreOrder);
+  if (callers.same && callers.any && !replication->failed) {
+    return true;
+  }
+  forget_since(replication, mark);
+  return false;
+}
+
+static bool argument(Question question, MlirValue value) {
+  MlirBlock block = mlirBlockArgumentGetOwner(value);
+  MlirOperation parent = mlirBlockGetParentOperation(block);
+  const intptr_t index = mlirBlockArgumentGetArgNumber(value);
+  FiarCarriedLoop loop;
+  if (stated(value, question.ranks.groups)) {
+    return true;
+  }
+  if (mlirOperationIsNull(parent)) {
+    return false;
+  }
+  if (fiarCarriedLoopRead(parent, &loop)) {
+    return mlirBlockEqual(block, loop.body)
+               ? carried(question, &loop, value, index - loop.first_argument)
+               : same_everywhere(question,
+                                 mlirBlockGetArgument(loop.body, loop.first_argument + index));
+  }
+  return fiarStringEqual(fiarOpName(parent), "func.func") &&
+         mlirBlockEqual(block, mlirRegionGetFirstBlock(mlirOperationGetRegion(parent, 0))) &&
+         same_in_calls(question, parent, value, index);
+}
+
+// A result of a call: what the callee's last op gives back, where nothing else can.
+static bool call_result(Question question, const FiarPrimitive* call, intptr_t index) {
+  if (mlirOperationIsNull(call->callee) ||
+      !fiarStringEqual(fiarOpName(call->callee), "func.func")) {
+    return false;
+  }
+  MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(call->callee, 0));
+  if (mlirBlockIsNull(body) || !mlirBlockIsNull(mlirBlockGetNextInRegion(body))) {
+    return false;
+  }
+  MlirOperation last = fiarLastOp(body);
+  return !mlirOperationIsNull(last) && index < mlirOperationGetNumOperands(last) &&
+         same_everywhere(question, mlirOperationGetOperand(last, index));
+}
+
+// ---- Results of ops ----------
 
 // The sum is; what comes after is where all that enters it is. Of a sharded call the ranks get the
 // owners' rows, and each has other residual rows.
@@ -245,23 +428,28 @@ static bool op_result(Question question, MlirOperation op, MlirValue value) {
     return same_ranks(fiarRanksOf(op), question.ranks);
   }
   FiarPrimitive primitive = fiarPrimitiveRead(question.replication->view, op);
+  FiarCarriedLoop loop;
+  const intptr_t number = mlirOpResultGetResultNumber(value);
+  if (fiarCarriedLoopRead(op, &loop)) {
+    return equally_often(question, &loop) &&
+           same_everywhere(question, mlirBlockGetArgument(loop.body, loop.first_argument + number));
+  }
   switch (primitive.kind) {
     case FIAR_PRIM_UNKNOWN:
     case FIAR_PRIM_COLLECTIVE:
     case FIAR_PRIM_REDUCE_SCATTER:
-    case FIAR_PRIM_CALL:
     case FIAR_PRIM_LOOPS:
       return false;
+    case FIAR_PRIM_CALL:
+      return call_result(question, &primitive, number);
     case FIAR_PRIM_ALL_REDUCE:
     case FIAR_PRIM_ALL_GATHER:
       return !mlirAttributeIsNull(primitive.groups) && primitive.mode != NULL &&
              mlirAttributeEqual(primitive.groups, question.ranks.groups) &&
              fiarStringEqual(question.ranks.mode, primitive.mode);
-    case FIAR_PRIM_IDENTITY: {
-      const intptr_t number = mlirOpResultGetResultNumber(value);
+    case FIAR_PRIM_IDENTITY:
       return number < mlirOperationGetNumOperands(op) &&
              same_everywhere(question, mlirOperationGetOperand(op, number));
-    }
     case FIAR_PRIM_PURE:
       return is_plain_function(op) && all_operands(question, op);
     default:
@@ -280,10 +468,10 @@ static bool same_everywhere(Question question, MlirValue value) {
   }
   ++question.depth;
   bool same = mlirValueIsABlockArgument(value)
-                  ? argument(value, question.ranks.groups)
+                  ? argument(question, value)
                   : op_result(question, mlirOpResultGetOwner(value), value);
-  replication->failed |= !fiarMapSet(&replication->known, value.ptr, question.number, same);
-  return same;
+  remember(replication, value, question.number, same);
+  return same && !replication->failed;
 }
 
 bool fiarReplicated(FiarReplication* replication, MlirValue value, FiarRanks ranks) {
@@ -305,5 +493,6 @@ bool fiarReplicated(FiarReplication* replication, MlirValue value, FiarRanks ran
 
 void fiarReplicationClear(FiarReplication* replication) {
   free(replication->ranks);
+  free(replication->trail);
   fiarMapClear(&replication->known);
 }

@@ -83,6 +83,10 @@ static void json_report(const FiarSharding* sharding) {
 
 void fiarShardReport(FiarSharding* sharding) {
   FiarShardCounts* counts = &sharding->counts;
+  // The loops stand behind the fused ops, and are told with them.
+  while (sharding->n_sites > 0 && sharding->sites[sharding->n_sites - 1].is_loop) {
+    --sharding->n_sites;
+  }
   counts->seen = (int64_t)sharding->n_sites;
   for (size_t i = 0; i < sharding->n_sites; ++i) {
     counts->sharded += sharding->sites[i].sharded;

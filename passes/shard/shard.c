@@ -53,9 +53,6 @@ bool fiarNormOpRead(MlirOperation op, FiarNormOp* out_norm) {
 
 // ---- Which ops may be sharded by themselves ----------
 
-// Where the residual operand stands among the op's operands, x being always there.
-enum { RESIDUAL_OPERAND = 1 };
-
 #define REFUSE(site, ...) (snprintf((site)->reason, sizeof(site)->reason, __VA_ARGS__), (void)0)
 
 static bool same_on_all_ranks(FiarSharding* sharding, const FiarShardSite* site, MlirValue value) {
@@ -104,6 +101,10 @@ static void examine(FiarSharding* sharding, FiarShardSite* site) {
     } else if (!same_on_all_ranks(sharding, site, norm->operands[FIAR_NORM_SCALE])) {
       REFUSE(site, "its scale is not known to be the same on all ranks of the group");
     } else {
+      int64_t sizes[2] = {(site->tokens + site->world - 1) / site->world, site->hidden};
+      MlirType type = mlirValueGetType(norm->operands[FIAR_NORM_X]);
+      site->shard = mlirRankedTensorTypeGet(2, sizes, mlirShapedTypeGetElementType(type),
+                                            mlirAttributeGetNull());
       site->fits = true;
     }
   }
@@ -114,26 +115,14 @@ static MlirWalkResult collect(MlirOperation op, void* data) {
   if (!is_fused(op)) {
     return MlirWalkResultAdvance;
   }
-  if (sharding->n_sites == sharding->capacity) {
-    size_t capacity = sharding->capacity == 0 ? 32 : 2 * sharding->capacity;
-    FiarShardSite* larger = realloc(sharding->sites, capacity * sizeof *larger);
-    if (larger == NULL) {
-      sharding->failed = true;
-      return MlirWalkResultInterrupt;
-    }
-    sharding->sites = larger;
-    sharding->capacity = capacity;
-  }
-  FiarShardSite* site = &sharding->sites[sharding->n_sites];
   double world = 0;
-  *site = (FiarShardSite){.op = op, .ranks = fiarRanksOf(op), .chain = sharding->n_sites};
-  if (!fiarNormOpRead(op, &site->norm) || mlirAttributeIsNull(site->ranks.groups) ||
+  FiarShardSite site = {.op = op, .groups_of = op, .ranks = fiarRanksOf(op)};
+  if (!fiarNormOpRead(op, &site.norm) || mlirAttributeIsNull(site.ranks.groups) ||
       !fiarReadNumber(fiarOpAttribute(op, "world"), &world)) {
     return MlirWalkResultAdvance;
   }
-  site->world = (int64_t)world;
-  sharding->failed |= !fiarMapSet(&sharding->site_of, op.ptr, 0, (uint32_t)sharding->n_sites++);
-  return MlirWalkResultAdvance;
+  site.world = (int64_t)world;
+  return fiarShardAdd(sharding, &site, 0) ? MlirWalkResultAdvance : MlirWalkResultInterrupt;
 }
 
 // ---- Chains ----------
@@ -147,45 +136,15 @@ static FiarShardSite* root_of(FiarSharding* sharding, size_t index) {
   return &sites[index];
 }
 
-// The fused op that takes the value of this use as its residual, from `from` in the same block, or
-// NULL. *out_why, where it is not NULL and such an op is there: why the two cannot share rows.
-static FiarShardSite* next_site(FiarSharding* sharding, const FiarShardSite* from,
-                                MlirOpOperand use, const char** out_why) {
-  MlirOperation user = mlirOpOperandGetOwner(use);
-  const uint32_t* index = fiarMapFind(&sharding->site_of, user.ptr, 0);
-  if (index == NULL || mlirOpOperandGetOperandNumber(use) != RESIDUAL_OPERAND ||
-      mlirValueIsNull(sharding->sites[*index].norm.operands[FIAR_NORM_RESIDUAL_IN])) {
-    return NULL;
-  }
-  FiarShardSite* to = &sharding->sites[*index];
-  const char* why = NULL;
-  if (!to->fits) {
-    why = "the fused op that takes its residual is left itself";
-  } else if (!mlirAttributeEqual(to->ranks.groups, from->ranks.groups) ||
-             !mlirStringRefEqual(to->ranks.mode, from->ranks.mode) || to->world != from->world) {
-    why = "the fused op that takes its residual has other groups";
-  } else if (!mlirBlockEqual(mlirOperationGetBlock(to->op), mlirOperationGetBlock(from->op))) {
-    why = "the fused op that takes its residual is in another region";
-  }
-  if (why != NULL && out_why != NULL) {
-    *out_why = why;
-  }
-  return why == NULL ? to : NULL;
-}
-
-// Joins the site with those that take its residual.
-static void link_site(FiarSharding* sharding, size_t index) {
-  FiarShardSite* site = &sharding->sites[index];
-  MlirValue residual = site->norm.results[FIAR_NORM_RESIDUAL];
-  const char* why = NULL;
-  if (!site->fits || mlirValueIsNull(residual)) {
-    return;
-  }
+// Counts the uses of one value that a site gives: those that take rows join its chain.
+static void link_value(FiarSharding* sharding, size_t index, MlirValue value, const char** why) {
+  const FiarShardSite* site = &sharding->sites[index];
   size_t links = 0;
   bool whole = false;
-  for (MlirOpOperand use = mlirValueGetFirstUse(residual); !mlirOpOperandIsNull(use);
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
        use = mlirOpOperandGetNextUse(use)) {
-    FiarShardSite* to = next_site(sharding, site, use, &why);
+    FiarShardSite* to = fiarShardTaker(sharding, site, value, mlirOpOperandGetOwner(use),
+                                       mlirOpOperandGetOperandNumber(use), why);
     whole |= to == NULL;
     if (to == NULL) {
       continue;
@@ -202,6 +161,17 @@ static void link_site(FiarSharding* sharding, size_t index) {
   FiarShardSite* root = root_of(sharding, index);
   root->links += links;
   root->gathers += whole;
+}
+
+// Joins the site with those that take its residual.
+static void link_site(FiarSharding* sharding, size_t index) {
+  FiarShardSite* site = &sharding->sites[index];
+  MlirValue values[2];
+  const char* why = NULL;
+  const int count = site->fits ? fiarShardGives(site, values) : 0;
+  for (int i = 0; i < count; ++i) {
+    link_value(sharding, index, values[i], &why);
+  }
   if (why != NULL) {
     REFUSE(site, "%s", why);
   }
@@ -228,6 +198,7 @@ static void settle(FiarSharding* sharding, size_t index) {
 
 // ---- The rewrite ----------
 
+// A loop has no groups of its own: those of the fused op that it carries rows for.
 static MlirOperation row_op(const FiarShardSite* site, const char* name, MlirValue operand,
                             MlirType result) {
   static const char* const copied[] = {"groups", "group_mode", "world"};
@@ -235,7 +206,7 @@ static MlirOperation row_op(const FiarShardSite* site, const char* name, MlirVal
                                                    mlirOperationGetLocation(site->op));
   MlirContext context = mlirOperationGetContext(site->op);
   for (size_t i = 0; i < sizeof copied / sizeof *copied; ++i) {
-    MlirAttribute attribute = fiarOpAttribute(site->op, copied[i]);
+    MlirAttribute attribute = fiarOpAttribute(site->groups_of, copied[i]);
     if (!mlirAttributeIsNull(attribute)) {
       MlirNamedAttribute named = mlirNamedAttributeGet(
           mlirIdentifierGet(context, mlirStringRefCreateFromCString(copied[i])), attribute);
@@ -247,12 +218,6 @@ static MlirOperation row_op(const FiarShardSite* site, const char* name, MlirVal
   return mlirOperationCreate(&state);
 }
 
-static MlirType shard_type(const FiarShardSite* site) {
-  int64_t sizes[2] = {(site->tokens + site->world - 1) / site->world, site->hidden};
-  MlirType x = mlirValueGetType(site->norm.operands[FIAR_NORM_X]);
-  return mlirRankedTensorTypeGet(2, sizes, mlirShapedTypeGetElementType(x), mlirAttributeGetNull());
-}
-
 // The op of `block` that `op` is, or lies in; null where it lies in none.
 static MlirOperation ancestor_in(MlirBlock block, MlirOperation op) {
   while (!mlirOperationIsNull(op) && !mlirBlockEqual(mlirOperationGetBlock(op), block)) {
@@ -261,17 +226,27 @@ static MlirOperation ancestor_in(MlirBlock block, MlirOperation op) {
   return op;
 }
 
-// Where the whole must be there: the first op of the site's block, behind the site, that uses it or
-// holds a use; the op right behind the site where uses are in other blocks.
-static MlirOperation first_user(FiarSharding* sharding, const FiarShardSite* site) {
-  MlirBlock block = mlirOperationGetBlock(site->op);
-  MlirValue residual = site->norm.results[FIAR_NORM_RESIDUAL];
-  MlirOperation at = mlirOperationGetNextInBlock(site->op), behind = at;
+static bool wants_whole(FiarSharding* sharding, const FiarShardSite* site, MlirValue value,
+                        MlirOpOperand use) {
+  return fiarShardTaker(sharding, site, value, mlirOpOperandGetOwner(use),
+                        mlirOpOperandGetOperandNumber(use), NULL) == NULL;
+}
+
+// Where the whole must be there: the first op of the value's block that uses it or holds a use; the
+// op right behind the value where uses are in other blocks.
+static MlirOperation first_user(FiarSharding* sharding, const FiarShardSite* site,
+                                MlirValue value) {
+  const bool argument = mlirValueIsABlockArgument(value);
+  MlirBlock block = argument ? mlirBlockArgumentGetOwner(value)
+                             : mlirOperationGetBlock(mlirOpResultGetOwner(value));
+  MlirOperation at = argument ? mlirBlockGetFirstOperation(block)
+                              : mlirOperationGetNextInBlock(mlirOpResultGetOwner(value));
+  MlirOperation behind = at;
   FiarMap users = {0};
   bool all_here = true;
-  for (MlirOpOperand use = mlirValueGetFirstUse(residual); !mlirOpOperandIsNull(use);
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
        use = mlirOpOperandGetNextUse(use)) {
-    if (next_site(sharding, site, use, NULL) == NULL) {
+    if (wants_whole(sharding, site, value, use)) {
       MlirOperation user = ancestor_in(block, mlirOpOperandGetOwner(use));
       all_here &= !mlirOperationIsNull(user) && fiarMapSet(&users, user.ptr, 0, 0);
     }
@@ -284,17 +259,16 @@ static MlirOperation first_user(FiarSharding* sharding, const FiarShardSite* sit
 }
 
 // Gives every use that needs the whole residual the gathered one.
-static void gather(FiarSharding* sharding, FiarShardSite* site, MlirType full) {
-  MlirValue residual = site->norm.results[FIAR_NORM_RESIDUAL];
+static void gather(FiarSharding* sharding, const FiarShardSite* site, MlirValue value) {
   MlirOperation op = {NULL};
-  for (MlirOpOperand use = mlirValueGetFirstUse(residual); !mlirOpOperandIsNull(use);) {
+  for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);) {
     MlirOpOperand next = mlirOpOperandGetNextUse(use);
-    if (next_site(sharding, site, use, NULL) == NULL &&
-        !mlirOperationEqual(mlirOpOperandGetOwner(use), op)) {
+    if (!mlirOperationEqual(mlirOpOperandGetOwner(use), op) &&
+        wants_whole(sharding, site, value, use)) {
       if (mlirOperationIsNull(op)) {
-        MlirOperation before = first_user(sharding, site);
-        op = row_op(site, "fiar.all_gather_rows", residual, full);
-        mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(site->op), before, op);
+        MlirOperation before = first_user(sharding, site, value);
+        op = row_op(site, "fiar.all_gather_rows", value, mlirValueGetType(value));
+        mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(before), before, op);
         ++sharding->counts.gathers;
       }
       mlirOperationSetOperand(mlirOpOperandGetOwner(use), mlirOpOperandGetOperandNumber(use),
@@ -304,36 +278,58 @@ static void gather(FiarSharding* sharding, FiarShardSite* site, MlirType full) {
   }
 }
 
-// Whether the site's residual operand comes as rows already.
-static bool comes_sharded(FiarSharding* sharding, const FiarShardSite* site) {
-  MlirValue in = mlirOperationGetOperand(site->op, RESIDUAL_OPERAND);
-  const uint32_t* index = mlirValueIsAOpResult(in)
-                              ? fiarMapFind(&sharding->site_of, mlirOpResultGetOwner(in).ptr, 0)
-                              : NULL;
-  return index != NULL && sharding->sites[*index].sharded &&
-         mlirValueEqual(in, sharding->sites[*index].norm.results[FIAR_NORM_RESIDUAL]) &&
-         mlirTypeEqual(mlirValueGetType(in), shard_type(site));
+// Cuts what the site takes, unless it comes as rows already.
+static void take(FiarSharding* sharding, const FiarShardSite* site) {
+  const intptr_t operand = fiarShardOperand(site);
+  if (operand < 0) {
+    return;
+  }
+  MlirValue in = mlirOperationGetOperand(site->op, operand);
+  const FiarShardSite* giver = fiarShardGiver(sharding, in);
+  if (giver != NULL && giver->sharded &&
+      fiarShardTaker(sharding, giver, in, site->op, operand, NULL) == site) {
+    return;
+  }
+  MlirOperation op = row_op(site, "fiar.take_rows", in, site->shard);
+  mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(site->op), site->op, op);
+  mlirOperationSetOperand(site->op, operand, mlirOperationGetResult(op, 0));
+  ++sharding->counts.takes;
 }
 
-static void rewrite(FiarSharding* sharding, FiarShardSite* site) {
+static void set_types(const FiarShardSite* site) {
   MlirContext context = mlirOperationGetContext(site->op);
-  MlirValue residual = site->norm.results[FIAR_NORM_RESIDUAL];
-  if (!mlirValueIsNull(site->norm.operands[FIAR_NORM_RESIDUAL_IN]) &&
-      !comes_sharded(sharding, site)) {
-    MlirOperation take =
-        row_op(site, "fiar.take_rows", mlirOperationGetOperand(site->op, RESIDUAL_OPERAND),
-               shard_type(site));
-    mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(site->op), site->op, take);
-    mlirOperationSetOperand(site->op, RESIDUAL_OPERAND, mlirOperationGetResult(take, 0));
-    ++sharding->counts.takes;
+  MlirValue values[2];
+  for (int i = fiarShardGives(site, values) - 1; i >= 0; --i) {
+    mlirValueSetType(values[i], site->shard);
   }
-  mlirOperationSetAttributeByName(
-      site->op, mlirStringRefCreateFromCString("residual_layout"),
-      mlirStringAttrGet(context, mlirStringRefCreateFromCString("token_shard")));
-  if (!mlirValueIsNull(residual)) {
-    MlirType full = mlirValueGetType(residual);
-    gather(sharding, site, full);
-    mlirValueSetType(residual, shard_type(site));
+  if (!site->is_loop) {
+    mlirOperationSetAttributeByName(
+        site->op, mlirStringRefCreateFromCString("residual_layout"),
+        mlirStringAttrGet(context, mlirStringRefCreateFromCString("token_shard")));
+  } else if (!mlirBlockIsNull(site->loop.condition)) {
+    mlirValueSetType(mlirBlockGetArgument(site->loop.condition, site->carried), site->shard);
+  }
+}
+
+// What gives and takes is found by the flow as it was, so all is looked at before types change.
+static void rewrite_all(FiarSharding* sharding) {
+  for (size_t i = 0; i < sharding->n_sites; ++i) {
+    const FiarShardSite* site = &sharding->sites[i];
+    MlirValue values[2];
+    const int count = site->sharded ? fiarShardGives(site, values) : 0;
+    for (int k = 0; k < count; ++k) {
+      gather(sharding, site, values[k]);
+    }
+  }
+  for (size_t i = 0; i < sharding->n_sites; ++i) {
+    if (sharding->sites[i].sharded) {
+      take(sharding, &sharding->sites[i]);
+    }
+  }
+  for (size_t i = 0; i < sharding->n_sites; ++i) {
+    if (sharding->sites[i].sharded) {
+      set_types(&sharding->sites[i]);
+    }
   }
 }
 
@@ -353,6 +349,7 @@ static void shard_all(FiarSharding* sharding, MlirOperation module) {
   for (size_t i = 0; i < sharding->n_sites; ++i) {
     examine(sharding, &sharding->sites[i]);
   }
+  fiarShardLoops(sharding);
   for (size_t i = 0; i < sharding->n_sites; ++i) {
     link_site(sharding, i);
   }
@@ -360,10 +357,8 @@ static void shard_all(FiarSharding* sharding, MlirOperation module) {
   for (size_t i = 0; i < sharding->n_sites && !sharding->failed; ++i) {
     settle(sharding, i);
   }
-  for (size_t i = 0; i < sharding->n_sites; ++i) {
-    if (sharding->sites[i].sharded) {
-      rewrite(sharding, &sharding->sites[i]);
-    }
+  if (!sharding->failed) {
+    rewrite_all(sharding);
   }
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // What the parts of fiar-shard-residual share. Internal.
 //   shard.c       the pass: finds the fused ops, joins them into chains, rewrites the chains
+//   flow.c        where a residual goes: to the next fused op, through loops
 //   replicated.c  the proof that a value is the same on all ranks of a group
 //   report.c      the table, JSON and messages
 #ifndef FIAR_PASSES_SHARD_SHARD_H
 #define FIAR_PASSES_SHARD_SHARD_H
 
 #include "frontends/primitive.h"
+#include "ir/carried.h"
 #include "ir/text.h"
 
 // Operands and results of fiar.all_reduce_norm, as the dialect orders them.
@@ -45,8 +47,10 @@ typedef struct FiarReplication {
   FiarView* view;
   FiarRanks* ranks;  // all that were asked about
   size_t n_ranks;
-  FiarMap known;  // (value, index in ranks) -> 0 or 1
-  bool failed;    // out of memory
+  FiarMap known;       // (value, index in ranks) -> 0 or 1
+  FiarMapSlot* trail;  // what was found to be the same, in order, to forget it again
+  size_t n_trail, trail_capacity;
+  bool failed;  // out of memory
 } FiarReplication;
 
 // Is the value proved to be the same on all ranks of each group? False also where nothing can be
@@ -56,12 +60,18 @@ void fiarReplicationClear(FiarReplication* replication);
 
 // ---- shard.c ----------
 
-// A fused op. Indices are those of the pass's list, in the order of the text.
+// A fused op, or a value that a loop carries between fused ops. Indices are those of the pass's
+// list: the fused ops in the order of the text, then the loops.
 typedef struct FiarShardSite {
   MlirOperation op;
-  FiarNormOp norm;
+  FiarNormOp norm;  // of a fused op
   FiarRanks ranks;
+  MlirOperation groups_of;  // the fused op that the ranks are of
   int64_t world, tokens, hidden;
+  MlirType shard;        // of one rank's rows
+  bool is_loop;          // then:
+  FiarCarriedLoop loop;  //   op, read
+  intptr_t carried;      //   which of its values
   size_t chain;          // the first site of its chain: a union-find tree
   size_t links;          // of its chain, at the first site: residuals between its sites
   size_t gathers;        // of its chain, at the first site: residuals that are needed whole
@@ -76,11 +86,33 @@ typedef struct FiarSharding {
   FiarReplication replication;
   FiarShardSite* sites;
   size_t n_sites, capacity;
-  FiarMap site_of;  // a fused op -> its index
+  FiarMap site_of;  // (a fused op, 0), (a loop, value + 1) -> its index
   FiarShardCounts counts;
   FiarWriter writer;
   bool failed;  // out of memory, or a malformed op
 } FiarSharding;
+
+// ---- flow.c ----------
+
+// Adds a site to the list, under a number: see site_of. False: out of memory, and sharding->failed.
+bool fiarShardAdd(FiarSharding* sharding, const FiarShardSite* site, uint32_t number);
+
+// Adds the loops that carry residuals of fitting fused ops to fitting fused ops.
+void fiarShardLoops(FiarSharding* sharding);
+
+// The values by which a site gives rows; gives their number.
+int fiarShardGives(const FiarShardSite* site, MlirValue out_values[2]);
+
+// The operand by which a site first takes rows, or -1.
+intptr_t fiarShardOperand(const FiarShardSite* site);
+
+// The site that gives the value, or NULL.
+FiarShardSite* fiarShardGiver(FiarSharding* sharding, MlirValue value);
+
+// The site that takes, at operand `number` of `user`, the rows that `from` gives by the value; or
+// NULL. *out_why, where it is not NULL and such a site is there: why the two cannot share rows.
+FiarShardSite* fiarShardTaker(FiarSharding* sharding, const FiarShardSite* from, MlirValue value,
+                              MlirOperation user, intptr_t number, const char** out_why);
 
 // ---- report.c ----------
 

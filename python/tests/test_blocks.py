@@ -143,3 +143,29 @@ def test_sharded_residuals_change_no_bit(share, tokens):
     sharded = fiar.jax.fuse(unfused, shard_residual=True)(parameters, x, residual)
     for a, b in zip(whole, sharded, strict=True):
         np.testing.assert_array_equal(bits(a), bits(b))
+
+
+def deep(x, mine, residual, w):
+    """80 layers of two all-reduces; `mine` is each rank's own."""
+    for _ in range(160):
+        residual = residual + jax.lax.psum(x * mine[0], "tp")
+        x = blocks.rms_norm(residual, w)
+    return x, residual
+
+
+@pytest.mark.parametrize("devices, tokens", [(2, 5), (3, 7), (4, 6)])
+def test_80_layers_stay_sharded(devices, tokens):
+    rng = np.random.default_rng(devices)
+    hidden = 48
+    x, residual = (rng.normal(size=(tokens, hidden)).astype(blocks.BF16) for _ in range(2))
+    mine = rng.normal(size=(devices, hidden)).astype(blocks.BF16)
+    w = (1 + rng.normal(size=hidden) / 8).astype(blocks.BF16)
+    specs = (jax.P(), jax.P("tp"), jax.P(), jax.P())
+    unfused = jax.jit(jax.shard_map(deep, mesh=blocks.mesh(devices), in_specs=specs, out_specs=jax.P(), check_vma=False))
+    rewritten = fiar.jax.rewrite(unfused.trace(x, mine, residual, w).lower().as_text(), shard_residual=True)
+    assert rewritten.count("token_shard") == 160
+    assert [rewritten.count(f'"fiar.{op}"') for op in ("take_rows", "all_gather_rows")] == [1, 1]
+    whole = fiar.jax.fuse(unfused)(x, mine, residual, w)
+    sharded = fiar.jax.fuse(unfused, shard_residual=True)(x, mine, residual, w)
+    for a, b in zip(whole, sharded, strict=True):
+        np.testing.assert_array_equal(bits(a), bits(b))

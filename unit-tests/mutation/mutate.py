@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Mutates modules and holds fiar-fuse to what it may do with the mutants.
 
-usage: mutate.py FIAR_OPT COUNT [--seed N] [--keep DIR] [--models MAKE_MODEL] [FILE...]
+usage: mutate.py FIAR_OPT COUNT [--seed N] [--keep DIR] [--models MAKE_MODEL] [--variants VARIANTS] [FILE...]
 
 Every mutant is one of the modules with one change. Two thirds of them change what it computes (an axis,
-a constant, an operand, a reducer, a group, a rounding, an inserted op): fiar-check must find that fusing
-keeps what the mutant computes, whatever that is. One third keep it (commuted operands, a reshape pair, a
-barrier, an outlined op, a value through a call): those must also still be fused as often as the original.
-A mutant that does not parse is replaced by another; one that fiar-fuse rejects with an error is refused. Prints a line a survivor and a closing count;
-exit status 1 where anything survived.
+a constant, an operand, a reducer, a use, a group, a rounding, an inserted op): fiar-check must find that fusing
+keeps what the mutant computes, whatever that is. One third keep it (commuted operands, a reassociated scalar,
+a reshape pair, a barrier, an outlined op, other names): those must also still be fused as often as the original.
+A mutant that does not parse is replaced by another; one that fiar-fuse rejects with an error is refused. Prints a
+line a survivor and a closing count; exit status 1 where anything survived.
 """
 import argparse
 import os
@@ -108,7 +108,7 @@ def other_operand(lines, rng):
     others = [n[2] for j, n in found if j < i and n[7] == types[k] and n[2] != args[k] and len(n[1]) == indent]
     if not others:
         return None
-    return lines[:i] + [replace_operand(lines[i], args[k], rng.choice(others[-8:]))] + lines[i + 1:]
+    return lines[:i] + [replace_operand(lines[i], args[k], rng.choice(others[-8:] if rng.random() < 0.5 else others))] + lines[i + 1:]
 
 
 def bypass_op(lines, rng):
@@ -121,6 +121,31 @@ def bypass_op(lines, rng):
     if operand is None:
         return None
     return lines[:i + 1] + [re.sub(re.escape(m[2]) + r"\b", operand, line) for line in lines[i + 1:]]
+
+
+def bypass_bound(lines, rng):
+    """The same for what bounds a value: a clamp, a minimum or maximum, a call of @clip."""
+    bounds = ("clamp", "minimum", "maximum", "call")
+    found = [(i, m) for i, m in ops(lines) if m[3].split(".")[-1] in bounds and m[7] in m[6].split(", ")]
+    if not found:
+        return None
+    i, m = rng.choice(found)
+    operand = rng.choice([a for a, t in zip(m[4].split(", "), m[6].split(", ")) if t == m[7]] or [m[2]])
+    return lines[:i + 1] + [re.sub(re.escape(m[2]) + r"\b", operand, line) for line in lines[i + 1:]]
+
+
+def operand_of_twin(lines, rng):
+    """One op takes the operand that another one like it has, which may be that of another layer."""
+    found = [(i, m) for i, m in ops(lines) if len(m[1]) <= 6 and m[4]]
+    pairs = [(i, m, n) for i, m in found for j, n in found if j < i and n[3] == m[3] and n[6] == m[6] and n[4] != m[4]]
+    if not pairs:
+        return None
+    i, m, n = rng.choice(pairs)
+    mine, other = m[4].split(", "), n[4].split(", ")
+    if len(mine) != len(other):
+        return None
+    k = rng.randrange(len(mine))
+    return lines[:i] + [replace_operand(lines[i], mine[k], other[k])] + lines[i + 1:]
 
 
 def insert_op(lines, rng):
@@ -141,6 +166,15 @@ def insert_op(lines, rng):
     else:
         new = [f'{m[1]}%mutant_1 = "stablehlo.{kind}"({m[2]}) : ({t}) -> {t}']
     return splice(lines, i, m[2], new, "%mutant_1")
+
+
+def add_use(lines, rng):
+    """A value between two ops is also wanted by something that nothing is known of."""
+    found = [(i, m) for i, m in ops(lines) if re.search(r"x(f32|bf16|f16)>$", m[7]) and len(m[1]) <= 6]
+    if not found:
+        return None
+    i, m = rng.choice(found)
+    return lines[:i + 1] + [f'{m[1]}"test.use"({m[2]}) : ({m[7]}) -> ()'] + lines[i + 1:]
 
 
 def splice(lines, i, old, new, result):
@@ -199,6 +233,36 @@ def barrier(lines, rng):
     return splice(lines, i, m[2], new, "%mutant_1")
 
 
+def reassociate(lines, rng):
+    """A division by a power of two becomes a product with its reciprocal, or the other way round."""
+    values = {m[2]: (i, m) for i, m in ops(lines)}
+    found = []
+    for i, m in values.values():
+        if m[3] not in ("stablehlo.divide", "stablehlo.multiply") or m[4].count(",") != 1:
+            continue
+        source = values.get(m[4].split(", ")[1])
+        if source and source[1][3] == "stablehlo.broadcast_in_dim":
+            source = values.get(source[1][4])
+        number = source and re.search(r"<{value = dense<([0-9.e+-]+)> : tensor<f32>}>", lines[source[0]])
+        shared = source and sum(len(re.findall(re.escape(source[1][2]) + r"\b", line)) for line in lines) > 2
+        if number and not shared and float(number[1]) in [2.0**k for k in range(-12, 13)]:
+            found.append((i, m, source[0], number))
+    if not found:
+        return None
+    i, m, at, number = rng.choice(found)
+    new = lines[:]
+    new[at] = lines[at][:number.start(1)] + f"{1 / float(number[1]):e}" + lines[at][number.end(1):]
+    other = {"stablehlo.divide": "stablehlo.multiply", "stablehlo.multiply": "stablehlo.divide"}[m[3]]
+    new[i] = lines[i].replace(m[3], other, 1)
+    return new
+
+
+def rename(lines, rng):
+    """Other names for every value, argument and symbol."""
+    text = re.sub(r"%(\w+)", r"%n_\1", "\n".join(lines))
+    return re.sub(r"@(mesh|clip|main)\b", r"@n_\1", re.sub(r'sym_name = "(mesh|clip|main)', r'sym_name = "n_\1', text)).split("\n")
+
+
 def outline(lines, rng):
     """One op becomes a call of a function that does it. What a function does to an argument of the module
     alone is left out: the fused op could not name the argument behind the call."""
@@ -221,8 +285,9 @@ def outline(lines, rng):
     return lines[:i] + [call] + lines[i + 1:end] + body + lines[end:]
 
 
-CHANGES = [rename_op, change_constant, change_dims, swap_operands, other_operand, bypass_op, insert_op, change_group]
-KEEPS = [commute, reshape_pair, barrier, outline]
+CHANGES = [rename_op, change_constant, change_dims, swap_operands, other_operand, bypass_op, insert_op, add_use,
+           change_group, bypass_bound, operand_of_twin]
+KEEPS = [commute, reassociate, reshape_pair, barrier, outline, rename]
 
 
 class Tool:
@@ -247,9 +312,13 @@ class Tool:
             bad.setdefault(k, m[2])
         return bad, done
 
-    def fused(self, text):
-        done = self.run(text, f"--pass-pipeline=builtin.module(fiar-fuse{{{self.options}}})")
-        return done.stdout.count('"fiar.all_reduce_norm"(') if done.returncode == 0 else -1
+    def fused(self, texts):
+        """How many fused ops each text gets; -1 where fiar-fuse fails."""
+        _, done = self.split(texts, f"--pass-pipeline=builtin.module(fiar-fuse{{{self.options}}})")
+        outputs = done.stdout.split("// -----")
+        if len(outputs) != len(texts) or done.returncode != 0:  # one of them failed
+            return [self.fused([text])[0] for text in texts] if len(texts) > 1 else [-1]
+        return [output.count('"fiar.all_reduce_norm"(') for output in outputs]
 
 
 def made_models(script):
@@ -265,6 +334,12 @@ def made_models(script):
     return models
 
 
+def made_variants(script):
+    """Random combinations of every form that the fuse tests can spell."""
+    done = subprocess.run([sys.executable, script, "print", "100"], capture_output=True, text=True, check=True)
+    return [(f"variant {n}", text) for n, text in enumerate(done.stdout.split("// -----"))]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("fiar_opt")
@@ -272,16 +347,19 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", help="folder for the survivors")
     parser.add_argument("--models", help="bench/make_model.py: mutate what it makes, too")
+    parser.add_argument("--variants", help="lit-tests/fuse/Inputs/variants.py: the same")
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
     rng, tool = random.Random(args.seed), Tool(args.fiar_opt)
     originals = []
     sources = [(path, open(path).read()) for path in args.files]
-    for name, text in sources + (made_models(args.models) if args.models else []):
+    sources += made_models(args.models) if args.models else []
+    sources += made_variants(args.variants) if args.variants else []
+    for name, text in sources:
         done = tool.run(text)
         if done.returncode != 0:
             sys.exit(f"{name} does not parse:\n{done.stderr}")
-        originals.append((name, done.stdout.rstrip("\n"), tool.fused(done.stdout)))
+        originals.append((name, done.stdout.rstrip("\n"), tool.fused([done.stdout])[0]))
     survivors = made = still_fused = 0
     by_kind = {}
     while made < args.count:
@@ -298,12 +376,14 @@ def main():
         bad, done = tool.split([m[2] for m in batch], f"--pass-pipeline=builtin.module(fiar-check{{first-seed={made}}})")
         if done.returncode not in (0, 1):
             bad[0] = f"fiar-opt ended with {done.returncode}: {done.stderr[-300:]}"
+        keeping = [k for k, m in enumerate(batch) if k not in bad and m[3] is not None]
+        counts = dict(zip(keeping, tool.fused([batch[k][2] for k in keeping]) if keeping else []))
         for k, (path, mutator, text, fused) in enumerate(batch):
             reason = bad.get(k)
             if reason == "the rewrite failed" and fused is None:
                 reason = None  # refused
-            if reason is None and fused is not None:
-                now = tool.fused(text)
+            if k in counts:
+                now = counts[k]
                 reason = None if now == fused else f"fused {now} times, the original {fused}"
                 still_fused += reason is None
             by_kind[mutator.__name__] = by_kind.get(mutator.__name__, 0) + 1

@@ -1,5 +1,5 @@
 """refusals.py FIAR_OPT: every decoy and every form that cannot be said is left as it is, with its reason; where only
-the quantiser cannot be said, the norm fuses without it. Each function builds one module and names the reason."""
+the quantiser cannot be said, the norm fuses without it ("print" prints the modules). Each function builds one module and names the reason."""
 import subprocess
 import sys
 
@@ -436,6 +436,9 @@ def plain(fiar_opt, text):
 
 
 modules = [m for _, m, _, _ in cases]
+if sys.argv[1] == "print":
+    print("\n// -----\n".join(modules))
+    sys.exit()
 unfused = plain(sys.argv[1], "\n// -----\n".join(modules)).split("// -----")
 bad = 0
 for (name, module, reason, quantiser), (fused, report, text), same in zip(cases, fuse(sys.argv[1], modules), unfused):

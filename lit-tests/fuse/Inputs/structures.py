@@ -1,18 +1,19 @@
 """structures.py FIAR_OPT: how sequences lie in a module: values used again, two sequences that meet, helpers, meshes,
-variadic and split all-reduces, regions. Each function builds one module and gives what the fused ops must be."""
+variadic and split all-reduces, regions ("print [WORLD]" prints the modules). Each function builds one module and gives what the fused ops must be."""
 import sys
 
 import forms
 from builder import Builder, fuse
 
-T, H = 16, 512
+T, H = 24, 512
+WORLD = int(sys.argv[2]) if len(sys.argv) > 2 else 4
 cases = []
 
 
 def case(*want, gone=(), kept=(), attributes="", **builder):
     """want: one (operands, results, extra attributes) for each fused op, in order."""
     def add(function):
-        b = Builder(**builder)
+        b = Builder(**{"world": WORLD, **builder})
         results = function(b)
         cases.append((function.__name__, b.module(*results, attributes=attributes), want, gone, kept))
     return add
@@ -319,7 +320,7 @@ def reduce_scatter_then_all_gather(b):
     return [norm_of(b, b.ew("add", gather(b, scatter(b, x(b))), x(b)))]
 
 
-@case(kept=["reduce_scatter", "all_gather", "stablehlo.rsqrt"])
+@case(kept=["reduce_scatter", "all_gather", "stablehlo.rsqrt"], world=2, groups="dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>")
 def gather_from_other_groups(b):
     return [norm_of(b, gather(b, scatter(b, x(b)), groups="dense<[[0, 2], [1, 3]]> : tensor<2x2xi64>"))]
 
@@ -337,7 +338,7 @@ def norm_between_scatter_and_gather(b):
 
 @case(kept=["reduce_scatter", "all_gather"])
 def gather_along_another_dimension(b):
-    return [gather(b, scatter(b, x(b, (4, H))), 1)]
+    return [gather(b, scatter(b, x(b, (b.world, H))), 1)]
 
 
 @case(op("x residual weight", "sum norm"))
@@ -352,6 +353,9 @@ def nested_region_uses_the_sum(b):
     return [out]
 
 
+if sys.argv[1] == "print":
+    print("\n// -----\n".join(module for _, module, *_ in cases))
+    sys.exit()
 bad = 0
 for (name, module, want, gone, kept), (fused, report, text) in zip(cases, fuse(sys.argv[1], [m for _, m, *_ in cases])):
     why = []

@@ -53,6 +53,28 @@ def chain(residual="%r", first=None, second=None, **kw):
                       use("%b#0", "%a#1", "%b#1", t=kw.get("t", T))])
 
 
+def counted(body, first="%r", yields="%b#0", name="%l"):
+    """scf.for, three rounds, carrying %c; %l is its result."""
+    return (f"  %lo = arith.constant 0 : index\n  %hi = arith.constant 3 : index\n  %st = arith.constant 1 : index\n"
+            f"  {name} = scf.for %i = %lo to %hi step %st iter_args(%c = {first}) -> ({T}) {{\n{body}\n  scf.yield {yields} : {T}\n  }}")
+
+
+def conditional(body, yields="%b#0", look=""):
+    """stablehlo.while over a counter and %c, which its condition calls %q."""
+    return (f"  %zero = stablehlo.constant dense<0> : tensor<i32>\n  %one = stablehlo.constant dense<1> : tensor<i32>\n"
+            f"  %n = stablehlo.constant dense<3> : tensor<i32>\n"
+            f'  %l:2 = "stablehlo.while"(%zero, %r) ({{\n  ^bb0(%i: tensor<i32>, %q: {T}):\n'
+            f'{look}    %go = "stablehlo.compare"(%i, %n) <{{comparison_direction = #stablehlo<comparison_direction LT>}}> : (tensor<i32>, tensor<i32>) -> tensor<i1>\n'
+            f'    "stablehlo.return"(%go) : (tensor<i1>) -> ()\n  }}, {{\n  ^bb0(%i: tensor<i32>, %c: {T}):\n'
+            f'    %j = "stablehlo.add"(%i, %one) : (tensor<i32>, tensor<i32>) -> tensor<i32>\n{body}\n'
+            f'    "stablehlo.return"(%j, {yields}) : (tensor<i32>, {T}) -> ()\n  }}) : (tensor<i32>, {T}) -> (tensor<i32>, {T})')
+
+
+def two(first, second=None, norms=True, **kw):
+    """Two fused ops from a residual; their norms are used."""
+    return "\n".join([fused("%a", "%x", first, **kw), fused("%b", "%y", second or "%a#0", **kw)] + [use("%a#1", "%b#1")] * norms)
+
+
 REPLICATED = f'%x: {T}, %y: {T}, %r: {T} {{mhlo.sharding = "{{replicated}}"}}'
 FIRST, SECOND = UNPROVED.format("residual"), UNPROVED.format("residual")
 BOTH = {"first": FIRST, "second": SECOND}
@@ -70,6 +92,25 @@ ACCEPTED = [
     # Two take the same residual; the whole is wanted inside a region.
     function("fan_out", "\n".join([fused("%a", "%x", "%r"), fused("%b", "%y", "%a#0"), fused("%c", "%y", "%a#0"),
                                    '  "test.region"() ({', "  " + use("%a#0"), "  }) : () -> ()"]), REPLICATED),
+    # A loop carries it: cut before the first round, put together behind the last.
+    function("counted_loop", counted(two("%c")) + "\n" + use("%l"), REPLICATED),
+    function("conditional_loop", conditional(two("%c")) + "\n" + use("%l#1"), REPLICATED),
+    # From a fused op into the loop, and from the loop into another one.
+    function("chain_through_a_loop", "\n".join([fused("%p", "%x", "%r"), counted(two("%c"), "%p#0"), fused("%s", "%y", "%l"),
+                                                use("%p#1", "%s#0", "%s#1")]), REPLICATED),
+    function("loops_in_loops", counted("  %m = scf.for %k = %lo to %hi step %st iter_args(%d = %c) -> (" + T + ") {\n" +
+                                       two("%d") + f"\n  scf.yield %b#0 : {T}\n  }}", yields="%m") + "\n" + use("%l"), REPLICATED),
+    # A condition that looks at it wants it whole: the body's own chain is cut and put together in each round.
+    function("condition_that_looks", conditional(two("%c"), look=use("%q") + "\n") + "\n" + use("%l#1"), REPLICATED),
+    # In each round something else wants it whole.
+    function("whole_in_each_round", counted("\n".join([two("%c"), use("%c")])) + "\n" + use("%l"), REPLICATED),
+    # The loop carries something else, which is the same on all ranks by induction: only the body's own chain is sharded.
+    function("chain_inside_a_loop", counted(two("%c") + "\n" + f"  %s = stablehlo.add %c, %c : {T}", yields="%s") + "\n" + use("%l"), REPLICATED),
+    # A private function's argument is the same where all its calls say so, and so is what it gives back.
+    function("across_calls", f"  %h = func.call @twice(%r) : ({T}) -> {T}\n  %g = func.call @twice(%h) : ({T}) -> {T}\n" + chain("%g"), REPLICATED) +
+    f"\nfunc.func private @twice(%v: {T}) -> {T} {{\n  %s = stablehlo.add %v, %v : {T}\n  return %s : {T}\n}}",
+    function("inside_a_function", f'  func.call @block(%x, %y, %r) : ({T}, {T}, {T}) -> ()', REPLICATED) +
+    f"\nfunc.func private @block(%x: {T}, %y: {T}, %r: {T}) {{\n{chain()}\n  return\n}}",
     # The weight and the scale are the owner's.
     manual("weight", chain(groups=TP, weight="%w"), "[{}, {}]"),
 ]
@@ -97,6 +138,23 @@ REFUSED = [
     function("wanted_whole", "\n".join([fused("%a", "%x", "%r", why="more residuals of its chain are needed whole (2) than go to a fused op (1)"),
                                         fused("%b", "%y", "%a#0", why="more residuals of its chain are needed whole (2) than go to a fused op (1)"),
                                         use("%a#0", "%b#0")]), REPLICATED),
+    # What a round makes of it is each rank's own.
+    function("loop_of_local_values", counted(two("%c", why=FIRST) + f'\n  %o = "test.op"(%b#0) : ({T}) -> {T}', yields="%o") + "\n" + use("%l"), REPLICATED),
+    function("loop_from_a_local_value", counted(two("%c", why=FIRST)) + "\n" + use("%l")),
+    function("conditional_loop_of_local_values", conditional(two("%c", why=FIRST) + f'\n  %o = "test.op"(%b#0) : ({T}) -> {T}', yields="%o") + "\n" + use("%l#1"), REPLICATED),
+    # Ranks may leave this loop in different rounds.
+    function("rounds_that_ranks_count_themselves",
+             f'  %lo, %hi, %st = "test.op"() : () -> (index, index, index)\n  %l = scf.for %i = %lo to %hi step %st iter_args(%c = %r) -> ({T}) {{\n'
+             f"  %s = stablehlo.add %c, %c : {T}\n  scf.yield %s : {T}\n  }}\n" + chain("%l", **BOTH), REPLICATED),
+    # One of two calls gives another value; a public function may be called by anyone; an address may go anywhere.
+    function("different_calls", f'  %o = "test.op"() : () -> {T}\n  func.call @block(%x, %y, %r) : ({T}, {T}, {T}) -> ()\n'
+             f"  func.call @block(%x, %y, %o) : ({T}, {T}, {T}) -> ()", REPLICATED) +
+    f"\nfunc.func private @block(%x: {T}, %y: {T}, %r: {T}) {{\n{chain(**BOTH)}\n  return\n}}",
+    function("public_function", f"  func.call @block(%x, %y, %r) : ({T}, {T}, {T}) -> ()", REPLICATED) +
+    f"\nfunc.func @block(%x: {T}, %y: {T}, %r: {T}) {{\n{chain(**BOTH)}\n  return\n}}",
+    function("address_of_a_function", f'  func.call @block(%x, %y, %r) : ({T}, {T}, {T}) -> ()\n  "test.op"() {{to = [@block]}} : () -> ()', REPLICATED) +
+    f"\nfunc.func private @block(%x: {T}, %y: {T}, %r: {T}) {{\n{chain(**BOTH)}\n  return\n}}",
+    # Arguments of a region that nothing is known of.
     function("loop", f'  "test.loop"() ({{\n  ^bb0(%l: {T}):\n{chain("%l", **BOTH)}\n  }}) : () -> ()'),
 ]
 

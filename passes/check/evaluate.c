@@ -68,7 +68,8 @@ const FiarTensor* fiarEvalFind(FiarEval* eval, MlirValue value) {
 bool fiarEvalBind(FiarEval* eval, MlirValue value, const FiarTensor* tensor) {
   uint32_t at = UINT32_MAX;  // bound to nothing
   if (tensor != NULL) {
-    if (!grow((void**)&eval->tensors, eval->n_tensors, &eval->capacity, sizeof *eval->tensors)) {
+    if (!grow((void**)&eval->tensors, eval->n_tensors, &eval->capacity, sizeof *eval->tensors) ||
+        eval->tensors == NULL) {
       return fiarEvalFail(eval, "out of memory");
     }
     eval->tensors[eval->n_tensors] = *tensor;

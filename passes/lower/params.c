@@ -137,6 +137,36 @@ static int64_t product(MlirType type, int64_t begin, int64_t end) {
   return result;
 }
 
+// No tensor has as many elements; below it no product of sizes of one tensor overflows.
+static const int64_t too_many = (int64_t)1 << 40;
+
+static bool is_sane(MlirValue value) {
+  MlirType type = mlirValueGetType(value);
+  if (!mlirTypeIsARankedTensor(type)) {
+    return true;
+  }
+  int64_t elements = 1;
+  for (int64_t i = 0; i < mlirShapedTypeGetRank(type); ++i) {
+    const int64_t size = dimension(type, i);
+    if (size > 1 && elements >= too_many / size) {
+      return false;
+    }
+    elements *= size > 1 ? size : 1;
+  }
+  return true;
+}
+
+static bool check_sizes(MlirOperation op) {
+  bool sane = true;
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
+    sane = sane && is_sane(mlirOperationGetOperand(op, i));
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+    sane = sane && is_sane(mlirOperationGetResult(op, i));
+  }
+  return sane || fiarErrorAt(op, "a tensor has %lld elements or more", (long long)too_many);
+}
+
 static int64_t round_up(int64_t value, int64_t unit) {
   return (value + unit - 1) / unit * unit;
 }
@@ -371,8 +401,12 @@ bool fiarCallParams(const FiarCall* call, fiar_all_reduce_norm_params* out_param
   if (!take_dtype(call, call->operands[FIAR_IN_X], "x", &out_params->dtype)) {
     return false;
   }
-  if (call->world < 1) {
-    return fiarErrorAt(call->op, "world is %lld, must be at least 1", (long long)call->world);
+  if (call->world < 1 || call->world > INT32_MAX) {
+    return fiarErrorAt(call->op, "world is %lld, must be from 1 to %d", (long long)call->world,
+                       INT32_MAX);
+  }
+  if (!check_sizes(call->op)) {
+    return false;
   }
   if (call->kind == FIAR_CALL_ALL_GATHER_ROWS || call->kind == FIAR_CALL_TAKE_ROWS) {
     return check_shards(call, out_params->dtype);

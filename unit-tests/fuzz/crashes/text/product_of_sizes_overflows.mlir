@@ -1,0 +1,8 @@
+func.func @wanted_whole(%x: tensor<5x64xbf16>, %y: tensor<5x64xbf16>, %r: tensor<5x64xbf16> {mhlo.sharding = "{replicated}"}) {
+  // expected-remark@+1 {{residual left whole: more residuals of its chain are needed whole (2) than go to a fused op (1)}}
+  %a:2 = "fiar.all_reduce_norm"(%x, %r) {operandSegmentSizes = array<i32: 1, 1, 0, 0>, resultSegmentSizes = array<i32: 0, 1, 1, 0, 0>, eps = 1.0e-6 : f32, weight_bias = 0.0 : f32, scale_min = 0.0 : f32, quant = "none", scale_layout = "linear", group_size = 0 : i64, scale_is = "divisor", norm_input = "rounded", scale_type = "f32", norm_rounding = "before_weight", residual_layout = "full", world = 2 : i64, groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<5x64xbf16>, tensor<5x64xbf16>) -> (tensor<5x64xbf16>, tensor<5x64xbf16>)
+  // expected-remark@+1 {{residual left whole: more residuals of its chain are needed whole (2) than go to a fused op (1)}}
+  %b:2 = "fiar.all_reduce_norm"(%y, %a#0) {operandSegmentSizes = array<i32: 1, 1, 0, 0>, resultSegmentSizes = array<i32: 0, 1, 1, 0, 0>, eps = 1.0e-6 : f32, weight_bias = 0.0 : f32, scale_min = 0.0 : f32, quant = "none", scale_layout = "linear", group_size = 0 : i64, scale_is = "divisor", norm_input = "rounded", scale_type = "f32", norm_rounding = "before_weight", residual_layout = "full", world = 2 : i64, groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<5x64xbf16>, tensor<5x64xbf16>) -> (tensor<5x64xbf16>, tensor<9223372036854775807x64xbf16>)
+  "test.use"(%a#0, %b#0) : (tensor<5x64xbf16>, tensor<5x64xbf16>) -> ()
+  return
+}

@@ -31,6 +31,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
       store_row<K::vectors>(args.call.sum_out, row, args.row_bytes, at, x);
     }
   }
+  count_block(args.peers, &call);
   for (int row = at.row; row < tokens; row += at.row_step) {
     if (row % world != args.peers.rank) {
       uint4 x[K::vectors];
@@ -39,7 +40,6 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     }
   }
   release_dependents();
-  close_call(args.peers);
 }
 
 }  // namespace

@@ -93,6 +93,7 @@ typedef struct fiar_kernel_args {
   void* own_slots;
   void* others[FIAR_KERNEL_MAX_WORLD - 1];  // the other ranks' slots in the order of their turn
   uint64_t all_bytes, owned_bytes;          // of tokens rows, and of ceil(tokens / world) rows
+  uint64_t all_offset, owned_offset;        // of this rank's in another's slot: rank times those
   uint32_t row_bytes, input_row_bytes, residual_row_bytes;
   uint32_t traits;        // FIAR_TRAIT_*
   uint32_t flags;         // FIAR_LAUNCH_*

@@ -10,10 +10,8 @@ namespace {
 
 template <typename K>
 __device__ __forceinline__ void push_row(const fiar_kernel_args_t& args, const call_t& call,
-                                         const place_t& at, int row) {
-  uint4 own[K::vectors];
-  load_input<K>(args, at, row, own);
-  const uint64_t offset = args.peers.rank * args.all_bytes + row_offset(at, row, args.row_bytes);
+                                         const place_t& at, int row, const uint4* own) {
+  const uint64_t offset = args.all_offset + row_offset(at, row, args.row_bytes);
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
     if (v < at.count) {
@@ -31,23 +29,25 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   __shared__ row_shared_t shared;
   worker<K> me;
   begin_work<K>(args, &shared, &me);
-  call_t call = open_call(args.peers);
   const place_t& at = me.at;
   const int tokens = (int)args.call.tokens;
-
+  uint4 own[K::vectors];
+  call_t call = open_work<K>(args, &me, at.row < tokens, own);
   if (at.row < tokens) {
-    push_row<K>(args, call, at, at.row);
+    push_row<K>(args, call, at, at.row, own);
   }
-  load_scale<K>(args, &me);
   pad_scales<K>(args);
   reduce_ready(args.cluster_shift);
+  count_block(args.peers, &call);
   for (int row = at.row; row < tokens; row += at.row_step) {
-    uint4 own[K::vectors], residual[K::vectors], sum[K::vectors];
+    uint4 residual[K::vectors], sum[K::vectors];
     load_residual<K>(args, at, row, residual);
     load_input<K>(args, at, row, own);
     // A row ahead, so that the wait for one hides behind the flight of the next.
     if (row + at.row_step < tokens) {
-      push_row<K>(args, call, at, row + at.row_step);
+      uint4 next[K::vectors];
+      load_input<K>(args, at, row + at.row_step, next);
+      push_row<K>(args, call, at, row + at.row_step, next);
     } else if (args.flags & FIAR_LAUNCH_EARLY_RELEASE) {
       release_dependents();
     }
@@ -55,10 +55,12 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
                              args.all_bytes, at.step, at.count};
     take_sums<K::world, K::vectors>(args.peers, &call, shares, own, row, sum);
     finish_row<K>(args, &me, sum, residual, row);
+    if (row + at.row_step >= tokens) {
+      release_dependents();  // the outputs are stored; the slots are this family's own affair
+    }
     clear_shares<K::world, K::vectors>(args.peers, shares);
   }
   release_dependents();
-  close_call(args.peers);
 }
 
 }  // namespace

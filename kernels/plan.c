@@ -95,6 +95,8 @@ static void set_peers(const fiar_peers_t* peers, fiar_kernel_args_t* args) {
   const int64_t tokens = args->call.tokens, world = peers->world;
   args->all_bytes = (uint64_t)tokens * args->row_bytes;
   args->owned_bytes = (uint64_t)((tokens + world - 1) / world) * args->row_bytes;
+  args->all_offset = (uint64_t)peers->rank * args->all_bytes;
+  args->owned_offset = (uint64_t)peers->rank * args->owned_bytes;
 }
 
 void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,

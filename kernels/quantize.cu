@@ -11,6 +11,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   __shared__ row_shared_t shared;
   worker<K> me;
   begin_work<K>(args, &shared, &me);
+  wait_dependency();
   reduce_ready(args.cluster_shift);
   load_scale<K>(args, &me);
   for (int row = me.at.row; row < (int)args.call.tokens; row += me.at.row_step) {

@@ -15,23 +15,15 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   __shared__ row_shared_t shared;
   worker<K> me;
   begin_work<K>(args, &shared, &me);
-  call_t call = open_call(args.peers);
   const place_t& at = me.at;
   const uint64_t back = back_offset<K>(args);
   const int tokens = (int)args.call.tokens;
-
-  if (at.row < tokens) {
-    send_share<K>(args, call, at, at.row);
-  }
-  load_scale<K>(args, &me);
-  pad_scales<K>(args);
-  reduce_ready(args.cluster_shift);
+  uint4 share[K::vectors];
+  call_t call = open_shares<K>(args, &me, share);
   // Shares go out a row ahead, sums are taken a row behind: each wait hides behind other rows'
   // flights.
   for (int turn = at.row; turn - at.row_step < tokens; turn += at.row_step) {
-    if (turn + at.row_step < tokens) {
-      send_share<K>(args, call, at, turn + at.row_step);
-    }
+    send_ahead<K>(args, call, at, turn, share);
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
       const int row = turn - behind * at.row_step;
@@ -52,7 +44,6 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     }
   }
   release_dependents();
-  close_call(args.peers);
 }
 
 }  // namespace

@@ -22,25 +22,60 @@ __device__ __forceinline__ uint64_t back_offset(const fiar_kernel_args_t& args) 
   return world_of<K>(args) * args.owned_bytes;
 }
 
-// Sends this rank's share of a row to its owner, unless that is this rank.
+// Is this rank's share of a row on its way to another rank? Not past the last row.
+template <typename K>
+__device__ __forceinline__ bool sends_share(const fiar_kernel_args_t& args, int row) {
+  return row < (int)args.call.tokens && row % world_of<K>(args) != args.peers.rank;
+}
+
+// The vectors of a row that sends_share, if it does.
+template <typename K>
+__device__ __forceinline__ void load_share(const fiar_kernel_args_t& args, const place_t& at,
+                                           int row, uint4* share) {
+  if (sends_share<K>(args, row)) {
+    load_input<K>(args, at, row, share);
+  }
+}
+
 template <typename K>
 __device__ __forceinline__ void send_share(const fiar_kernel_args_t& args, const call_t& call,
-                                           const place_t& at, int row) {
-  const int world = world_of<K>(args);
-  const int owner = row % world;
-  if (owner == args.peers.rank || call.broken) {
+                                           const place_t& at, int row, const uint4* share) {
+  if (!sends_share<K>(args, row) || call.broken) {
     return;
   }
-  uint4 share[K::vectors];
-  load_input<K>(args, at, row, share);
-  char* to = static_cast<char*>(args.peers.slots[owner]) + call.slot +
-             args.peers.rank * args.owned_bytes + row_offset(at, row / world, args.row_bytes);
+  const int world = world_of<K>(args);
+  char* to = static_cast<char*>(args.peers.slots[row % world]) + call.slot + args.owned_offset +
+             row_offset(at, row / world, args.row_bytes);
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
     if (v < at.count) {
       store_slot(to + v * at.step, sendable(share[v]));
     }
   }
+}
+
+// The start of both kernels: the first row's share is on its way when this returns, and the second
+// is loaded into `share`.
+template <typename K>
+__device__ __forceinline__ call_t open_shares(const fiar_kernel_args_t& args, worker<K>* me,
+                                              uint4* share) {
+  const place_t& at = me->at;
+  call_t call = open_work<K>(args, me, sends_share<K>(args, at.row), share);
+  send_share<K>(args, call, at, at.row, share);
+  load_share<K>(args, at, at.row + at.row_step, share);
+  pad_scales<K>(args);
+  reduce_ready(args.cluster_shift);
+  count_block(args.peers, &call);
+  return call;
+}
+
+// Sends the share of the row after `row`, which was loaded into `share`, and loads the next.
+template <typename K>
+__device__ __forceinline__ void send_ahead(const fiar_kernel_args_t& args, const call_t& call,
+                                           const place_t& at, int row, uint4* share) {
+  const int ahead = row + at.row_step;
+  send_share<K>(args, call, at, ahead, share);
+  load_share<K>(args, at, ahead + at.row_step, share);
 }
 
 // The owner's side: where the shares of a row lie, and their sum. clear_shares must follow.

@@ -22,8 +22,22 @@ struct worker {
   uint4 weight[K::vectors];  // as it lies in memory, of the element type; zeros where there is none
 };
 
-// The start of every kernel up to the dependency wait, before which only the immutable weight is
-// read.
+// The rows that are inputs; zeros where there is no residual.
+template <typename K>
+__device__ __forceinline__ void load_input(const fiar_kernel_args_t& args, const place_t& at,
+                                           int row, uint4* x) {
+  load_row<K::vectors>(args.call.input, row, args.input_row_bytes, at, x);
+}
+
+template <typename K>
+__device__ __forceinline__ void load_residual(const fiar_kernel_args_t& args, const place_t& at,
+                                              int row, uint4* x) {
+  if (K::traits(args) & FIAR_TRAIT_RESIDUAL) {
+    load_row<K::vectors>(args.call.residual, row, args.residual_row_bytes, at, x);
+  }
+}
+
+// The start of every kernel before the dependency wait: only the immutable weight is read.
 template <typename K>
 __device__ __forceinline__ void begin_work(const fiar_kernel_args_t& args, row_shared_t* shared,
                                            worker<K>* me) {
@@ -38,7 +52,6 @@ __device__ __forceinline__ void begin_work(const fiar_kernel_args_t& args, row_s
   if (K::traits(args) & FIAR_TRAIT_WEIGHT) {
     load_row<K::vectors>(args.call.weight, 0, 0, me->at, me->weight);
   }
-  wait_dependency();
 }
 
 // Reads the caller's scale: after the dependency wait.
@@ -46,6 +59,20 @@ template <typename K>
 __device__ __forceinline__ void load_scale(const fiar_kernel_args_t& args, worker<K>* me) {
   me->given = given_scale<K>(args);
   me->reciprocal = __frcp_rn(me->given);
+}
+
+// The dependency wait, then, in flight together, the ticket, the caller's scale and, where `reads`,
+// the thread's vectors of its first input row (else zeros).
+template <typename K>
+__device__ __forceinline__ call_t open_work(const fiar_kernel_args_t& args, worker<K>* me,
+                                            bool reads, uint4* input) {
+  // No branch around the loads, or they would wait in line for the ticket.
+  place_t at = me->at;
+  at.count = reads ? at.count : 0;
+  wait_dependency();
+  load_input<K>(args, at, at.row, input);
+  load_scale<K>(args, me);
+  return open_call(args.peers);
 }
 
 // weight_bias + weight in f32; the host sets the bias to 1 where there is no weight.
@@ -294,21 +321,6 @@ __device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worke
     encoded_t codes[K::vectors];
     quantise_row<K>(args, me, norm, amax, codes);
     store_quantised<K>(args, me->at, row, codes);
-  }
-}
-
-// The rows that are inputs; zeros where there is no residual.
-template <typename K>
-__device__ __forceinline__ void load_input(const fiar_kernel_args_t& args, const place_t& at,
-                                           int row, uint4* x) {
-  load_row<K::vectors>(args.call.input, row, args.input_row_bytes, at, x);
-}
-
-template <typename K>
-__device__ __forceinline__ void load_residual(const fiar_kernel_args_t& args, const place_t& at,
-                                              int row, uint4* x) {
-  if (K::traits(args) & FIAR_TRAIT_RESIDUAL) {
-    load_row<K::vectors>(args.call.residual, row, args.residual_row_bytes, at, x);
   }
 }
 

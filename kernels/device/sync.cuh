@@ -33,9 +33,12 @@ __device__ __forceinline__ call_t open_call(const fiar_peers_t& peers) {
 }
 
 // Every block adds its share, and the shares of a launch make FIAR_TICKETS_A_CALL: the slot's bit
-// flips when the last block, and so every reader of the old ticket, is through.
-__device__ __forceinline__ void close_call(const fiar_peers_t& peers) {
-  __syncthreads();
+// flips when the last block has read the old ticket. All threads of a block call this once, when
+// their first pushes are out, so that it hides behind the flight. The next launch reads the ticket
+// when this one has ended.
+__device__ __forceinline__ void count_block(const fiar_peers_t& peers, call_t* call) {
+  // A thread has the ticket when it has used what came with it, which a plain barrier would not.
+  call->broken = __syncthreads_or(call->broken);
   if (threadIdx.x == 0) {
     uint32_t share = blockIdx.x == 0 ? FIAR_TICKETS_A_CALL - (gridDim.x - 1) : 1u;
     asm volatile("red.relaxed.gpu.global.add.u32 [%0], %1;" ::"l"(&peers.control->ticket),
@@ -133,25 +136,26 @@ __device__ __forceinline__ uint64_t clock_ns(void) {
 
 // Off the fast path: the deadline of the wait in progress, or kExpired when it, or another wait of
 // this rank, has run out of time. The first to do so leaves the rank and the row for the host.
-__device__ __noinline__ uint64_t check_clock(const fiar_peers_t& peers, uint64_t deadline, int rank,
-                                             int row) {
-  if (*static_cast<volatile uint64_t*>(&peers.control->error) != 0) {
+// Takes no reference to the arguments: their address would be looked up ahead of every wait.
+__device__ __noinline__ uint64_t check_clock(fiar_control_t* control, uint64_t* host_error,
+                                             uint64_t timeout_ns, uint64_t deadline,
+                                             uint64_t missing) {
+  if (*static_cast<volatile uint64_t*>(&control->error) != 0) {
     return kExpired;
   }
-  if (peers.timeout_ns == 0) {
+  if (timeout_ns == 0) {
     return 0;
   }
   uint64_t now = clock_ns();
   if (deadline == 0) {
-    return now + peers.timeout_ns;
+    return now + timeout_ns;
   }
   if (now < deadline) {
     return deadline;
   }
-  unsigned long long what = FIAR_WAIT_ERROR(rank, row);
-  if (atomicCAS(reinterpret_cast<unsigned long long*>(&peers.control->error), 0ull, what) == 0 &&
-      peers.host_error) {
-    *static_cast<volatile uint64_t*>(peers.host_error) = what;
+  if (atomicCAS(reinterpret_cast<unsigned long long*>(&control->error), 0ull, missing) == 0 &&
+      host_error) {
+    *static_cast<volatile uint64_t*>(host_error) = missing;
     __threadfence_system();
   }
   return kExpired;
@@ -166,7 +170,8 @@ typedef struct {
 __device__ __forceinline__ bool give_up(const fiar_peers_t& peers, call_t* call, wait_t* wait,
                                         int rank, int row) {
   if (!call->broken && ++wait->polls % kPollsAClockRead == 0) {
-    wait->deadline = check_clock(peers, wait->deadline, rank, row);
+    wait->deadline = check_clock(peers.control, peers.host_error, peers.timeout_ns, wait->deadline,
+                                 FIAR_WAIT_ERROR(rank, row));
     call->broken = wait->deadline == kExpired;
   }
   return call->broken;
@@ -279,7 +284,8 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
                                           const shares_t& shares, const uint4* own, int row,
                                           uint4* sums) {
   const int world = NR ? NR : peers.world;
-  constexpr int K = 4 / V < (NR ? NR : 4) ? 4 / V : (NR ? NR : 4);  // sources in flight at once
+  constexpr int flight = (NR == 8 ? 8 : 4) / V;
+  constexpr int K = flight < (NR ? NR : 4) ? flight : (NR ? NR : 4);  // sources in flight at once
 
   float total[V][FIAR_E];
   for (int first = 0; first < world; first += K) {

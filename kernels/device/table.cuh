@@ -36,12 +36,14 @@
 
 // The calls of most models have kernels of their own, a third of the general one's instructions:
 // residual, a weight of the element type, the residual and either the norm or the codes wanted.
-// Traits of which both forms are common stay open.
-#define FIAR_OPEN_TRAITS                                                     \
-  (FIAR_TRAIT_BEFORE_WEIGHT | FIAR_TRAIT_ROUND_WEIGHT | FIAR_TRAIT_DIVIDES | \
-   FIAR_TRAIT_EXPONENTS | FIAR_TRAIT_GIVEN | FIAR_TRAIT_PADDED)
+// Traits of which both forms are common, and both forms possible, stay open.
+#define FIAR_OPEN_TRAITS(traits)                                                          \
+  (uint32_t)(FIAR_TRAIT_BEFORE_WEIGHT | FIAR_TRAIT_ROUND_WEIGHT | FIAR_TRAIT_DIVIDES |    \
+             FIAR_TRAIT_EXPONENTS |                                                       \
+             ((traits) & (FIAR_TRAIT_STATIC | FIAR_TRAIT_NVFP4) ? FIAR_TRAIT_GIVEN : 0) | \
+             ((traits)&FIAR_TRAIT_SCALES_OUT ? FIAR_TRAIT_PADDED : 0))
 #define FIAR_SPECIAL(stem, name, world, v, traits)                                                \
-  FIAR_ROW(stem, name, world, v, (uint32_t)~FIAR_OPEN_TRAITS,                                     \
+  FIAR_ROW(stem, name, world, v, ~FIAR_OPEN_TRAITS(traits),                                       \
            (FIAR_TRAIT_RESIDUAL | FIAR_TRAIT_WEIGHT | FIAR_TRAIT_NORM | FIAR_TRAIT_RESIDUAL_OUT | \
             (traits)))
 #define FIAR_SPECIAL_CODES(stem, name, world, v, traits) \

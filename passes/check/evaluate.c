@@ -408,6 +408,8 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
       }
       break;
     case FIAR_PRIM_PURE:
+    case FIAR_PRIM_MATMUL:  // before anything asks for the elements of its operands, weights often
+    case FIAR_PRIM_COLLECTIVE:
       break;
     case FIAR_PRIM_NAMED:
       if (!fiarEvalNamedOp(eval, op, &done)) {

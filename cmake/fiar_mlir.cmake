@@ -16,6 +16,7 @@ endforeach()
 target_link_libraries(
   fiar_mlir
   INTERFACE -Wl,--start-group ${FIAR_MLIR_CAPI} -Wl,--end-group $<TARGET_FILE:MLIR> $<TARGET_FILE:LLVM>)
-if(NOT FIAR_FUZZ) # clang's sanitizers are archives whose malloc all libraries must share
+# clang's sanitizers are archives whose malloc all libraries must share.
+if(NOT (FIAR_SANITIZE AND CMAKE_C_COMPILER_ID STREQUAL Clang))
   target_link_options(fiar_mlir INTERFACE -Wl,--exclude-libs,ALL)
 endif()

@@ -1,7 +1,8 @@
 # fiar_target(NAME): the settings that every C target of the project shares.
 set(FIAR_C_WARNINGS
     -Wall -Wextra -Wpedantic -Wundef -Wshadow -Wvla -Wconversion -Wstrict-prototypes
-    -Wmissing-prototypes -Wold-style-definition)
+    -Wmissing-prototypes -Wold-style-definition
+    $<$<C_COMPILER_ID:Clang>:-Wno-enum-float-conversion>) # whole numbers with names may meet doubles
 
 function(fiar_target name)
   target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:C>:${FIAR_C_WARNINGS}>"

@@ -17,6 +17,7 @@
 typedef struct Check {
   const FiarCheckOptions* options;
   FiarView view;  // of the module as it was
+  FiarEvaluation old, new;
   int64_t differences;
 } Check;
 
@@ -213,18 +214,16 @@ static bool compare(Check* check, const FiarEvalOptions* run, const FiarEvaluati
 
 static bool run_once(Check* check, MlirOperation before, MlirOperation after,
                      const FiarEvalOptions* run) {
-  FiarEvaluation old = {0}, new = {0};
-  bool done = fiarEvaluate(before, run, &old) && fiarEvaluate(after, run, &new);
+  FiarEvaluation *old = &check->old, *new = &check->new;
+  bool done = fiarEvaluate(before, run, old) && fiarEvaluate(after, run, new);
   if (!done) {
     char text[320];
     (void)snprintf(text, sizeof text, "fiar-check cannot run the module: %s",
-                   old.error[0] != '\0' ? old.error : new.error);
+                   old->error[0] != '\0' ? old->error : new->error);
     complain(check, mlirOperationGetLocation(before), text);
   } else {
-    done = compare(check, run, &old, &new);
+    done = compare(check, run, old, new);
   }
-  fiarEvaluationFree(&old);
-  fiarEvaluationFree(&new);
   return done;
 }
 
@@ -293,6 +292,8 @@ MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* option
   } else {
     run_all(&check, module, after, ranks);
   }
+  fiarEvaluationFree(&check.old);
+  fiarEvaluationFree(&check.new);
   fiarViewClear(&check.view);
   mlirOperationDestroy(after);
   mlirOperationWalk(module, clear_id, NULL, MlirWalkPreOrder);

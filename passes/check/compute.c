@@ -134,18 +134,34 @@ static double element(const FiarTensor* tensor, int rank, int64_t i) {
   return tensor->at[rank * tensor->count + (tensor->count == 1 ? 0 : i)];
 }
 
-static void compute_elements(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
-                             FiarTensor* out, double (*one)(double),
-                             double (*two)(double, double)) {
+static void compute_unary(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* in,
+                          FiarTensor* out, double (*of)(double)) {
+  const FiarElement elem = out->shape.elem;
+  const bool root = is_root(p, 0);
+  const int64_t step = in->count == 1 ? 0 : 1;
   for (int rank = 0; rank < eval->options->ranks; ++rank) {
+    const double* a = in->at + rank * in->count;
+    double* to = out->at + rank * out->count;
     for (int64_t i = 0; i < out->count; ++i) {
-      double a = element(in[0], rank, i);
-      double b = two == NULL ? 0 : p->n_in == 1 ? p->number : element(in[1], rank, i);
-      double result = two == NULL ? one(a) : two(a, b);
-      if (is_root(p, b)) {
-        result = fiarEvalCoarse(eval, result);
-      }
-      out->at[rank * out->count + i] = fiarElementRound(out->shape.elem, result);
+      const double result = of(a[i * step]);
+      to[i] = fiarElementRound(elem, root ? fiarEvalCoarse(eval, result) : result);
+    }
+  }
+}
+
+static void compute_binary(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
+                           FiarTensor* out, double (*of)(double, double)) {
+  const FiarElement elem = out->shape.elem;
+  const bool number = p->n_in == 1;
+  const int64_t step_a = in[0]->count == 1 ? 0 : 1, step_b = number || in[1]->count == 1 ? 0 : 1;
+  for (int rank = 0; rank < eval->options->ranks; ++rank) {
+    const double* a = in[0]->at + rank * in[0]->count;
+    const double* b = number ? &p->number : in[1]->at + rank * in[1]->count;
+    double* to = out->at + rank * out->count;
+    for (int64_t i = 0; i < out->count; ++i) {
+      const double result = of(a[i * step_a], b[i * step_b]);
+      const bool root = is_root(p, b[i * step_b]);
+      to[i] = fiarElementRound(elem, root ? fiarEvalCoarse(eval, result) : result);
     }
   }
 }
@@ -202,21 +218,41 @@ static void compute_three(FiarEval* eval, const FiarPrimitive* p, const FiarTens
   }
 }
 
+// The elements of a last dimension, whose offsets under other strides lie one stride apart: what
+// walks over a shape finds the offset of each row by division, and goes on from there.
+static int64_t row_of(const FiarShape* shape) {
+  return shape->rank > 0 ? shape->size[shape->rank - 1] : 1;
+}
+
+// Where element i of the shape lies under these strides.
+static int64_t offset_of(const FiarShape* shape, const int64_t* strides, int64_t i) {
+  int64_t at = 0;
+  for (int d = shape->rank - 1; d >= 0; --d) {
+    at += i % shape->size[d] * strides[d];
+    i /= shape->size[d];
+  }
+  return at;
+}
+
 // out[index] = in[where(index)], where the operand's dimension d follows the result's map[d] (a
 // size of 1 does not move).
 static void compute_moved(FiarEval* eval, const FiarTensor* in, const int64_t* map,
                           FiarTensor* out) {
-  int64_t from[FIAR_MAX_RANK], to[FIAR_MAX_RANK];
+  int64_t from[FIAR_MAX_RANK], step[FIAR_MAX_RANK] = {0};
   fiarShapeStrides(&in->shape, from);
-  fiarShapeStrides(&out->shape, to);
-  for (int64_t i = 0; i < out->count; ++i) {
-    int64_t at = 0;
-    for (int d = 0; d < in->shape.rank; ++d) {
-      int64_t position = i / to[map[d]] % out->shape.size[map[d]];
-      at += in->shape.size[d] == 1 ? 0 : position * from[d];
-    }
+  for (int d = 0; d < in->shape.rank; ++d) {
+    step[map[d]] += in->shape.size[d] == 1 ? 0 : from[d];
+  }
+  const int64_t row = row_of(&out->shape),
+                along = out->shape.rank > 0 ? step[out->shape.rank - 1] : 0;
+  for (int64_t i = 0; i < out->count; i += row) {
+    const int64_t at = offset_of(&out->shape, step, i);
     for (int rank = 0; rank < eval->options->ranks; ++rank) {
-      out->at[rank * out->count + i] = in->at[rank * in->count + at];
+      const double* a = in->at + rank * in->count + at;
+      double* to = out->at + rank * out->count + i;
+      for (int64_t k = 0; k < row; ++k) {
+        to[k] = a[k * along];
+      }
     }
   }
 }
@@ -261,24 +297,23 @@ static bool compute_reduce(FiarEval* eval, const FiarPrimitive* p, const FiarTen
   if (stride != out->count || (p->n_in > 1 && in[1]->count != 1 && in[1]->count != out->count)) {
     return false;
   }
-  int64_t own[FIAR_MAX_RANK];
-  fiarShapeStrides(shape, own);
-  bool is_max = p->kind == FIAR_PRIM_REDUCE_MAX;
+  const int64_t row = row_of(shape), along = shape->rank > 0 ? strides[shape->rank - 1] : 0;
+  const FiarElement elem = out->shape.elem;
+  const bool is_max = p->kind == FIAR_PRIM_REDUCE_MAX;
   for (int rank = 0; rank < eval->options->ranks; ++rank) {
     double* to = out->at + rank * out->count;
     for (int64_t i = 0; i < out->count; ++i) {
       to[i] = p->n_in > 1 ? element(in[1], rank, i) : is_max ? -INFINITY : 0;
     }
-    for (int64_t i = 0; i < in[0]->count; ++i) {
-      int64_t at = 0;
-      for (int d = 0; d < shape->rank; ++d) {
-        at += i / own[d] % shape->size[d] * strides[d];
+    for (int64_t i = 0; i < in[0]->count; i += row) {
+      const double* from = in[0]->at + rank * in[0]->count + i;
+      double* sum = to + offset_of(shape, strides, i);
+      for (int64_t k = 0; k < row; ++k, sum += along) {
+        *sum = is_max ? max_nan(*sum, from[k]) : fiarElementRound(elem, *sum + from[k]);
       }
-      double item = in[0]->at[rank * in[0]->count + i];
-      to[at] = is_max ? max_nan(to[at], item) : fiarElementRound(out->shape.elem, to[at] + item);
     }
     for (int64_t i = 0; i < out->count && p->kind == FIAR_PRIM_REDUCE_MEAN; ++i) {
-      to[i] = fiarElementRound(out->shape.elem, to[i] / (double)items);
+      to[i] = fiarElementRound(elem, to[i] / (double)items);
     }
   }
   return true;
@@ -373,13 +408,13 @@ static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTenso
                          FiarTensor* out) {
   for (size_t i = 0; i < sizeof unaries / sizeof *unaries; ++i) {
     if (unaries[i].kind == p->kind && p->n_in == 1) {
-      compute_elements(eval, p, in, out, unaries[i].of, NULL);
+      compute_unary(eval, p, in[0], out, unaries[i].of);
       return true;
     }
   }
   for (size_t i = 0; i < sizeof binaries / sizeof *binaries; ++i) {
     if (binaries[i].kind == p->kind && (p->n_in == 2 || p->has_number)) {
-      compute_elements(eval, p, in, out, NULL, binaries[i].of);
+      compute_binary(eval, p, in, out, binaries[i].of);
       return true;
     }
   }
@@ -462,15 +497,14 @@ static bool broadcast_operand(FiarEval* eval, const FiarShape* shape, int64_t co
 
 bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
   *out_done = false;
-  FiarTensor held[FIAR_MAX_INPUTS];
-  const FiarTensor* in[FIAR_MAX_INPUTS];
+  FiarTensor held[FIAR_MAX_INPUTS] = {{.count = 0}};
+  const FiarTensor* const in[FIAR_MAX_INPUTS] = {&held[0], &held[1], &held[2], &held[3]};
   for (int i = 0; i < p->n_in; ++i) {
     const FiarTensor* found = fiarEvalFind(eval, p->in[i]);
     if (found == NULL) {
       return true;
     }
     held[i] = *found;
-    in[i] = &held[i];
   }
   FiarTensor out = {0};
   if (mlirOperationGetNumResults(p->op) != 1 ||

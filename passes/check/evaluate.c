@@ -37,15 +37,27 @@ static bool grow(void** list, size_t count, size_t* capacity, size_t item) {
 
 double* fiarEvalRoom(FiarEval* eval, int64_t count) {
   FiarEvaluation* out = eval->out;
-  double* room = calloc((size_t)(eval->options->ranks * count) + 1, sizeof *room);
-  if (room == NULL ||
-      !grow((void**)&out->owned, out->n_owned, &out->owned_capacity, sizeof *out->owned)) {
-    free(room);
-    (void)fiarEvalFail(eval, "out of memory");
-    return NULL;
+  const size_t wanted = (size_t)(eval->options->ranks * count) + 1;
+  if (out->n_used == out->n_rooms) {
+    if (!grow((void**)&out->rooms, out->n_rooms, &out->rooms_capacity, sizeof *out->rooms) ||
+        out->rooms == NULL) {
+      (void)fiarEvalFail(eval, "out of memory");
+      return NULL;
+    }
+    out->rooms[out->n_rooms++] = (FiarRoom){NULL, 0};
   }
-  out->owned[out->n_owned++] = room;
-  return room;
+  FiarRoom* room = &out->rooms[out->n_used++];
+  if (room->count >= wanted) {
+    memset(room->at, 0, wanted * sizeof *room->at);
+    return room->at;
+  }
+  free(room->at);
+  room->at = calloc(wanted, sizeof *room->at);
+  room->count = room->at == NULL ? 0 : wanted;
+  if (room->at == NULL) {
+    (void)fiarEvalFail(eval, "out of memory");
+  }
+  return room->at;
 }
 
 static FiarTensor* bound_to(FiarEval* eval, MlirValue value) {
@@ -151,7 +163,11 @@ void fiarInvent(const FiarEvalOptions* options, const FiarTensor* tensor, double
   bool zeros = options->data == FIAR_CHECK_EDGE && tensor->shape.rank > 1;
   int64_t row = zeros ? tensor->shape.size[tensor->shape.rank - 1] : 0;
   for (int rank = 0; rank < options->ranks; ++rank) {
-    uint64_t key = tensor->key + (tensor->replicated ? 0 : (uint64_t)rank << 40);
+    if (tensor->replicated && rank > 0) {
+      memcpy(out + rank * tensor->count, out, (size_t)tensor->count * sizeof *out);
+      continue;
+    }
+    uint64_t key = tensor->key + ((uint64_t)rank << 40);
     for (int64_t i = 0; i < tensor->count; ++i) {
       out[rank * tensor->count + i] =
           i < row ? 0 : number_for(options, &tensor->shape, mix(key + (uint64_t)i));
@@ -408,6 +424,8 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
       }
       break;
     case FIAR_PRIM_PURE:
+    case FIAR_PRIM_MATMUL:  // before anything asks for the elements of its operands, weights often
+    case FIAR_PRIM_COLLECTIVE:
       break;
     case FIAR_PRIM_NAMED:
       if (!fiarEvalNamedOp(eval, op, &done)) {
@@ -457,7 +475,8 @@ static bool is_private(MlirOperation op) {
 
 bool fiarEvaluate(MlirOperation module, const FiarEvalOptions* options, FiarEvaluation* out) {
   FiarEval eval = {.options = options, .out = out};
-  memset(out, 0, sizeof *out);
+  out->count = out->n_used = 0;
+  out->error[0] = '\0';
   bool done = fiarViewInit(&eval.view, module) || fiarEvalFail(&eval, "out of memory");
   MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(module, 0));
   for (MlirOperation op = mlirBlockGetFirstOperation(body); done && !mlirOperationIsNull(op);
@@ -471,10 +490,10 @@ bool fiarEvaluate(MlirOperation module, const FiarEvalOptions* options, FiarEval
 }
 
 void fiarEvaluationFree(FiarEvaluation* evaluation) {
-  for (size_t i = 0; i < evaluation->n_owned; ++i) {
-    free(evaluation->owned[i]);
+  for (size_t i = 0; i < evaluation->n_rooms; ++i) {
+    free(evaluation->rooms[i].at);
   }
-  free(evaluation->owned);
+  free(evaluation->rooms);
   free(evaluation->list);
   memset(evaluation, 0, sizeof *evaluation);
 }

@@ -59,18 +59,26 @@ typedef struct FiarObservation {
   FiarTensor tensor;
 } FiarObservation;
 
+// One tensor's memory.
+typedef struct FiarRoom {
+  double* at;
+  size_t count;
+} FiarRoom;
+
 typedef struct FiarEvaluation {
   FiarObservation* list;
   size_t count, capacity;
-  double** owned;  // every tensor's memory
-  size_t n_owned, owned_capacity;
+  // Kept from one run to the next, which asks for the same sizes in the same order.
+  FiarRoom* rooms;
+  size_t n_used, n_rooms, rooms_capacity;
   char error[256];  // empty: it ran to the end
 } FiarEvaluation;
 
 // Writes an invented tensor's elements, options->ranks * tensor->count of them.
 void fiarInvent(const FiarEvalOptions* options, const FiarTensor* tensor, double* out);
 
-// Evaluates every function body of the module. False: *out has the reason; free it all the same.
+// Evaluates every function body of the module. *out is zero, or what another run left, whose
+// tensors are then gone. False: *out has the reason; free it all the same.
 bool fiarEvaluate(MlirOperation module, const FiarEvalOptions* options, FiarEvaluation* out);
 
 void fiarEvaluationFree(FiarEvaluation* evaluation);

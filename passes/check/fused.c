@@ -18,38 +18,47 @@ const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* 
   return NULL;
 }
 
-// The sum over the group, in f32 in the group's order, rounded once.
-static double sum_over(const FiarTensor* in, const int64_t* members, int64_t n, int64_t i) {
-  float sum = (float)in->at[members[0] * in->count + i];
-  for (int64_t r = 1; r < n; ++r) {
-    sum += (float)in->at[members[r] * in->count + i];
+// The sums over the group of `count` elements from `first` on, in f32 in the group's order, rounded
+// once.
+static void sum_over(const FiarTensor* in, const int64_t* members, int64_t n, int64_t first,
+                     int64_t count, double* out) {
+  const FiarElement elem = in->shape.elem;
+  for (int64_t r = 0; r < n; ++r) {
+    const double* from = in->at + members[r] * in->count + first;
+    for (int64_t i = 0; i < count; ++i) {
+      out[i] = r == 0 ? (float)from[i] : (float)out[i] + (float)from[i];
+    }
   }
-  return fiarElementRound(in->shape.elem, sum);
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = fiarElementRound(elem, out[i]);
+  }
 }
 
-// Offset in the whole tensor of element i of part `part`, the whole being n parts along `dim`.
-static int64_t part_offset(const FiarShape* part_shape, int dim, int64_t n, int64_t part,
-                           int64_t i) {
-  int64_t inner = 1;
-  for (int d = part_shape->rank - 1; d > dim; --d) {
-    inner *= part_shape->size[d];
+// The elements of a part that lie side by side in the whole, which is n parts along `dim`: run k of
+// part r begins at (k * n + r) * run.
+static int64_t run_of(const FiarShape* part_shape, int dim) {
+  int64_t run = 1;
+  for (int d = part_shape->rank - 1; d >= dim; --d) {
+    run *= part_shape->size[d];
   }
-  int64_t run = inner * part_shape->size[dim];
-  return i / run * run * n + part * run + i % run;
+  return run;
 }
 
 static void collective_rank(const FiarPrimitive* p, const FiarTensor* in, const int64_t* members,
-                            int64_t n, int64_t position, FiarTensor* out, double* at) {
-  for (int64_t i = 0; i < out->count; ++i) {
-    if (p->kind == FIAR_PRIM_ALL_REDUCE) {
-      at[i] = sum_over(in, members, n, i);
-    } else if (p->kind == FIAR_PRIM_REDUCE_SCATTER) {
-      at[i] = sum_over(in, members, n, part_offset(&out->shape, (int)p->dims[0], n, position, i));
-    }
+                            int64_t n, int64_t position, const FiarTensor* out, double* at) {
+  if (p->kind == FIAR_PRIM_ALL_REDUCE) {
+    sum_over(in, members, n, 0, out->count, at);
+    return;
   }
-  for (int64_t r = 0; r < n && p->kind == FIAR_PRIM_ALL_GATHER; ++r) {
-    for (int64_t i = 0; i < in->count; ++i) {
-      at[part_offset(&in->shape, (int)p->dims[0], n, r, i)] = in->at[members[r] * in->count + i];
+  const bool scatter = p->kind == FIAR_PRIM_REDUCE_SCATTER;
+  const FiarTensor* part = scatter ? out : in;
+  const int64_t run = run_of(&part->shape, (int)p->dims[0]);
+  for (int64_t i = 0; i < part->count; i += run) {
+    if (scatter) {
+      sum_over(in, members, n, i * n + position * run, run, at + i);
+    }
+    for (int64_t r = 0; r < n && !scatter; ++r) {
+      memcpy(at + i * n + r * run, in->at + members[r] * in->count + i, (size_t)run * sizeof *at);
     }
   }
 }
@@ -71,9 +80,16 @@ static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const Fiar
     return fiarEvalFail(eval, "a collective's result does not have its operand's size");
   }
   out.at = fiarEvalRoom(eval, out.count);
+  const int64_t* before = NULL;  // the members of the rank before
   for (int rank = 0; out.at != NULL && rank < eval->options->ranks; ++rank) {
     int64_t position = 0;
     const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
+    double* at = out.at + rank * out.count;
+    if (members != NULL && members == before && !scatter) {
+      memcpy(at, at - out.count, (size_t)out.count * sizeof *at);
+      continue;
+    }
+    before = members;
     // A rank beside the groups, which other collectives have, keeps what it has.
     int64_t alone = rank, size = groups->size;
     if (members == NULL && p->kind == FIAR_PRIM_ALL_REDUCE) {
@@ -83,7 +99,7 @@ static bool collective_result(FiarEval* eval, const FiarPrimitive* p, const Fiar
     if (members == NULL) {
       continue;  // it takes no part, and holds zeros
     }
-    collective_rank(p, &in, members, size, position, &out, out.at + rank * out.count);
+    collective_rank(p, &in, members, size, position, &out, at);
   }
   return out.at != NULL && fiarEvalBind(eval, result, &out);
 }
@@ -126,6 +142,7 @@ typedef struct FusedCall {
   bool before_weight, unrounded, sharded;
   bool is_norm;                        // x is a norm already
   bool inverts;                        // codes are of norm * (1 / scale)
+  const int64_t* summed;               // the group whose sum the scratch room has
   fiar_all_reduce_norm_params params;  // of the quantiser
 } FusedCall;
 
@@ -375,9 +392,10 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
     return fiarEvalFail(eval, "the ranks of a token-sharded call have different weights or scales");
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
-  for (int64_t i = 0; i < all; ++i) {
-    sum[i] = sum_over(&call->x, members, world, i);
+  if (members != call->summed) {
+    sum_over(&call->x, members, world, 0, all, sum);
   }
+  call->summed = members == &alone ? NULL : members;
   if (call->is_norm) {
     memcpy(norm, sum, (size_t)all * sizeof *norm);
   }

@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#include "host/reference.h"
-
 bool fiarElementKnown(FiarElement elem) {
   return elem != FIAR_ELEM_OTHER && elem != FIAR_ELEM_F8OTHER;
 }
@@ -22,27 +20,21 @@ static double round_to_e8m0(double number) {
   return ldexp(1, exponent < -127 ? -127 : exponent > 127 ? 127 : exponent);
 }
 
-static double overflow(double number, double largest) {
-  return fabs(number) > largest ? copysign(INFINITY, number) : number;
-}
-
-double fiarElementRound(FiarElement elem, double number) {
+double fiarElementRoundOther(FiarElement elem, double number) {
   switch (elem) {
-    case FIAR_ELEM_F16:
-      return overflow(fiarRoundTo(elem, number), 65504);
-    case FIAR_ELEM_BF16:
-      return overflow(fiarRoundTo(elem, number), 0x1.FEp127);
     case FIAR_ELEM_F8E4M3FN:
-      return fabs(number) > 464 ? NAN : fiar_e4m3_to_f32(fiar_f32_to_e4m3((float)number));
-    case FIAR_ELEM_F4E2M1FN:
+      return fabs(number) > 464 ? NAN : fiarRoundBits((float)number, 4, -9);
+    case FIAR_ELEM_F4E2M1FN: {
       // It has no NaN: which code becomes of one is the compiler's choice, and held as a NaN here.
-      return isnan(number) ? NAN : fiar_e2m1_to_f32(fiar_f32_to_e2m1((float)number));
+      const double rounded = fiarRoundBits((float)number, 2, -1);
+      return fabs(rounded) > 6 ? copysign(6, rounded) : rounded;
+    }
     case FIAR_ELEM_F8E8M0FNU:
       return round_to_e8m0(number);
     case FIAR_ELEM_INTEGER:
       return trunc(number);
     default:
-      return fiarRoundTo(elem, number);
+      return number;
   }
 }
 

@@ -22,12 +22,30 @@ typedef struct FiarTensor {
   bool replicated;  // invented data are the same on every rank
 } FiarTensor;
 
+// fiarElementRound of the types that are rounded to seldom.
+double fiarElementRoundOther(FiarElement elem, double number);
+
+static inline double fiarElementOverflow(double number, double largest) {
+  return fabs(number) > largest ? copysign(INFINITY, number) : number;
+}
+
 // Rounds a result that is exact, or correct to double precision, to the element type as the IR's
 // own operations do: nearest even; e4m3 overflows to NaN, e2m1 saturates (a NaN stays one, for the
 // code that the IR leaves open); integers truncate.
 // Rounding through double is innocuous for f32, f16 and bf16 (53 bits are at least twice their
 // precision plus two).
-double fiarElementRound(FiarElement elem, double number);
+static inline double fiarElementRound(FiarElement elem, double number) {
+  switch (elem) {
+    case FIAR_ELEM_F32:
+      return (double)(float)number;
+    case FIAR_ELEM_BF16:
+      return fiarElementOverflow(fiarRoundBits(number, 8, -133), 0x1.FEp127);
+    case FIAR_ELEM_F16:
+      return fiarElementOverflow(fiarRoundBits(number, 11, -24), 65504);
+    default:
+      return fiarElementRoundOther(elem, number);
+  }
+}
 
 // Can values of this element type be held?
 bool fiarElementKnown(FiarElement elem);

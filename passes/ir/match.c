@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ir/match.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
@@ -204,34 +202,14 @@ MlirStringRef fiarOpName(MlirOperation op) {
   return mlirIdentifierStr(mlirOperationGetName(op));
 }
 
-// Rounds to `digits` significant bits, ties to even. Overflow to infinity is left to the caller:
-// the constants that matter (counts, bounds, eps) are far from it.
-static double round_bits(double number, int digits, int least_exponent) {
-  uint64_t bits;
-  memcpy(&bits, &number, sizeof bits);
-  int exponent = (int)(bits >> 52 & 0x7FF) - 1022;
-  int keep = exponent - digits < least_exponent ? least_exponent : exponent - digits;
-  if (keep > 900) {
-    return number;  // beyond every type that is rounded to
-  }
-  // In the sum with 1.5 * 2^(52 + keep) the last place is 2^keep.
-  const uint64_t shift_bits = (uint64_t)(keep + 52 + 1023) << 52 | UINT64_C(1) << 51;
-  double shift;
-  memcpy(&shift, &shift_bits, sizeof shift);
-  return copysign(number + shift - shift, number);
-}
-
 double fiarRoundTo(FiarElement elem, double number) {
-  if (!isfinite(number)) {
-    return number;
-  }
   switch (elem) {
     case FIAR_ELEM_F32:
       return (double)(float)number;
     case FIAR_ELEM_BF16:
-      return round_bits(number, 8, -133);
+      return fiarRoundBits(number, 8, -133);
     case FIAR_ELEM_F16:
-      return round_bits(number, 11, -24);
+      return fiarRoundBits(number, 11, -24);
     default:
       return number;
   }

@@ -3,9 +3,11 @@
 #ifndef FIAR_PASSES_IR_MATCH_H
 #define FIAR_PASSES_IR_MATCH_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "mlir-c/IR.h"
 
@@ -66,7 +68,26 @@ static inline bool fiarStringEqual(MlirStringRef a, const char* b) {
   return mlirStringRefEqual(a, mlirStringRefCreateFromCString(b));
 }
 
-// Rounds as a convert to `elem` would: exact for f64, nearest even for f32, bf16 and f16.
+// Rounds to `digits` significant bits, at most to multiples of 2^least_exponent; ties to even.
+// Overflow to infinity is left to the caller.
+static inline double fiarRoundBits(double number, int digits, int least_exponent) {
+  uint64_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  const int exponent = (int)(bits >> 52 & 0x7FF) - 1022;
+  const int keep = exponent - digits < least_exponent ? least_exponent : exponent - digits;
+  if (keep > 900) {
+    return number;  // beyond every type that is rounded to: infinities and NaNs, too
+  }
+  // In the sum with 1.5 * 2^(52 + keep) the last place is 2^keep.
+  const uint64_t shift_bits = (uint64_t)(keep + 52 + 1023) << 52 | UINT64_C(1) << 51;
+  double shift;
+  memcpy(&shift, &shift_bits, sizeof shift);
+  return copysign(number + shift - shift, number);
+}
+
+// Rounds as a convert to `elem` would: exact for f64, nearest even for f32, bf16 and f16. Overflow
+// of bf16 and f16 is not looked for: the constants that matter (counts, bounds, eps) are far from
+// it.
 double fiarRoundTo(FiarElement elem, double number);
 
 #endif  // FIAR_PASSES_IR_MATCH_H

@@ -293,8 +293,9 @@ static void follow(FiarFusion* fusion, size_t index, FiarMap* seen) {
     for (MlirOpOperand use = mlirValueGetFirstUse(member.value); !mlirOpOperandIsNull(use);
          use = mlirOpOperandGetNextUse(use)) {
       MlirOperation user = mlirOpOperandGetOwner(use);
-      if (fiarMapFind(seen, user.ptr, (uint32_t)index) == NULL) {
-        fusion->failed |= !fiarMapSet(seen, user.ptr, (uint32_t)index, 1);
+      size_t seen_before = seen->size;
+      fusion->failed |= !fiarMapSet(seen, user.ptr, (uint32_t)index, 1);
+      if (seen->size > seen_before) {
         follow_user(fusion, index, user, fiarTermAt(fusion, member.term));
       }
     }

@@ -145,6 +145,8 @@ typedef struct FiarAnchor {
 // the marker of what another op may have written.
 typedef struct FiarMutation {
   MlirOperation original, stand_in;
+  int n_written;
+  int written[FIAR_MAX_NAMED];  // the operands that the original writes over
 } FiarMutation;
 
 // fiar-raise-block looks for the same sequences where no all-reduce stands in front: each starts at
@@ -183,9 +185,11 @@ typedef struct FiarFusion {
   FiarMap replaced;  // values -> place in replacements
   MlirValue* replacements;
   size_t n_replaced, replaced_capacity;
+  struct FiarAttributes* attributes;  // of the fused op built last
   // mutation.c
   MlirOperation* writers;  // ops that may write over operands, in program order
   size_t n_writers, writer_capacity;
+  size_t n_unnamed;  // writers that have no stand-in
   FiarMutation* mutations;
   size_t n_mutations, mutation_capacity;
   FiarMap stand_ins;    // ops -> place in mutations

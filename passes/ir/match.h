@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "mlir-c/IR.h"
 
@@ -62,8 +63,16 @@ MlirStringRef fiarAttributeText(MlirAttribute attribute);
 // The op's full name. Static storage of the context.
 MlirStringRef fiarOpName(MlirOperation op);
 
+// Inline: names are compared all the time, and a literal's length is known to the compiler.
 static inline bool fiarStringEqual(MlirStringRef a, const char* b) {
-  return mlirStringRefEqual(a, mlirStringRefCreateFromCString(b));
+  return a.length == strlen(b) && memcmp(a.data, b, a.length) == 0;
+}
+
+// Of tables: a name whose length is known to the compiler, and its comparison.
+#define FIAR_TEXT(literal) \
+  { literal, sizeof(literal) - 1 }
+static inline bool fiarTextEqual(MlirStringRef a, MlirStringRef b) {
+  return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
 // Rounds as a convert to `elem` would: exact for f64, nearest even for f32, bf16 and f16.

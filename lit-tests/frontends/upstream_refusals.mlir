@@ -172,13 +172,3 @@ func.func @reads_destination(%x: tensor<32x32xf32>, %s: tensor<32x32xf32>) -> te
   %norm = arith.mulf %sum, %is : tensor<32x32xf32>
   return %norm : tensor<32x32xf32>
 }
-
-// MPI works on buffers.
-func.func @mpi(%in: memref<32x32xf32>, %out: memref<32x32xf32>) {
-  %world = mpi.comm_world : !mpi.comm
-  // expected-remark@+1 {{it works on buffers: run fiar-fuse before the conversion to mpi}}
-  mpi.allreduce(%in, %out, MPI_SUM, %world) : memref<32x32xf32>, memref<32x32xf32>
-  // expected-remark@+1 {{it works on buffers: run fiar-fuse before the conversion to mpi}}
-  %status = mpi.allreduce(%in, %out, MPI_MAX, %world) : memref<32x32xf32>, memref<32x32xf32> -> !mpi.retval
-  return
-}

@@ -19,7 +19,7 @@ const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* 
 }
 
 // The sum over the group, in f32 in the group's order, rounded once.
-static double sum_over(const FiarTensor* in, const int64_t* members, int64_t n, int64_t i) {
+double fiarEvalSum(const FiarTensor* in, const int64_t* members, int64_t n, int64_t i) {
   float sum = (float)in->at[members[0] * in->count + i];
   for (int64_t r = 1; r < n; ++r) {
     sum += (float)in->at[members[r] * in->count + i];
@@ -42,9 +42,10 @@ static void collective_rank(const FiarPrimitive* p, const FiarTensor* in, const 
                             int64_t n, int64_t position, FiarTensor* out, double* at) {
   for (int64_t i = 0; i < out->count; ++i) {
     if (p->kind == FIAR_PRIM_ALL_REDUCE) {
-      at[i] = sum_over(in, members, n, i);
+      at[i] = fiarEvalSum(in, members, n, i);
     } else if (p->kind == FIAR_PRIM_REDUCE_SCATTER) {
-      at[i] = sum_over(in, members, n, part_offset(&out->shape, (int)p->dims[0], n, position, i));
+      at[i] =
+          fiarEvalSum(in, members, n, part_offset(&out->shape, (int)p->dims[0], n, position, i));
     }
   }
   for (int64_t r = 0; r < n && p->kind == FIAR_PRIM_ALL_GATHER; ++r) {
@@ -376,7 +377,7 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
   for (int64_t i = 0; i < all; ++i) {
-    sum[i] = sum_over(&call->x, members, world, i);
+    sum[i] = fiarEvalSum(&call->x, members, world, i);
   }
   if (call->is_norm) {
     memcpy(norm, sum, (size_t)all * sizeof *norm);

@@ -189,11 +189,11 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   if (anchor->primitive.refusal != NULL) {
     LEAVE(anchor, "%s", anchor->primitive.refusal);
   }
-  MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
-  FiarShape shape;
   if (strcmp(anchor->primitive.reduction, "sum") != 0) {
     LEAVE(anchor, "its reducer is no sum but %s", anchor->primitive.reduction);
   }
+  MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
+  FiarShape shape;
   if (!fiarShapeRead(mlirValueGetType(sum), &shape) ||
       !mlirTypeEqual(mlirValueGetType(anchor->input), mlirValueGetType(sum))) {
     LEAVE(anchor, "its operand and result are not tensors of one type");
@@ -408,6 +408,7 @@ static void keep_variadic_whole(FiarFusion* fusion) {
 static void fuse_all(FiarFusion* fusion) {
   FiarMap seen = {0};
   fiarMutationsName(fusion);
+  fiarBuffersName(fusion);
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
     FiarAnchor* anchor = &fusion->anchors[i];
     if (anchor->result >= 0) {  // what is reduced may have got another name
@@ -431,6 +432,7 @@ static void fuse_all(FiarFusion* fusion) {
     }
   }
   fiarMutationsRestore(fusion);
+  fiarBuffersRestore(fusion);
   if (!fusion->failed) {
     fiarRewriteFinish(fusion);
   }

@@ -35,7 +35,7 @@ func.func @unknown_size(%x: tensor<32x32xf32>, %s: tensor<32x32xf32>) -> tensor<
   %e1 = tensor.empty() : tensor<32xf32>
   %e2 = tensor.empty() : tensor<32x32xf32>
   %zeros = linalg.fill ins(%zero : f32) outs(%e1 : tensor<32xf32>) -> tensor<32xf32>
-  // expected-remark@+1 {{the all-reduce has no replica groups}}
+  // expected-remark@+1 {{which ranks it adds up is not known: its grid is not in the module, or has no such axis or sizes that are not known}}
   %sum = shard.all_reduce %x on @open grid_axes = [0] reduction = sum : tensor<32x32xf32> -> tensor<32x32xf32>
   %sq = arith.mulf %sum, %sum : tensor<32x32xf32>
   %t = linalg.reduce ins(%sq : tensor<32x32xf32>) outs(%zeros : tensor<32xf32>) dimensions = [1]

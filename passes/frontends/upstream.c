@@ -87,6 +87,11 @@ static void read_shard_collective(FiarView* view, FiarPrimitive* p) {
   int rank = mlirOperationIsNull(grid)
                  ? -1
                  : fiarReadInts(fiarOpAttribute(grid, "shape"), sizes, FIAR_MAX_RANK);
+  if (strcmp(p->reduction, "sum") == 0) {
+    p->refusal =
+        "which ranks it adds up is not known: its grid is not in the module, or has no such "
+        "axis or sizes that are not known";
+  }
   if (rank < 0 || mlirAttributeIsNull(axes) || !mlirAttributeIsADenseI16Array(axes)) {
     return;
   }
@@ -98,6 +103,7 @@ static void read_shard_collective(FiarView* view, FiarPrimitive* p) {
     reduced[axis] = true;
   }
   p->groups = fiarGridGroups(mlirOperationGetContext(p->op), sizes, rank, reduced);
+  p->refusal = mlirAttributeIsNull(p->groups) ? p->refusal : NULL;
 }
 
 static void read_half(FiarPrimitive* p, const char* axis) {

@@ -16,7 +16,7 @@
 
 enum { MAX_WORLD = 4096, MAX_DEPTH = 24, STEPS_A_RANK = 256 };
 
-const char FIAR_MPI_ON_BUFFERS[] =
+const char fiar_mpi_on_buffers[] =
     "it works on buffers that are no tensors': run fiar-fuse before bufferization";
 
 static const char world_name[] = "MPI_COMM_WORLD";
@@ -302,17 +302,18 @@ static void read_all_reduce(FiarView* view, FiarPrimitive* p) {
   static const char* const reductions[] = {
       "MPI_OP_NULL", "MPI_MAX", "MPI_MIN",  "sum",      "MPI_PROD",   "MPI_LAND",   "MPI_BAND",
       "MPI_LOR",     "MPI_BOR", "MPI_LXOR", "MPI_BXOR", "MPI_MINLOC", "MPI_MAXLOC", "MPI_REPLACE"};
+  const int count = sizeof reductions / sizeof *reductions;
   double number = -1;
   p->mode = FIAR_GROUPS_FLATTENED;
   p->groups = mlirAttributeGetNull();
-  bool known = fiarReadNumber(fiarOpAttribute(p->op, "op"), &number) && number >= 0 &&
-               number < sizeof reductions / sizeof *reductions;
+  bool known =
+      fiarReadNumber(fiarOpAttribute(p->op, "op"), &number) && number >= 0 && number < count;
   p->reduction = known ? reductions[(int)number] : "another reduction";
   if (strcmp(p->reduction, "sum") == 0 && mlirOperationGetNumOperands(p->op) == 3) {
     p->refusal = read_comm(view, mlirOperationGetOperand(p->op, 2), p);
   }
   if (p->refusal == NULL) {
-    p->refusal = FIAR_MPI_ON_BUFFERS;
+    p->refusal = fiar_mpi_on_buffers;
   }
 }
 

@@ -126,7 +126,7 @@ typedef struct FiarView {
 // mpi.allreduce works on buffers; fuse/buffers.c puts this op of the mpi dialect in its place where
 // they hold tensors, and looks only at those that have this very text as their refusal.
 #define FIAR_MPI_STAND_IN "fiar.all_reduce"
-extern const char FIAR_MPI_ON_BUFFERS[];
+extern const char fiar_mpi_on_buffers[];
 
 // Fills the fields of `primitive` beyond kind, op and the first operands. May lower the kind (to
 // PURE or UNKNOWN) where the op's attributes ask for more than the primitive says.

@@ -148,14 +148,14 @@ static const char* find(const FiarFusion* fusion, FiarBuffers* buffers) {
   }
   if (!is_op(maker(received), "memref.alloc") ||
       !mlirBlockEqual(mlirOperationGetBlock(maker(received)), mlirOperationGetBlock(op))) {
-    return FIAR_MPI_ON_BUFFERS;
+    return fiar_mpi_on_buffers;
   }
   if (!read_uses(buffers, received)) {
     return "its buffer is used by other ops than a copy of a tensor into it, this all-reduce and "
            "one bufferization.to_tensor";
   }
   if (mlirOperationIsNull(buffers->to_tensor) || in_place == mlirOperationIsNull(buffers->copy)) {
-    return FIAR_MPI_ON_BUFFERS;
+    return fiar_mpi_on_buffers;
   }
   if (!in_order(fusion, buffers)) {
     return "its buffer is filled, reduced and read in another order or in several blocks";
@@ -216,7 +216,7 @@ static bool note(FiarFusion* fusion, const FiarBuffers* buffers) {
 void fiarBuffersName(FiarFusion* fusion) {
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
     FiarAnchor* anchor = &fusion->anchors[i];
-    if (anchor->primitive.refusal != FIAR_MPI_ON_BUFFERS) {
+    if (anchor->primitive.refusal != fiar_mpi_on_buffers) {
       continue;
     }
     if (strcmp(anchor->primitive.reduction, "sum") != 0) {

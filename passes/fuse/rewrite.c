@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -361,7 +362,7 @@ static void attributes_fill(FiarAttributes* to) {
 }
 
 static bool same_number(double a, double b) {
-  return memcmp(&a, &b, sizeof a) == 0;
+  return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b));
 }
 
 // Whether both describe ops whose attributes are equal.

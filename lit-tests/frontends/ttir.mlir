@@ -62,7 +62,7 @@ module attributes {ttcore.meshes = #ttcore.meshes<[<"mesh" = 2x4>]>} {
   // TEXT: 6 all-reduces seen, 3 fused, 3 left
   // TEXT: left no RMSNorm follows: the all-reduced sum goes into ttir.rms_norm
   // TEXT: left its reducer is no sum but another reduction
-  // TEXT: left the all-reduce has no replica groups
+  // TEXT: left which ranks it adds up is not known: the module's ttcore.meshes is no one mesh that has its cluster_axis
   func.func @left(%x: tensor<32x64xbf16>, %w: tensor<64xbf16>) -> (tensor<32x64xbf16>, tensor<32x64xbf16>, tensor<32x64xbf16>) {
     %0 = "ttir.all_reduce"(%x) <{cluster_axis = 1 : ui32, reduce_type = #ttcore.reduce_type<sum>}> : (tensor<32x64xbf16>) -> tensor<32x64xbf16>
     %1 = "ttir.rms_norm"(%0, %w, %w) <{epsilon = 1.0e-05 : f32, normalized_shape = array<i64: 64>, operandSegmentSizes = array<i32: 1, 1, 1>}> : (tensor<32x64xbf16>, tensor<64xbf16>, tensor<64xbf16>) -> tensor<32x64xbf16>

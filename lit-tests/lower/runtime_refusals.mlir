@@ -113,7 +113,7 @@ func.func @wider(%x: tensor<4xbf16>) -> tensor<4xf32> {
 
 shard.grid @ranks(shape = ?)
 func.func @unknown(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // expected-error@+1 {{the all-reduce has no replica groups}}
+  // expected-error@+1 {{the runtime has no such all-reduce: which ranks it adds up is not known: its grid is not in the module}}
   %0 = shard.all_reduce %x on @ranks grid_axes = [0] : tensor<4xf32> -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }

@@ -55,3 +55,22 @@ func.func @mutating(%x: !torch.vtensor<[4],f32>) {
   %device = torch.constant.device "cuda:0"
   return
 }
+
+// CHECK-LABEL: func.func @regions(
+// CHECK:         "torch.operator"({{.*}}) <{name = "onnx.If"}> ({
+// CHECK:         }, {
+// CHECK:         }) : (!torch.vtensor<[1],i1>) -> !torch.vtensor<[1],f32>
+// CHECK:         "torch.operator"({{.*}}) <{name = "onnx.Loop"}> ({
+// CHECK-NEXT:    ^bb0(%{{.*}}: !torch.vtensor<[1],f32>):
+func.func @regions(%c: !torch.vtensor<[1],i1>, %x: !torch.vtensor<[1],f32>) -> !torch.vtensor<[1],f32> {
+  %0 = torch.operator "onnx.If"(%c) : (!torch.vtensor<[1],i1>) -> !torch.vtensor<[1],f32> {
+    torch.operator_terminator %x : !torch.vtensor<[1],f32>
+  }, {
+    torch.operator_terminator %x : !torch.vtensor<[1],f32>
+  }
+  %1 = torch.operator "onnx.Loop"(%0) : (!torch.vtensor<[1],f32>) -> !torch.vtensor<[1],f32> {
+  ^bb0(%a: !torch.vtensor<[1],f32>):
+    torch.operator_terminator %a : !torch.vtensor<[1],f32>
+  }
+  return %1 : !torch.vtensor<[1],f32>
+}

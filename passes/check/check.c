@@ -236,11 +236,14 @@ static MlirWalkResult limit_roots(MlirOperation op, void* data) {
     roots->power |= kind == FIAR_PRIM_POWER;
     roots->half |= read.has_number && read.number == 0.5;
   }
-  bool wide = kind == FIAR_PRIM_ALL_REDUCE &&
-              fiarPrimitiveRead(roots->view, op).kind == FIAR_PRIM_ALL_REDUCE &&
-              mlirOperationGetNumResults(op) > 0 &&
-              fiarShapeRead(mlirValueGetType(mlirOperationGetResult(op, 0)), &shape) &&
-              shape.elem == FIAR_ELEM_F32;
+  bool wide = kind == FIAR_PRIM_ALL_REDUCE && mlirOperationGetNumOperands(op) > 0 &&
+              fiarPrimitiveRead(roots->view, op).kind == FIAR_PRIM_ALL_REDUCE;
+  if (wide) {  // a tensor or, of MPI, a buffer
+    MlirType type = mlirValueGetType(mlirOperationGetOperand(op, 0));
+    wide = fiarShapeRead(type, &shape)
+               ? shape.elem == FIAR_ELEM_F32
+               : mlirTypeIsAMemRef(type) && mlirTypeIsAF32(mlirShapedTypeGetElementType(type));
+  }
   roots->unrounded |= fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "norm_input")), "f32");
   if (kind == FIAR_PRIM_SQRT || wide) {
     roots->coarsest = FIAR_ROOTS_POWERS;

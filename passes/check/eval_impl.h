@@ -13,7 +13,10 @@ typedef struct FiarEval {
   const FiarShape* space;  // in the body of a LOOPS op: what a scalar stands for
   FiarTensor* tensors;
   size_t n_tensors, capacity;
-  int depth;  // of the calls under way
+  int depth;           // of the calls under way
+  FiarMap cell_index;  // a memref's pointer -> index in cells
+  FiarTensor* cells;   // what buffers hold now
+  size_t n_cells, cell_capacity;
 } FiarEval;
 
 // Records the first reason why the evaluation cannot go on; always false.
@@ -59,6 +62,30 @@ bool fiarEvalFused(FiarEval* eval, MlirOperation op);
 
 // The group that a rank belongs to, as the members' ids in order; NULL where no group has it.
 const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* out_position);
+
+// ---- buffers.c ----
+
+// What the memref's buffer holds, or NULL where it has no cell. Valid until the next new cell.
+FiarTensor* fiarEvalCell(FiarEval* eval, MlirValue buffer);
+
+// Runs ops that make, fill, reduce and read buffers. *out_done is false for others. False: failure.
+bool fiarEvalBuffer(FiarEval* eval, MlirOperation op, bool* out_done);
+
+// The op, of which nothing is known, may have written its buffers.
+void fiarEvalForget(FiarEval* eval, MlirOperation op);
+
+// ---- evaluate.c, fused.c, for those ----
+
+int64_t fiarEvalId(MlirOperation op);
+// The key of data invented for part `part` of an op.
+uint64_t fiarEvalKey(const FiarEval* eval, int64_t id, int64_t part);
+// Room for one more item; NULL when out of memory.
+void* fiarEvalGrow(void* list, size_t count, size_t* capacity, size_t item);
+// Whether the collective can be run: the module, or an option, says which ranks it has.
+bool fiarEvalGroupsKnown(const FiarEval* eval, const FiarPrimitive* p);
+// `count` elements from `first` on, added up over the members as a collective does.
+void fiarEvalSum(const FiarTensor* in, const int64_t* members, int64_t n, int64_t first,
+                 int64_t count, double* out);
 
 // A root, rounded as options->roots says.
 double fiarEvalCoarse(const FiarEval* eval, double root);

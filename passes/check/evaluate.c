@@ -35,6 +35,10 @@ static bool grow(void** list, size_t count, size_t* capacity, size_t item) {
   return larger != NULL;
 }
 
+void* fiarEvalGrow(void* list, size_t count, size_t* capacity, size_t item) {
+  return grow(&list, count, capacity, item) ? list : NULL;
+}
+
 double* fiarEvalRoom(FiarEval* eval, int64_t count) {
   FiarEvaluation* out = eval->out;
   const size_t wanted = (size_t)(eval->options->ranks * count) + 1;
@@ -175,6 +179,10 @@ void fiarInvent(const FiarEvalOptions* options, const FiarTensor* tensor, double
   }
 }
 
+uint64_t fiarEvalKey(const FiarEval* eval, int64_t id, int64_t part) {
+  return mix(eval->options->seed ^ mix((uint64_t)id * 64 + (uint64_t)part));
+}
+
 // Gives a value data made from who it belongs to, when something computes with it.
 static bool invent(FiarEval* eval, MlirValue value, int64_t id, int64_t part, bool replicated) {
   FiarTensor tensor = {0};
@@ -182,19 +190,21 @@ static bool invent(FiarEval* eval, MlirValue value, int64_t id, int64_t part, bo
     return fiarEvalBind(eval, value, NULL);
   }
   tensor.count = fiarShapeElements(&tensor.shape);
-  tensor.key = mix(eval->options->seed ^ mix((uint64_t)id * 64 + (uint64_t)part));
+  tensor.key = fiarEvalKey(eval, id, part);
   tensor.replicated = replicated;
   return fiarEvalBind(eval, value, &tensor);
 }
 
-static int64_t id_of(MlirOperation op) {
+int64_t fiarEvalId(MlirOperation op) {
   MlirAttribute id = fiarOpAttribute(op, FIAR_CHECK_ID);
   return mlirAttributeIsNull(id) ? -1 : mlirIntegerAttrGetValueInt(id);
 }
 
 static bool observe(FiarEval* eval, MlirOperation op) {
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
-    const FiarTensor* seen = bound_to(eval, mlirOperationGetOperand(op, i));
+    MlirValue operand = mlirOperationGetOperand(op, i);
+    const FiarTensor* seen = bound_to(eval, operand);
+    seen = seen == NULL ? fiarEvalCell(eval, operand) : seen;
     if (seen == NULL) {
       continue;
     }
@@ -202,7 +212,7 @@ static bool observe(FiarEval* eval, MlirOperation op) {
     if (!grow((void**)&out->list, out->count, &out->capacity, sizeof *out->list)) {
       return fiarEvalFail(eval, "out of memory");
     }
-    out->list[out->count++] = (FiarObservation){id_of(op), (int)i, op, *seen};
+    out->list[out->count++] = (FiarObservation){fiarEvalId(op), (int)i, op, *seen};
   }
   return true;
 }
@@ -280,7 +290,7 @@ static bool evaluate_identity(FiarEval* eval, const FiarPrimitive* p) {
 // Observes the operands, invents the results, and runs what the op's regions hold on invented
 // arguments.
 static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
-  int64_t id = id_of(op);
+  int64_t id = fiarEvalId(op);
   int64_t part = 0;
   if (!observe(eval, op)) {
     return false;
@@ -303,6 +313,7 @@ static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
       return false;
     }
   }
+  fiarEvalForget(eval, op);
   return true;
 }
 
@@ -319,7 +330,7 @@ static bool evaluate_writer(FiarEval* eval, MlirOperation op) {
     FiarShape shape;
     MlirValue operand = mlirOperationGetOperand(op, i);
     if (fiarShapeRead(mlirValueGetType(operand), &shape) &&
-        !invent(eval, operand, id_of(op), 2000 + i, false)) {
+        !invent(eval, operand, fiarEvalId(op), 2000 + i, false)) {
       return false;
     }
   }
@@ -345,7 +356,7 @@ static bool next_round(FiarEval* eval, const FiarCarriedLoop* loop, FiarTensor* 
 }
 
 static bool run_rounds(FiarEval* eval, const FiarCarriedLoop* loop, FiarTensor* room) {
-  int64_t id = id_of(loop->op);
+  int64_t id = fiarEvalId(loop->op);
   for (int round = 0; round < ROUNDS; ++round) {
     for (intptr_t i = 0; i < loop->count; ++i) {
       MlirValue from = round == 0 ? mlirOperationGetOperand(loop->op, loop->first_operand + i)
@@ -382,7 +393,7 @@ static bool is_fiar(MlirOperation op) {
 }
 
 // A collective over groups that the module does not say cannot be run, nor is it fused.
-static bool groups_known(const FiarEval* eval, const FiarPrimitive* p) {
+bool fiarEvalGroupsKnown(const FiarEval* eval, const FiarPrimitive* p) {
   FiarGroups groups;
   char text[200];
   bool named = !mlirAttributeIsNull(p->groups) && mlirAttributeIsAString(p->groups);
@@ -402,7 +413,7 @@ static bool is_waited_for(FiarEval* eval, MlirOperation start) {
     FiarPrimitive done = fiarPrimitiveRead(&eval->view, mlirOpOperandGetOwner(use));
     all = done.kind == FIAR_PRIM_ALL_REDUCE &&
           fiarStringEqual(mlirStringRefCreateFromCString(done.reduction), "sum") &&
-          groups_known(eval, &done);
+          fiarEvalGroupsKnown(eval, &done);
   }
   return all;
 }
@@ -415,8 +426,11 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
   if (fiarCarriedLoopRead(op, &loop)) {
     return evaluate_loop(eval, &loop);
   }
-  FiarPrimitive p = fiarPrimitiveRead(&eval->view, op);
   bool done = false;
+  if (!fiarEvalBuffer(eval, op, &done) || done) {
+    return done;
+  }
+  FiarPrimitive p = fiarPrimitiveRead(&eval->view, op);
   switch (p.kind) {
     case FIAR_PRIM_UNKNOWN:
       if (fiarMayWrite(op)) {
@@ -441,12 +455,13 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
       return evaluate_identity(eval, &p);
     case FIAR_PRIM_ALL_REDUCE:
     case FIAR_PRIM_REDUCE_SCATTER:
-      if (p.reduction != NULL && strcmp(p.reduction, "sum") == 0 && groups_known(eval, &p)) {
+      if (mlirOperationGetNumResults(op) > 0 && p.reduction != NULL &&
+          strcmp(p.reduction, "sum") == 0 && fiarEvalGroupsKnown(eval, &p)) {
         return fiarEvalCollective(eval, &p);
       }
       break;
     case FIAR_PRIM_ALL_GATHER:
-      if (groups_known(eval, &p)) {
+      if (fiarEvalGroupsKnown(eval, &p)) {
         return fiarEvalCollective(eval, &p);
       }
       break;
@@ -454,6 +469,7 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
       if (!evaluate_call(eval, &p, &done)) {
         return false;
       }
+      fiarEvalForget(eval, op);
       break;
     case FIAR_PRIM_LOOPS:
       if (!fiarEvalLoops(eval, &p, &done)) {
@@ -485,7 +501,9 @@ bool fiarEvaluate(MlirOperation module, const FiarEvalOptions* options, FiarEval
   }
   fiarViewClear(&eval.view);
   fiarMapClear(&eval.index);
+  fiarMapClear(&eval.cell_index);
   free(eval.tensors);
+  free(eval.cells);
   return done;
 }
 

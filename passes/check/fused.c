@@ -20,8 +20,8 @@ const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* 
 
 // The sums over the group of `count` elements from `first` on, in f32 in the group's order, rounded
 // once.
-static void sum_over(const FiarTensor* in, const int64_t* members, int64_t n, int64_t first,
-                     int64_t count, double* out) {
+void fiarEvalSum(const FiarTensor* in, const int64_t* members, int64_t n, int64_t first,
+                 int64_t count, double* out) {
   const FiarElement elem = in->shape.elem;
   for (int64_t r = 0; r < n; ++r) {
     const double* from = in->at + members[r] * in->count + first;
@@ -47,7 +47,7 @@ static int64_t run_of(const FiarShape* part_shape, int dim) {
 static void collective_rank(const FiarPrimitive* p, const FiarTensor* in, const int64_t* members,
                             int64_t n, int64_t position, const FiarTensor* out, double* at) {
   if (p->kind == FIAR_PRIM_ALL_REDUCE) {
-    sum_over(in, members, n, 0, out->count, at);
+    fiarEvalSum(in, members, n, 0, out->count, at);
     return;
   }
   const bool scatter = p->kind == FIAR_PRIM_REDUCE_SCATTER;
@@ -55,7 +55,7 @@ static void collective_rank(const FiarPrimitive* p, const FiarTensor* in, const 
   const int64_t run = run_of(&part->shape, (int)p->dims[0]);
   for (int64_t i = 0; i < part->count; i += run) {
     if (scatter) {
-      sum_over(in, members, n, i * n + position * run, run, at + i);
+      fiarEvalSum(in, members, n, i * n + position * run, run, at + i);
     }
     for (int64_t r = 0; r < n && !scatter; ++r) {
       memcpy(at + i * n + r * run, in->at + members[r] * in->count + i, (size_t)run * sizeof *at);
@@ -393,7 +393,7 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
   if (members != call->summed) {
-    sum_over(&call->x, members, world, 0, all, sum);
+    fiarEvalSum(&call->x, members, world, 0, all, sum);
   }
   call->summed = members == &alone ? NULL : members;
   if (call->is_norm) {

@@ -77,6 +77,44 @@ static FailureOr<std::string> full_text(DialectAsmParser& parser) {
   return copy.text;
 }
 
+// Attributes and types are compared by their text, so spellings of one thing become one text.
+
+// torch: vtensor<[2, ?], f32> is vtensor<[2,?],f32>.
+static std::string torch_text(StringRef text) {
+  constexpr StringLiteral head = "tensor<[";
+  std::string plain;
+  for (size_t at = text.find(head); at != StringRef::npos; at = text.find(head)) {
+    size_t end = text.find(']', at);
+    if (end == StringRef::npos) {
+      break;
+    }
+    plain += text.take_front(at);
+    llvm::copy_if(text.slice(at, end + 1), std::back_inserter(plain),
+                  [](char c) { return c != ' '; });
+    text = text.drop_front(end + 1);
+    StringRef behind = text.ltrim();
+    if (behind.consume_front(",")) {
+      plain.push_back(',');
+      text = behind.ltrim();
+    }
+  }
+  return plain + text.str();
+}
+
+// StableHLO: type_extensions<bounds = [3, ?]>, as it was printed at first, is bounds<3, ?>.
+static std::string stablehlo_text(StringRef text) {
+  StringRef inner = text;
+  return inner.consume_front("type_extensions<bounds = [") && inner.consume_back("]>")
+             ? ("bounds<" + inner + ">").str()
+             : text.str();
+}
+
+static std::string one_text(StringRef dialect, StringRef text) {
+  return dialect == "torch"                            ? torch_text(text)
+         : dialect == "stablehlo" || dialect == "mhlo" ? stablehlo_text(text)
+                                                       : text.str();
+}
+
 class SyntaxDialect : public Dialect {
  public:
   SyntaxDialect(const DialectSyntax& of, MLIRContext* context, TypeID id)
@@ -97,14 +135,16 @@ class SyntaxDialect : public Dialect {
     MLIRContext* context = getContext();
     FailureOr<std::string> text = full_text(parser);
     return failed(text) ? Attribute()
-                        : OpaqueAttr::get(StringAttr::get(context, getNamespace()), *text,
+                        : OpaqueAttr::get(StringAttr::get(context, getNamespace()),
+                                          one_text(getNamespace(), *text),
                                           type ? type : NoneType::get(context));
   }
 
   Type parseType(DialectAsmParser& parser) const override {
     FailureOr<std::string> text = full_text(parser);
     return failed(text) ? Type()
-                        : OpaqueType::get(StringAttr::get(getContext(), getNamespace()), *text);
+                        : OpaqueType::get(StringAttr::get(getContext(), getNamespace()),
+                                          one_text(getNamespace(), *text));
   }
 
   std::optional<ParseOpHook> getParseOperationHook(StringRef name) const override {

@@ -249,6 +249,24 @@ static ParseResult regions(OpReader& reader) {
                  reader.parser.parseRParen());
 }
 
+// [{ .. }, { .. }]
+static ParseResult bare_regions(OpReader& reader) {
+  do {
+    auto region = std::make_unique<Region>();
+    reader.in_region = true;
+    OptionalParseResult parsed = reader.parser.parseOptionalRegion(*region);
+    reader.in_region = false;
+    if (!parsed.has_value()) {
+      return success();
+    }
+    if (failed(*parsed)) {
+      return failure();
+    }
+    reader.op.addRegion(std::move(region));
+  } while (succeeded(reader.parser.parseOptionalComma()));
+  return success();
+}
+
 // (%a = %x, %b = %y) : T, U attributes {..} cond { .. } do { .. }
 static ParseResult while_loop(OpReader& reader) {
   OpAsmParser& parser = reader.parser;
@@ -472,6 +490,7 @@ static const struct {
     {"reduction", reduction},
     {"region", region},
     {"regions", regions},
+    {"bare_regions", bare_regions},
     {"returned", returned},
     {"scan", scan},
     {"slice", slice},

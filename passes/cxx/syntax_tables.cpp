@@ -150,7 +150,7 @@ static const OpSyntax torch_rows[] = {
     {"symbolic_int", "symbol_name:string {} :result", "min_val max_val"},
     {"bind_symbolic_shape", "@torch_shape", ""},
     {"derefine tensor_static_info_cast", "% {} :to", ""},
-    {"operator", "name:string ( %* ) @regions {} :function", ""},
+    {"operator", "name:string ( %* ) {} :function @bare_regions", ""},
 };
 const OpSyntax torch_fallback = {"", "@torch_op", ""};
 

@@ -116,11 +116,17 @@ typedef struct FiarView {
   FiarMap symbols;  // a symbol name's attribute -> index in symbol_ops
   MlirOperation* symbol_ops;
   size_t n_symbols, symbol_capacity;
+  int64_t mpi_world;  // the ranks of MPI_COMM_WORLD; 0: not asked yet, -1: the module does not say
 } FiarView;
 
 // The op, without its dialect, that stands where fiar-raise-block looks for a norm with no
 // all-reduce in front: it exists only during that pass.
 #define FIAR_LOCAL_SUM "local_sum"
+
+// mpi.allreduce works on buffers; fuse/buffers.c puts this op of the mpi dialect in its place where
+// they hold tensors, and looks only at those that have this very text as their refusal.
+#define FIAR_MPI_STAND_IN "fiar.all_reduce"
+extern const char fiar_mpi_on_buffers[];
 
 // Fills the fields of `primitive` beyond kind, op and the first operands. May lower the kind (to
 // PURE or UNKNOWN) where the op's attributes ask for more than the primitive says.

@@ -173,17 +173,19 @@ static void read_vllm_norm(FiarPrimitive* p) {
 // the first dimension.
 static bool read_half(FiarPrimitive* p, MlirStringRef name) {
   static const struct {
-    const char* name;
+    MlirStringRef name;
     FiarPrimitiveKind kind;
     int reduction, dimension, world, group;
   } halves[] = {
-      {"torch._c10d_functional.reduce_scatter_tensor", FIAR_PRIM_REDUCE_SCATTER, 1, -1, 2, 3},
-      {"torch._c10d_functional.all_gather_into_tensor", FIAR_PRIM_ALL_GATHER, -1, -1, 1, 2},
-      {"torch.vllm.reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, -1, 1, 2, 3},
-      {"torch.vllm.all_gather", FIAR_PRIM_ALL_GATHER, -1, 1, 2, 3},
+      {FIAR_TEXT("torch._c10d_functional.reduce_scatter_tensor"), FIAR_PRIM_REDUCE_SCATTER, 1, -1,
+       2, 3},
+      {FIAR_TEXT("torch._c10d_functional.all_gather_into_tensor"), FIAR_PRIM_ALL_GATHER, -1, -1, 1,
+       2},
+      {FIAR_TEXT("torch.vllm.reduce_scatter"), FIAR_PRIM_REDUCE_SCATTER, -1, 1, 2, 3},
+      {FIAR_TEXT("torch.vllm.all_gather"), FIAR_PRIM_ALL_GATHER, -1, 1, 2, 3},
   };
   for (size_t i = 0; i < sizeof halves / sizeof *halves; ++i) {
-    if (!fiarStringEqual(name, halves[i].name)) {
+    if (!fiarTextEqual(name, halves[i].name)) {
       continue;
     }
     double dimension = 0, world = 0;

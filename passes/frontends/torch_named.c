@@ -24,33 +24,34 @@ static const double token_floor = 0x1.24924ap-18;
 //   0  false         n  none          -  anything
 // Letters behind a '|' are operands that may be absent.
 typedef struct NamedRow {
-  const char* name;
+  MlirStringRef name;
   const char* operands;
   fiar_quant_t quant;
 } NamedRow;
 
 static const NamedRow rows[] = {
-    {"torch._C.rms_norm", "Nxwe", FIAR_QUANT_NONE},
-    {"torch._C.fused_add_rms_norm", "XRwe", FIAR_QUANT_NONE},
-    {"torch._C.static_scaled_fp8_quant", "Qxs|n", FIAR_QUANT_FP8_STATIC},
-    {"torch._C.rms_norm_static_fp8_quant", "Qxwse", FIAR_QUANT_FP8_STATIC},
-    {"torch._C.fused_add_rms_norm_static_fp8_quant", "QxRwse", FIAR_QUANT_FP8_STATIC},
-    {"torch._C.dynamic_per_token_scaled_fp8_quant", "QxSn", FIAR_QUANT_FP8_TOKEN},
-    {"torch._C.per_token_group_fp8_quant", "xQSgfBb0|--", FIAR_QUANT_FP8_GROUP},
-    {"torch._C.scaled_fp4_quant", "QxSs|l", FIAR_QUANT_NVFP4},
-    {"torch._C.scaled_fp4_quant.out", "xslQS", FIAR_QUANT_NVFP4},
+    {FIAR_TEXT("torch._C.rms_norm"), "Nxwe", FIAR_QUANT_NONE},
+    {FIAR_TEXT("torch._C.fused_add_rms_norm"), "XRwe", FIAR_QUANT_NONE},
+    {FIAR_TEXT("torch._C.static_scaled_fp8_quant"), "Qxs|n", FIAR_QUANT_FP8_STATIC},
+    {FIAR_TEXT("torch._C.rms_norm_static_fp8_quant"), "Qxwse", FIAR_QUANT_FP8_STATIC},
+    {FIAR_TEXT("torch._C.fused_add_rms_norm_static_fp8_quant"), "QxRwse", FIAR_QUANT_FP8_STATIC},
+    {FIAR_TEXT("torch._C.dynamic_per_token_scaled_fp8_quant"), "QxSn", FIAR_QUANT_FP8_TOKEN},
+    {FIAR_TEXT("torch._C.per_token_group_fp8_quant"), "xQSgfBb0|--", FIAR_QUANT_FP8_GROUP},
+    {FIAR_TEXT("torch._C.scaled_fp4_quant"), "QxSs|l", FIAR_QUANT_NVFP4},
+    {FIAR_TEXT("torch._C.scaled_fp4_quant.out"), "xslQS", FIAR_QUANT_NVFP4},
 };
 
 MlirAttribute fiarTorchConstant(MlirOperation op, intptr_t operand) {
-  static const char* const kinds[] = {"torch.constant.int", "torch.constant.float",
-                                      "torch.constant.bool", "torch.constant.str"};
+  static const MlirStringRef kinds[] = {
+      FIAR_TEXT("torch.constant.int"), FIAR_TEXT("torch.constant.float"),
+      FIAR_TEXT("torch.constant.bool"), FIAR_TEXT("torch.constant.str")};
   if (operand >= mlirOperationGetNumOperands(op) ||
       !mlirValueIsAOpResult(mlirOperationGetOperand(op, operand))) {
     return mlirAttributeGetNull();
   }
   MlirOperation constant = mlirOpResultGetOwner(mlirOperationGetOperand(op, operand));
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
-    if (fiarStringEqual(fiarOpName(constant), kinds[i])) {
+    if (fiarTextEqual(fiarOpName(constant), kinds[i])) {
       return fiarOpAttribute(constant, "value");
     }
   }
@@ -152,7 +153,7 @@ static const NamedRow* row_of(MlirOperation op) {
   }
   MlirStringRef name = fiarAttributeText(fiarOpAttribute(op, "name"));
   for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
-    if (fiarStringEqual(name, rows[i].name)) {
+    if (fiarTextEqual(name, rows[i].name)) {
       return &rows[i];
     }
   }
@@ -210,12 +211,21 @@ bool fiarMayWrite(MlirOperation op) {
 }
 
 bool fiarMayAlias(FiarView* view, MlirOperation op) {
-  static const char* const views[] = {
-      "torch.aten.slice.Tensor", "torch.aten.select.int",    "torch.aten.t",
-      "torch.aten.detach",       "torch.aten.alias",         "torch.aten.permute",
-      "torch.aten.contiguous",   "torch.aten.transpose.int", "torch.aten.view.dtype",
-      "torch.aten.split.Tensor", "torch.aten.chunk",         "torch.aten.as_strided",
-      "torch.aten.squeeze.dim",  "torch.aten.to.dtype",      "torch.prims.convert_element_type"};
+  static const MlirStringRef views[] = {FIAR_TEXT("torch.aten.slice.Tensor"),
+                                        FIAR_TEXT("torch.aten.select.int"),
+                                        FIAR_TEXT("torch.aten.t"),
+                                        FIAR_TEXT("torch.aten.detach"),
+                                        FIAR_TEXT("torch.aten.alias"),
+                                        FIAR_TEXT("torch.aten.permute"),
+                                        FIAR_TEXT("torch.aten.contiguous"),
+                                        FIAR_TEXT("torch.aten.transpose.int"),
+                                        FIAR_TEXT("torch.aten.view.dtype"),
+                                        FIAR_TEXT("torch.aten.split.Tensor"),
+                                        FIAR_TEXT("torch.aten.chunk"),
+                                        FIAR_TEXT("torch.aten.as_strided"),
+                                        FIAR_TEXT("torch.aten.squeeze.dim"),
+                                        FIAR_TEXT("torch.aten.to.dtype"),
+                                        FIAR_TEXT("torch.prims.convert_element_type")};
   switch (fiarPrimitiveRead(view, op).kind) {
     case FIAR_PRIM_IDENTITY:
     case FIAR_PRIM_RESHAPE:
@@ -227,8 +237,9 @@ bool fiarMayAlias(FiarView* view, MlirOperation op) {
     default:
       break;
   }
+  MlirStringRef name = fiarOpName(op);
   for (size_t i = 0; i < sizeof views / sizeof *views; ++i) {
-    if (fiarStringEqual(fiarOpName(op), views[i])) {
+    if (fiarTextEqual(name, views[i])) {
       return true;
     }
   }

@@ -73,6 +73,11 @@ static void read_all_reduce(FiarView* view, FiarPrimitive* p) {
       p->groups = fiarGridGroups(mlirOperationGetContext(p->op), sizes, rank, reduced);
     }
   }
+  if (mlirAttributeIsNull(p->groups) && strcmp(p->reduction, "sum") == 0) {
+    p->refusal =
+        "which ranks it adds up is not known: the module's ttcore.meshes is no one mesh that "
+        "has its cluster_axis";
+  }
 }
 
 static void read_half(FiarPrimitive* p, const char* dimension) {

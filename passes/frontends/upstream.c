@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// MLIR's own dialects on tensors, but for linalg: shard, func, arith, math, tensor.
+// MLIR's own dialects on tensors, but for linalg: shard, func, arith, math, affine, tensor.
 #include <string.h>
 
 #include "frontends/primitive.h"
@@ -87,6 +87,11 @@ static void read_shard_collective(FiarView* view, FiarPrimitive* p) {
   int rank = mlirOperationIsNull(grid)
                  ? -1
                  : fiarReadInts(fiarOpAttribute(grid, "shape"), sizes, FIAR_MAX_RANK);
+  if (strcmp(p->reduction, "sum") == 0) {
+    p->refusal =
+        "which ranks it adds up is not known: its grid is not in the module, or has no such "
+        "axis or sizes that are not known";
+  }
   if (rank < 0 || mlirAttributeIsNull(axes) || !mlirAttributeIsADenseI16Array(axes)) {
     return;
   }
@@ -98,6 +103,7 @@ static void read_shard_collective(FiarView* view, FiarPrimitive* p) {
     reduced[axis] = true;
   }
   p->groups = fiarGridGroups(mlirOperationGetContext(p->op), sizes, rank, reduced);
+  p->refusal = mlirAttributeIsNull(p->groups) ? p->refusal : NULL;
 }
 
 static void read_half(FiarPrimitive* p, const char* axis) {
@@ -119,23 +125,14 @@ static void read_all_gather(FiarView* view, FiarPrimitive* p) {
   read_half(p, "gather_axis");
 }
 
-// MPI works on buffers, so that what a sum becomes cannot be followed.
-static void read_mpi_all_reduce(FiarView* view, FiarPrimitive* p) {
-  (void)view;
-  p->mode = FIAR_GROUPS_FLATTENED;
-  p->reduction = "one of buffers";
-  p->refusal = "it works on buffers: run fiar-fuse before the conversion to mpi";
-}
-
-static const char* const dialects[] = {"builtin", "func",  "arith", "math",
-                                       "tensor",  "shard", "mpi",   NULL};
+static const char* const dialects[] = {"builtin", "func",  "arith",  "math",
+                                       "tensor",  "shard", "affine", NULL};
 
 static const FiarOpRow rows[] = {
     {"all_reduce", FIAR_PRIM_ALL_REDUCE, read_shard_collective},
     {"reduce_scatter", FIAR_PRIM_REDUCE_SCATTER, read_reduce_scatter},
     {"all_gather", FIAR_PRIM_ALL_GATHER, read_all_gather},
     {"all_slice", FIAR_PRIM_PURE, NULL},
-    {"allreduce", FIAR_PRIM_ALL_REDUCE, read_mpi_all_reduce},
     {"call", FIAR_PRIM_CALL, read_call},
     {"module", FIAR_PRIM_PURE, NULL},
     {"return", FIAR_PRIM_PURE, NULL},
@@ -162,15 +159,16 @@ static const FiarOpRow rows[] = {
     {"reshape", FIAR_PRIM_RESHAPE, read_first},
     {"select", FIAR_PRIM_SELECT, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
-    PURE("addi") PURE("andi") PURE("bitcast") PURE("cast") PURE("cmpi") PURE("concat") PURE("cos")
-        PURE("dim") PURE("empty") PURE("erf") PURE("exp2") PURE("extract") PURE("extract_slice")
-            PURE("extsi") PURE("extui") PURE("fma") PURE("from_elements") PURE("index_cast")
-                PURE("insert") PURE("insert_slice") PURE("log") PURE("log2") PURE("maxnumf")
-                    PURE("minnumf") PURE("muli") PURE("ori") PURE("pad") PURE("sin") PURE("sitofp")
-                        PURE("splat") PURE("subi") PURE("tanh") PURE("trunci") PURE("uitofp")
-                            PURE("xori")
+    PURE("addi") PURE("andi") PURE("apply") PURE("bitcast") PURE("cast") PURE("cmpi") PURE("concat")
+        PURE("cos") PURE("dim") PURE("divsi") PURE("divui") PURE("empty") PURE("erf") PURE("exp2")
+            PURE("extract") PURE("extract_slice") PURE("extsi") PURE("extui") PURE("fma")
+                PURE("from_elements") PURE("index_cast") PURE("index_castui") PURE("insert")
+                    PURE("insert_slice") PURE("log") PURE("log2") PURE("maxnumf") PURE("minnumf")
+                        PURE("muli") PURE("ori") PURE("pad") PURE("remsi") PURE("remui") PURE("sin")
+                            PURE("sitofp") PURE("splat") PURE("subi") PURE("tanh") PURE("trunci")
+                                PURE("uitofp") PURE("xori")
 #undef PURE
-                                {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                                    {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_upstream = {dialects, rows};

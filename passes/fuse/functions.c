@@ -212,6 +212,10 @@ static bool erase_dead(FiarFusion* fusion) {
 void fiarRewriteFinish(FiarFusion* fusion) {
   references_t refs = {.fusion = fusion};
   for (size_t i = 0; i < fusion->n_dead; ++i) {
+    FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, fusion->dead_ops[i]);
+    if (kind != FIAR_PRIM_CALL && kind != FIAR_PRIM_START && kind != FIAR_PRIM_ALL_REDUCE) {
+      continue;  // nothing that such a row's reader could make a call
+    }
     FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, fusion->dead_ops[i]);
     bool calls = primitive.kind == FIAR_PRIM_CALL || primitive.kind == FIAR_PRIM_START;
     if (calls && !mlirOperationIsNull(primitive.callee) && is_private(primitive.callee)) {
@@ -246,4 +250,5 @@ void fiarRewriteClear(FiarFusion* fusion) {
   fiarMapClear(&fusion->replaced);
   free(fusion->dead_ops);
   free(fusion->replacements);
+  free(fusion->attributes);
 }

@@ -189,11 +189,11 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   if (anchor->primitive.refusal != NULL) {
     LEAVE(anchor, "%s", anchor->primitive.refusal);
   }
-  MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
-  FiarShape shape;
   if (strcmp(anchor->primitive.reduction, "sum") != 0) {
     LEAVE(anchor, "its reducer is no sum but %s", anchor->primitive.reduction);
   }
+  MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
+  FiarShape shape;
   if (!fiarShapeRead(mlirValueGetType(sum), &shape) ||
       !mlirTypeEqual(mlirValueGetType(anchor->input), mlirValueGetType(sum))) {
     LEAVE(anchor, "its operand and result are not tensors of one type");
@@ -293,8 +293,9 @@ static void follow(FiarFusion* fusion, size_t index, FiarMap* seen) {
     for (MlirOpOperand use = mlirValueGetFirstUse(member.value); !mlirOpOperandIsNull(use);
          use = mlirOpOperandGetNextUse(use)) {
       MlirOperation user = mlirOpOperandGetOwner(use);
-      if (fiarMapFind(seen, user.ptr, (uint32_t)index) == NULL) {
-        fusion->failed |= !fiarMapSet(seen, user.ptr, (uint32_t)index, 1);
+      size_t seen_before = seen->size;
+      fusion->failed |= !fiarMapSet(seen, user.ptr, (uint32_t)index, 1);
+      if (seen->size > seen_before) {
         follow_user(fusion, index, user, fiarTermAt(fusion, member.term));
       }
     }
@@ -407,6 +408,7 @@ static void keep_variadic_whole(FiarFusion* fusion) {
 static void fuse_all(FiarFusion* fusion) {
   FiarMap seen = {0};
   fiarMutationsName(fusion);
+  fiarBuffersName(fusion);
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
     FiarAnchor* anchor = &fusion->anchors[i];
     if (anchor->result >= 0) {  // what is reduced may have got another name
@@ -430,6 +432,7 @@ static void fuse_all(FiarFusion* fusion) {
     }
   }
   fiarMutationsRestore(fusion);
+  fiarBuffersRestore(fusion);
   if (!fusion->failed) {
     fiarRewriteFinish(fusion);
   }

@@ -14,6 +14,7 @@
 //   scale_layout.c scales in other orders than the rows'
 //   named.c   ops that are a norm or a quantiser by name
 //   mutation.c ops that write over operands
+//   buffers.c all-reduces of buffers that hold tensors
 //   variadic.c all-reduces of several tensors, some of which fuse
 //   rewrite.c builds the fused op where it may stand
 //   liveness.c, functions.c remove what is dead
@@ -145,6 +146,8 @@ typedef struct FiarAnchor {
 // the marker of what another op may have written.
 typedef struct FiarMutation {
   MlirOperation original, stand_in;
+  int n_written;
+  int written[FIAR_MAX_NAMED];  // the operands that the original writes over
 } FiarMutation;
 
 // fiar-raise-block looks for the same sequences where no all-reduce stands in front: each starts at
@@ -183,13 +186,18 @@ typedef struct FiarFusion {
   FiarMap replaced;  // values -> place in replacements
   MlirValue* replacements;
   size_t n_replaced, replaced_capacity;
+  struct FiarAttributes* attributes;  // of the fused op built last
   // mutation.c
   MlirOperation* writers;  // ops that may write over operands, in program order
   size_t n_writers, writer_capacity;
+  size_t n_unnamed;  // writers that have no stand-in
   FiarMutation* mutations;
   size_t n_mutations, mutation_capacity;
-  FiarMap stand_ins;    // ops -> place in mutations
-  FiarMap changed;      // values whose memory is written in ways that cannot be followed
+  FiarMap stand_ins;  // ops -> place in mutations
+  FiarMap changed;    // values whose memory is written in ways that cannot be followed
+  // buffers.c
+  struct FiarBuffers* buffers;
+  size_t n_buffers, buffer_capacity;
   FiarWriter writer;    // report.c
   FiarLocalKind local;  // where the sequences start: NONE, at the all-reduces
   bool failed;          // out of memory or a contradiction; the pass fails
@@ -374,6 +382,15 @@ void fiarMutationsRestore(FiarFusion* fusion);
 bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op);
 // Whether some op may write over the value's memory.
 bool fiarIsWritten(const FiarFusion* fusion, MlirValue value);
+
+// ---- buffers.c ----
+
+// Puts all-reduces of tensors in the place of those of buffers that hold them, for as long as the
+// pass runs; what cannot be seen so gets its reason.
+void fiarBuffersName(FiarFusion* fusion);
+// Takes those back that were not fused, and marks the buffers of the others dead; before
+// fiarRewriteFinish.
+void fiarBuffersRestore(FiarFusion* fusion);
 
 // ---- functions.c ----
 

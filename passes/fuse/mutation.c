@@ -10,6 +10,7 @@
 // that makes it, and no view of it may exist; else the tensor is `changed`, and no sequence goes
 // through it. What the pass then leaves of the stand-ins and markers becomes the op as it was.
 #include <stdlib.h>
+#include <string.h>
 
 #include "fuse/fuse.h"
 #include "mlir-c/BuiltinAttributes.h"
@@ -97,7 +98,9 @@ static void set_changed(FiarFusion* fusion, MlirValue value, int depth) {
 
 // ---- stand-ins ----
 
-static bool note(FiarFusion* fusion, MlirOperation original, MlirOperation stand_in) {
+// `named` is null for markers.
+static bool note(FiarFusion* fusion, MlirOperation original, const FiarNamed* named,
+                 MlirOperation stand_in) {
   if (fusion->n_mutations == fusion->mutation_capacity) {
     size_t capacity = fusion->mutation_capacity == 0 ? 32 : fusion->mutation_capacity * 2;
     FiarMutation* larger = realloc(fusion->mutations, capacity * sizeof *larger);
@@ -107,7 +110,12 @@ static bool note(FiarFusion* fusion, MlirOperation original, MlirOperation stand
     fusion->mutations = larger;
     fusion->mutation_capacity = capacity;
   }
-  fusion->mutations[fusion->n_mutations] = (FiarMutation){original, stand_in};
+  FiarMutation* mutation = &fusion->mutations[fusion->n_mutations];
+  *mutation = (FiarMutation){.original = original, .stand_in = stand_in};
+  if (named != NULL) {
+    mutation->n_written = named->n_results;
+    memcpy(mutation->written, named->written, sizeof mutation->written);
+  }
   return fiarMapSet(&fusion->stand_ins, stand_in.ptr, 0, (uint32_t)fusion->n_mutations++);
 }
 
@@ -156,7 +164,7 @@ static void stand_in(FiarFusion* fusion, MlirOperation writer, const FiarNamed* 
   MlirOperation op = create(writer, "torch.operator", n, operands, named->n_results, written);
   uint32_t position = fiarPosition(fusion, writer);
   mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(writer), writer, op);
-  fusion->failed |= !fiarPositionSet(fusion, op, position) || !note(fusion, writer, op);
+  fusion->failed |= !fiarPositionSet(fusion, op, position) || !note(fusion, writer, named, op);
   for (int i = 0; i < named->n_results; ++i) {
     rename_after(fusion, written[i], mlirOperationGetResult(op, i), writer);
   }
@@ -169,7 +177,7 @@ static void mark_changed(FiarFusion* fusion, MlirOperation writer, MlirValue val
   MlirOperation op = create(writer, marker_name, 1, &value, 1, &value);
   mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(writer), writer, op);
   fusion->failed |= !fiarPositionSet(fusion, op, fiarPosition(fusion, writer) + step) ||
-                    !note(fusion, (MlirOperation){NULL}, op);
+                    !note(fusion, (MlirOperation){NULL}, NULL, op);
   rename_after(fusion, value, mlirOperationGetResult(op, 0), writer);
 }
 
@@ -226,6 +234,7 @@ static void name_writes(FiarFusion* fusion, MlirOperation writer) {
     stand_in(fusion, writer, &named);
     return;
   }
+  ++fusion->n_unnamed;
   for (int i = 0; i < n; ++i) {
     if (can_rename(fusion, writer, values[i])) {
       mark_changed(fusion, writer, values[i], (uint32_t)i + 1);
@@ -263,15 +272,16 @@ bool fiarIsWritten(const FiarFusion* fusion, MlirValue value) {
   for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
        use = mlirOpOperandGetNextUse(use)) {
     MlirOperation user = mlirOpOperandGetOwner(use);
-    FiarNamed named;
-    if (fiarMayWrite(user)) {
-      return true;
-    }
-    if (!fiarIsStandIn(fusion, user) || !fiarNamedRead(user, &named)) {
+    const uint32_t* at = fiarMapFind(&fusion->stand_ins, user.ptr, 0);
+    if (at == NULL) {
+      if (fusion->n_unnamed > 0 && fiarMayWrite(user)) {
+        return true;
+      }
       continue;
     }
-    for (int i = 0; i < named.n_results; ++i) {
-      if (named.written[i] == (int)mlirOpOperandGetOperandNumber(use)) {
+    const FiarMutation* mutation = &fusion->mutations[*at];
+    for (int i = 0; i < mutation->n_written; ++i) {
+      if (mutation->written[i] == (int)mlirOpOperandGetOperandNumber(use)) {
         return true;
       }
     }
@@ -283,7 +293,6 @@ bool fiarIsWritten(const FiarFusion* fusion, MlirValue value) {
 
 static void restore(FiarMutation* mutation) {
   MlirOperation original = mutation->original, op = mutation->stand_in;
-  FiarNamed named;
   bool marker = mlirOperationIsNull(original);
   if (!marker) {
     MlirValue operands[MAX_WRITTEN];
@@ -293,11 +302,10 @@ static void restore(FiarMutation* mutation) {
     }
     mlirOperationSetOperands(original, n, operands);
     mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(op), op, original);
-    (void)fiarNamedRead(original, &named);
   }
   for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
     mlirValueReplaceAllUsesOfWith(mlirOperationGetResult(op, i),
-                                  mlirOperationGetOperand(op, marker ? 0 : named.written[i]));
+                                  mlirOperationGetOperand(op, marker ? 0 : mutation->written[i]));
   }
   mlirOperationDestroy(op);
 }

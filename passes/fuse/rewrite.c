@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,49 +308,100 @@ static const char* const rounding_texts[] = {FIAR_NORM_ROUNDING_TABLE(X)};
 static const char* const norm_input_texts[] = {FIAR_NORM_INPUT_TABLE(X)};
 #undef X
 
-typedef struct attributes {
+// The attributes of an op, sorted by name as MLIR keeps them, and what they are made of.
+enum { N_ATTRIBUTES = 16 };
+typedef struct FiarAttributes {
   MlirContext context;
+  FiarFacts facts;
+  fiar_scale_layout_t scale_layout;
+  int64_t world;
+  MlirAttribute groups;
+  const char* mode;
+  int32_t operands[N_OPERANDS], results[N_RESULTS];
   int n;
-  MlirNamedAttribute list[20];
-} attributes_t;
+  MlirNamedAttribute list[N_ATTRIBUTES];
+} FiarAttributes;
 
-static void attribute_add(attributes_t* to, const char* name, MlirAttribute value) {
+static void attribute_add(FiarAttributes* to, const char* name, MlirAttribute value) {
   MlirIdentifier id = mlirIdentifierGet(to->context, mlirStringRefCreateFromCString(name));
   to->list[to->n++] = mlirNamedAttributeGet(id, value);
 }
 
-static void text_add(attributes_t* to, const char* name, const char* text) {
+static void text_add(FiarAttributes* to, const char* name, const char* text) {
   attribute_add(to, name, mlirStringAttrGet(to->context, mlirStringRefCreateFromCString(text)));
 }
 
-static void float_add(attributes_t* to, const char* name, double value) {
+static void float_add(FiarAttributes* to, const char* name, double value) {
   attribute_add(to, name, mlirFloatAttrDoubleGet(to->context, mlirF32TypeGet(to->context), value));
 }
 
-static void int_add(attributes_t* to, const char* name, int64_t value) {
+static void int_add(FiarAttributes* to, const char* name, int64_t value) {
   attribute_add(to, name, mlirIntegerAttrGet(mlirIntegerTypeGet(to->context, 64), value));
 }
 
-static void attributes_fill(attributes_t* to, const plan_t* plan, const int32_t* operands,
-                            const int32_t* results) {
-  const FiarAnchor* anchor = plan->anchor;
-  const FiarFacts* facts = &anchor->facts;
+static void attributes_fill(FiarAttributes* to) {
+  const FiarFacts* facts = &to->facts;
   float_add(to, "eps", facts->eps);
-  float_add(to, "weight_bias", facts->weight_bias);
-  float_add(to, "scale_min", facts->scale_min);
-  text_add(to, "quant", quant_text(facts->quant));
-  text_add(to, "scale_layout", scale_layout_texts[plan->scale_layout]);
-  text_add(to, "scale_is", scale_is_texts[facts->scale_is]);
-  text_add(to, "scale_type", scale_type_texts[facts->scale_type]);
+  text_add(to, "group_mode", to->mode);
+  int_add(to, "group_size", facts->group_size);
+  attribute_add(to, "groups", to->groups);
   text_add(to, "norm_input", norm_input_texts[facts->norm_input_f32]);
   text_add(to, "norm_rounding", rounding_texts[facts->rounding]);
+  attribute_add(to, "operandSegmentSizes",
+                mlirDenseI32ArrayGet(to->context, N_OPERANDS, to->operands));
+  text_add(to, "quant", quant_text(facts->quant));
   text_add(to, "residual_layout", "full");
-  int_add(to, "group_size", facts->group_size);
-  int_add(to, "world", anchor->world);
-  attribute_add(to, "groups", anchor->primitive.groups);
-  text_add(to, "group_mode", anchor->primitive.mode);
-  attribute_add(to, "operandSegmentSizes", mlirDenseI32ArrayGet(to->context, N_OPERANDS, operands));
-  attribute_add(to, "resultSegmentSizes", mlirDenseI32ArrayGet(to->context, N_RESULTS, results));
+  attribute_add(to, "resultSegmentSizes",
+                mlirDenseI32ArrayGet(to->context, N_RESULTS, to->results));
+  text_add(to, "scale_is", scale_is_texts[facts->scale_is]);
+  text_add(to, "scale_layout", scale_layout_texts[to->scale_layout]);
+  float_add(to, "scale_min", facts->scale_min);
+  text_add(to, "scale_type", scale_type_texts[facts->scale_type]);
+  float_add(to, "weight_bias", facts->weight_bias);
+  int_add(to, "world", to->world);
+}
+
+static bool same_number(double a, double b) {
+  return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b));
+}
+
+// Whether both describe ops whose attributes are equal.
+static bool same_attributes(const FiarAttributes* a, const FiarAttributes* b) {
+  const FiarFacts *f = &a->facts, *g = &b->facts;
+  return a->context.ptr == b->context.ptr && same_number(f->eps, g->eps) &&
+         same_number(f->weight_bias, g->weight_bias) && same_number(f->scale_min, g->scale_min) &&
+         f->quant == g->quant && f->scale_is == g->scale_is && f->scale_type == g->scale_type &&
+         f->group_size == g->group_size && f->norm_input_f32 == g->norm_input_f32 &&
+         f->rounding == g->rounding && a->scale_layout == b->scale_layout && a->world == b->world &&
+         mlirAttributeEqual(a->groups, b->groups) && strcmp(a->mode, b->mode) == 0 &&
+         memcmp(a->operands, b->operands, sizeof a->operands) == 0 &&
+         memcmp(a->results, b->results, sizeof a->results) == 0;
+}
+
+// The layers of a model have equal attributes: those of the op before are made once.
+static const FiarAttributes* attributes_of(const plan_t* plan, const int32_t* operands,
+                                           const int32_t* results) {
+  const FiarAnchor* anchor = plan->anchor;
+  FiarAttributes** last = &plan->fusion->attributes;
+  FiarAttributes made = {.context = mlirOperationGetContext(anchor->op),
+                         .facts = anchor->facts,
+                         .scale_layout = plan->scale_layout,
+                         .world = anchor->world,
+                         .groups = anchor->primitive.groups,
+                         .mode = anchor->primitive.mode};
+  memcpy(made.operands, operands, sizeof made.operands);
+  memcpy(made.results, results, sizeof made.results);
+  if (*last != NULL && same_attributes(*last, &made)) {
+    return *last;
+  }
+  if (*last == NULL) {
+    *last = malloc(sizeof **last);
+  }
+  if (*last != NULL) {
+    attributes_fill(&made);
+    **last = made;
+  }
+  return *last;
 }
 
 // The location of everything the op stands for, the all-reduce's first.
@@ -381,8 +433,8 @@ static MlirLocation fused_location(const plan_t* plan) {
   return fused;
 }
 
+// Null when out of memory.
 static MlirOperation build(plan_t* plan) {
-  attributes_t attributes = {.context = mlirOperationGetContext(plan->anchor->op)};
   int32_t operand_sizes[N_OPERANDS] = {0}, result_sizes[N_RESULTS] = {0};
   MlirValue operands[N_OPERANDS];
   MlirType results[N_RESULTS];
@@ -399,12 +451,15 @@ static MlirOperation build(plan_t* plan) {
       results[n_results++] = mlirValueGetType(plan->roots[i]);
     }
   }
-  attributes_fill(&attributes, plan, operand_sizes, result_sizes);
+  const FiarAttributes* attributes = attributes_of(plan, operand_sizes, result_sizes);
+  if (attributes == NULL) {
+    return (MlirOperation){NULL};
+  }
   MlirOperationState state = mlirOperationStateGet(
       mlirStringRefCreateFromCString("fiar.all_reduce_norm"), fused_location(plan));
   mlirOperationStateAddOperands(&state, n_operands, operands);
   mlirOperationStateAddResults(&state, n_results, results);
-  mlirOperationStateAddAttributes(&state, attributes.n, attributes.list);
+  mlirOperationStateAddAttributes(&state, attributes->n, attributes->list);
   return mlirOperationCreate(&state);
 }
 
@@ -512,6 +567,11 @@ static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
   if (ok) {
     invert_scale(&plan);
     MlirOperation fused = build(&plan);
+    if (mlirOperationIsNull(fused)) {
+      fusion->failed = true;
+      fiarMapClear(&plan.replaced);
+      return false;
+    }
     mlirBlockInsertOwnedOperationAfter(mlirOperationGetBlock(anchor->op), plan.after, fused);
     fusion->failed |= !fiarPositionSet(fusion, fused, fiarPosition(fusion, plan.after) + 1);
     replace_values(&plan, fused);

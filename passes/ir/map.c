@@ -3,12 +3,17 @@
 
 #include <stdlib.h>
 
-// The finaliser of SplitMix64: spreads the aligned low bits of pointers over the word.
+// Ops and values made one after another lie side by side, and are asked for in that order: they
+// stay neighbours in the table, in runs of RUN slots whose places are spread by the finaliser of
+// SplitMix64. A table that is at most half full has room for the runs that fall on one another.
+enum { RUN = 64, GRAIN = 64, LEAST = RUN, GROWTH = 4 };
+
 static size_t hash(const void* pointer, uint32_t number) {
-  uint64_t bits = (uint64_t)(uintptr_t)pointer + number * UINT64_C(0x9E3779B97F4A7C15);
+  uint64_t grain = (uint64_t)(uintptr_t)pointer / GRAIN;
+  uint64_t bits = grain / RUN + number * UINT64_C(0x9E3779B97F4A7C15);
   bits = (bits ^ (bits >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
   bits = (bits ^ (bits >> 27)) * UINT64_C(0x94D049BB133111EB);
-  return (size_t)(bits ^ (bits >> 31));
+  return (size_t)((bits ^ (bits >> 31)) * RUN + grain % RUN);
 }
 
 static FiarMapSlot* slot_of(const FiarMap* map, const void* pointer, uint32_t number) {
@@ -29,7 +34,8 @@ uint32_t* fiarMapFind(const FiarMap* map, const void* pointer, uint32_t number) 
 }
 
 static bool grow(FiarMap* map) {
-  FiarMap larger = {.capacity = map->capacity == 0 ? 64 : map->capacity * 2, .size = map->size};
+  FiarMap larger = {.capacity = map->capacity == 0 ? LEAST : map->capacity * GROWTH,
+                    .size = map->size};
   larger.slots = calloc(larger.capacity, sizeof *larger.slots);
   if (larger.slots == NULL) {
     return false;
@@ -45,7 +51,7 @@ static bool grow(FiarMap* map) {
 }
 
 bool fiarMapSet(FiarMap* map, const void* pointer, uint32_t number, uint32_t value) {
-  if (map->size * 4 >= map->capacity * 3 && !grow(map)) {
+  if (map->size * 2 >= map->capacity && !grow(map)) {
     return false;
   }
   FiarMapSlot* slot = slot_of(map, pointer, number);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ir/match.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
@@ -29,47 +29,69 @@ FiarElement fiarElementOf(MlirType type) {
   return FIAR_ELEM_OTHER;
 }
 
+// The element type's text in a vtensor: bf16, si64, !torch.complex<..>.
+static FiarElement vtensor_element(MlirStringRef text) {
+  for (size_t i = 1; i < sizeof element_texts / sizeof *element_texts; ++i) {
+    if (fiarStringEqual(text, element_texts[i])) {
+      return (FiarElement)i;
+    }
+  }
+  size_t sign = text.length > 0 && (text.data[0] == 's' || text.data[0] == 'u') ? 1 : 0;
+  bool integer = text.length > sign + 1 && text.data[sign] == 'i' && text.data[sign + 1] >= '0' &&
+                 text.data[sign + 1] <= '9';
+  return integer ? FIAR_ELEM_INTEGER : FIAR_ELEM_OTHER;
+}
+
+// A size, or -1 for '?'. False: no size that an int64_t holds.
+static bool vtensor_size(const char** at, const char* end, int64_t* out_size) {
+  if (*at < end && **at == '?') {
+    ++*at;
+    *out_size = -1;
+    return true;
+  }
+  const char* start = *at;
+  *out_size = 0;
+  for (; *at < end && **at >= '0' && **at <= '9'; ++*at) {
+    if (*out_size > (INT64_MAX - 9) / 10) {
+      return false;
+    }
+    *out_size = *out_size * 10 + (**at - '0');
+  }
+  return *at > start;
+}
+
 // torch-mlir's tensors are opaque here: vtensor<[4,?,4096],bf16>.
 static bool vtensor_read(MlirType type, FiarShape* out_shape) {
+  static const char head[] = "vtensor<[";
+  enum { HEAD = sizeof head - 1 };
   if (!mlirTypeIsAOpaque(type)) {
     return false;
   }
   MlirStringRef data = mlirOpaqueTypeGetData(type);
-  char text[256];
-  if (data.length >= sizeof text || strncmp(data.data, "vtensor<[", 9) != 0) {
+  if (data.length < HEAD || memcmp(data.data, head, HEAD) != 0) {
     return false;
   }
-  memcpy(text, data.data, data.length);
-  text[data.length] = '\0';
-  char* at = text + 9;
+  const char *at = data.data + HEAD, *end = data.data + data.length;
   out_shape->rank = 0;
-  while (*at != ']') {
-    if (out_shape->rank == FIAR_MAX_RANK) {
+  while (at < end && *at != ']') {
+    if (out_shape->rank == FIAR_MAX_RANK ||
+        !vtensor_size(&at, end, &out_shape->size[out_shape->rank++])) {
       return false;
     }
-    char* end = at + 1;
-    int64_t size = *at == '?' ? -1 : strtoll(at, &end, 10);
-    if (end == at || (*end != ',' && *end != ']')) {
+    if (at < end && *at == ',') {
+      ++at;
+    } else if (at == end || *at != ']') {
       return false;
     }
-    out_shape->size[out_shape->rank++] = size;
-    at = *end == ',' ? end + 1 : end;
   }
   out_shape->elem = FIAR_ELEM_OTHER;
-  if (at[1] == ',') {
-    char* element = at + 2;
-    element[strcspn(element, ">")] = '\0';
-    size_t sign = element[0] == 's' || element[0] == 'u' ? 1 : 0;
-    if (element[sign] == 'i' && element[sign + 1] >= '0' && element[sign + 1] <= '9') {
-      out_shape->elem = FIAR_ELEM_INTEGER;
-    }
-    for (size_t i = 1; i < sizeof element_texts / sizeof *element_texts; ++i) {
-      if (strcmp(element, element_texts[i]) == 0) {
-        out_shape->elem = (FiarElement)i;
-      }
-    }
+  if (end - at > 2 && at[1] == ',') {
+    const char* element = at + 2;
+    const char* stop = memchr(element, '>', (size_t)(end - element));
+    stop = stop == NULL ? end : stop;
+    out_shape->elem = vtensor_element(mlirStringRefCreate(element, (size_t)(stop - element)));
   }
-  return true;
+  return at < end;
 }
 
 bool fiarShapeRead(MlirType type, FiarShape* out_shape) {

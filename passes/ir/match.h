@@ -64,8 +64,16 @@ MlirStringRef fiarAttributeText(MlirAttribute attribute);
 // The op's full name. Static storage of the context.
 MlirStringRef fiarOpName(MlirOperation op);
 
+// Inline: names are compared all the time, and a literal's length is known to the compiler.
 static inline bool fiarStringEqual(MlirStringRef a, const char* b) {
-  return mlirStringRefEqual(a, mlirStringRefCreateFromCString(b));
+  return a.length == strlen(b) && memcmp(a.data, b, a.length) == 0;
+}
+
+// Of tables: a name whose length is known to the compiler, and its comparison.
+#define FIAR_TEXT(literal) \
+  { literal, sizeof(literal) - 1 }
+static inline bool fiarTextEqual(MlirStringRef a, MlirStringRef b) {
+  return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
 // Rounds to `digits` significant bits, at most to multiples of 2^least_exponent; ties to even.

@@ -101,21 +101,22 @@ static bool same_type(const matmul_t* m, const FiarPrimitive* p) {
                                        mlirValueGetType(mlirOperationGetResult(p->op, 0)));
 }
 
-static void take_scales(FiarRaising* raising, matmul_t* m) {
+// Takes one product along. False: there is none, or it stays one of its own.
+static bool take_scale(FiarRaising* raising, matmul_t* m) {
   FiarPrimitive p = next_op(raising, m);
   FiarFactor factors[FIAR_MAX_FACTORS];
   if (m->elem != FIAR_ELEM_F32 || p.kind != FIAR_PRIM_MUL || !same_type(m, &p)) {
-    return;
+    return false;
   }
-  int count = fiarRaiseFactors(raising, other_operand(m, &p), factors), scalars = 0;
+  int count = fiarRaiseFactors(raising, other_operand(m, &p), factors);
   matmul_t scaled = *m;
   for (int i = 0; i < count; ++i) {
     MlirValue* to = factors[i].kind == FIAR_FACTOR_ROWS      ? &scaled.rows
                     : factors[i].kind == FIAR_FACTOR_COLUMNS ? &scaled.columns
-                    : scalars < 2                            ? &scaled.scale[scalars++]
-                                                             : NULL;
-    if (to == NULL || fiarIsValue(*to)) {
-      return;  // stays a product of its own
+                    : fiarIsValue(scaled.scale[0])           ? &scaled.scale[1]
+                                                             : &scaled.scale[0];
+    if (fiarIsValue(*to)) {
+      return false;
     }
     *to = factors[i].value;
   }
@@ -123,6 +124,7 @@ static void take_scales(FiarRaising* raising, matmul_t* m) {
     take_result(&scaled, &p);
     *m = scaled;
   }
+  return count > 0;
 }
 
 static void take_bias(FiarRaising* raising, matmul_t* m) {
@@ -191,7 +193,8 @@ void fiarRaiseMatmul(FiarRaising* raising, MlirOperation op, void* data) {
   FiarPrimitive p = fiarPrimitiveRead(&raising->fusion.view, op);
   matmul_t m = {0};
   if (p.kind == FIAR_PRIM_MATMUL && take_product(raising, &p, &m)) {
-    take_scales(raising, &m);
+    while (take_scale(raising, &m)) {
+    }
     take_bias(raising, &m);
     take_rounding(raising, &m);
     build(raising, &m);

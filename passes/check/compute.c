@@ -101,8 +101,9 @@ static double invert(double a) {
 static double negate(double a) {
   return -a;
 }
+// As programs that have no such op spell it, in f32.
 static double logistic(double a) {
-  return 1 / (1 + exp(-a));
+  return (float)(1 / (double)(float)(1 + (double)(float)exp(-a)));
 }
 static double same(double a) {
   return a;

@@ -98,6 +98,10 @@ static void raise_all_reduce(FiarRaising* raising, MlirOperation op, void* data)
     return;
   }
   FiarPrimitive p = fiarPrimitiveRead(&raising->fusion.view, op);
+  if (p.kind != FIAR_PRIM_ALL_REDUCE &&
+      !mlirAttributeIsNull(fiarOpAttribute(op, "call_target_name"))) {
+    return;  // a custom call of another kind
+  }
   char text[224] = "its operand and result are not one tensor each, of one type";
   int64_t world = -1;
   if (p.kind != FIAR_PRIM_ALL_REDUCE || strcmp(p.reduction, "sum") != 0) {

@@ -112,64 +112,99 @@ static double product(const Rows* a, const Rows* b, int64_t i, int64_t j) {
   return (float)sum;
 }
 
-static bool product_fits(const FiarPrimitive* p, const FiarTensor* a, const FiarTensor* b,
-                         const FiarTensor* out) {
-  if (p->dims[0] >= a->shape.rank || p->dims2[0] >= b->shape.rank) {
-    return false;
-  }
-  int64_t k = a->shape.size[p->dims[0]];
-  return k > 0 && b->shape.size[p->dims2[0]] == k && out->count == a->count / k * (b->count / k);
-}
-
-bool fiarEvalProduct(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
-  *out_done = false;
-  const FiarTensor* found[2] = {fiarEvalFind(eval, p->in[0]), NULL};
-  FiarTensor in[2], out = {0};
-  in[0] = found[0] == NULL ? out : *found[0];
-  found[1] = fiarEvalFind(eval, p->in[1]);
-  in[1] = found[1] == NULL ? out : *found[1];
-  MlirValue result = mlirOperationGetResult(p->op, 0);
-  if (found[0] == NULL || found[1] == NULL || !fiarEvalShape(result, NULL, &out.shape)) {
-    return true;
-  }
-  out.count = fiarShapeElements(&out.shape);
-  if (!product_fits(p, &in[0], &in[1], &out)) {
-    return true;
-  }
-  out.taint = worst_of(in, 2);
-  out.at = fiarEvalRoom(eval, out.count);
-  Rows a = {0}, b = {0};
-  bool room = out.at != NULL && make_rows(&in[0], (int)p->dims[0], &a) &&
-              make_rows(&in[1], (int)p->dims2[0], &b);
-  for (int rank = 0; room && rank < eval->options->ranks; ++rank) {
-    take_rows(&in[0], (int)p->dims[0], rank, &a);
-    take_rows(&in[1], (int)p->dims2[0], rank, &b);
-    for (int64_t i = 0; i < out.count; ++i) {
-      out.at[rank * out.count + i] =
-          fiarElementRound(out.shape.elem, product(&a, &b, i / b.rows, i % b.rows));
-    }
-  }
-  free(a.at);
-  free(b.at);
-  *out_done = room;
-  return room ? fiarEvalBind(eval, result, &out) : fiarEvalFail(eval, "out of memory");
-}
-
-// ---- fiar.matmul ----
-
-enum { A, B, BIAS, A_SCALE, B_SCALE, A_SCALES, B_SCALES, MATMUL_OPERANDS };
-
-// Multiplies the elements of block-scaled rows by their scales, which is exact.
-static bool scale_blocks(const FiarTensor* scales, int rank, Rows* rows) {
+// Multiplies the elements of block-scaled rows by their scales, which is exact. An fp4 code that
+// the source leaves open (a NaN here) is a number all the same: a scale of 0 makes it 0.
+static bool scale_blocks(const FiarTensor* scales, FiarElement elem, int rank, Rows* rows) {
   if (scales->count == 0 || rows->rows * rows->k % scales->count != 0) {
     return false;
   }
   int64_t block = rows->rows * rows->k / scales->count;
   for (int64_t i = 0; i < rows->rows * rows->k; ++i) {
-    rows->at[i] *= scales->at[rank * scales->count + i / block];
+    double scale = scales->at[rank * scales->count + i / block];
+    bool open = elem == FIAR_ELEM_F4E2M1FN && isnan(rows->at[i]) && scale == 0;
+    rows->at[i] = open ? 0 : rows->at[i] * scale;
   }
   return true;
 }
+
+// A product's operands, and the scales of its blocks where it has such.
+typedef struct Product {
+  FiarTensor in[FIAR_MAX_INPUTS], out;
+  int n_in, along[2];  // the dimensions that are contracted
+  Rows rows[2];
+} Product;
+
+static bool product_fits(const Product* p) {
+  const FiarTensor *a = &p->in[0], *b = &p->in[1];
+  if (p->along[0] >= a->shape.rank || p->along[1] >= b->shape.rank) {
+    return false;
+  }
+  int64_t k = a->shape.size[p->along[0]];
+  return k > 0 && b->shape.size[p->along[1]] == k && p->out.count == a->count / k * (b->count / k);
+}
+
+// *out_known: all are known tensors. False: out of memory.
+static bool product_read(FiarEval* eval, const FiarPrimitive* p, Product* out, bool* out_known) {
+  *out = (Product){.n_in = p->n_in, .along = {(int)p->dims[0], (int)p->dims2[0]}};
+  *out_known = false;
+  for (int i = 0; i < p->n_in; ++i) {
+    const FiarTensor* found = fiarEvalFind(eval, p->in[i]);
+    if (found == NULL) {
+      return eval->out->error[0] == '\0';
+    }
+    out->in[i] = *found;
+    if (i < 2 && p->kind == FIAR_PRIM_BLOCK_MATMUL) {
+      out->along[i] = found->shape.rank - 1;
+    }
+  }
+  *out_known = fiarEvalShape(mlirOperationGetResult(p->op, 0), NULL, &out->out.shape);
+  out->out.count = fiarShapeElements(&out->out.shape);
+  out->out.taint = worst_of(out->in, out->n_in);
+  return true;
+}
+
+static bool product_rank(Product* p, int rank) {
+  Rows *a = &p->rows[0], *b = &p->rows[1];
+  for (int i = 0; i < 2; ++i) {
+    take_rows(&p->in[i], p->along[i], rank, &p->rows[i]);
+    if (p->n_in == 4 && !scale_blocks(&p->in[2 + i], p->in[i].shape.elem, rank, &p->rows[i])) {
+      return false;
+    }
+  }
+  for (int64_t i = 0; i < p->out.count; ++i) {
+    p->out.at[rank * p->out.count + i] =
+        fiarElementRound(p->out.shape.elem, product(a, b, i / b->rows, i % b->rows));
+  }
+  return true;
+}
+
+bool fiarEvalProduct(FiarEval* eval, const FiarPrimitive* primitive, bool* out_done) {
+  Product p;
+  bool known;
+  *out_done = false;
+  if (!product_read(eval, primitive, &p, &known)) {
+    return false;
+  }
+  if (!known || !product_fits(&p)) {
+    return true;
+  }
+  p.out.at = fiarEvalRoom(eval, p.out.count);
+  bool room = p.out.at != NULL && make_rows(&p.in[0], p.along[0], &p.rows[0]) &&
+              make_rows(&p.in[1], p.along[1], &p.rows[1]);
+  *out_done = room;
+  for (int rank = 0; *out_done && rank < eval->options->ranks; ++rank) {
+    *out_done = product_rank(&p, rank);
+  }
+  free(p.rows[0].at);
+  free(p.rows[1].at);
+  return !room        ? fiarEvalFail(eval, "out of memory")
+         : !*out_done ? true
+                      : fiarEvalBind(eval, mlirOperationGetResult(primitive->op, 0), &p.out);
+}
+
+// ---- fiar.matmul ----
+
+enum { A, B, BIAS, A_SCALE, B_SCALE, A_SCALES, B_SCALES, MATMUL_OPERANDS };
 
 // The f32 factor of one row of an operand.
 static float factor_of(const FiarTensor* scale, bool multiplier, const FiarTensor* vector, int rank,
@@ -247,16 +282,17 @@ static bool matmul(FiarEval* eval, MlirOperation op) {
   if (!matmul_read(eval, op, &m)) {
     return false;
   }
-  int a_along = m.in[A].shape.rank - 1, b_along = is_set(op, "b_transposed") ? 1 : 0;
+  int a_along = m.in[A].shape.rank - 1;
+  int b_along = m.in[B].shape.rank - (is_set(op, "b_transposed") ? 1 : 2);
   Rows a = {0}, b = {0};
-  bool done = m.in[B].shape.rank == 2 && make_rows(&m.in[A], a_along, &a) &&
+  bool done = b_along >= 0 && make_rows(&m.in[A], a_along, &a) &&
               make_rows(&m.in[B], b_along, &b) && matmul_fits(&m, &a, &b);
   m.out.taint = matmul_taint(&m);
   for (int rank = 0; done && rank < eval->options->ranks; ++rank) {
     take_rows(&m.in[A], a_along, rank, &a);
     take_rows(&m.in[B], b_along, rank, &b);
-    done = !m.blocks ||
-           (scale_blocks(&m.in[A_SCALES], rank, &a) && scale_blocks(&m.in[B_SCALES], rank, &b));
+    done = !m.blocks || (scale_blocks(&m.in[A_SCALES], m.in[A].shape.elem, rank, &a) &&
+                         scale_blocks(&m.in[B_SCALES], m.in[B].shape.elem, rank, &b));
     if (done) {
       matmul_rank(&m, rank, &a, &b);
     }

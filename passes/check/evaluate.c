@@ -448,6 +448,7 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
       }
       break;
     case FIAR_PRIM_MATMUL:
+    case FIAR_PRIM_BLOCK_MATMUL:
       if (eval->options->products && !fiarEvalProduct(eval, &p, &done)) {
         return false;
       }

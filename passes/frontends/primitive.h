@@ -61,6 +61,7 @@
   X(CONSTANT, "number where it is a splat, else elements nobody reads")                           \
   X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others")      \
   X(MATMUL, "products of in[0] and in[1] summed over dimensions dims[0], dims2[0], from 0")       \
+  X(BLOCK_MATMUL, "MATMUL over the last dimensions, each block along them times in[2], in[3]")    \
   X(CALL, "the results of `callee`, a function or a region's op, on the operands")                \
   X(LOOPS, "the op's region at each place of an iteration space (fiarLoopsRead)")                 \
   X(RMS_NORM, "RMSNorm of in[0] over its last dimension, times in[1] where given; eps is number") \

@@ -96,7 +96,7 @@ irdl.dialect @fiar {
 
   // ---- What a block needs around the fused call: each on one rank, without communication ----
 
-  // %out = T((%a x %b) * scales [+ %bias]), a rank-2 %b, products summed in f32 and rounded once.
+  // %out = T((%a x %b) * scales [+ %bias]), %b a matrix, products summed in f32 and rounded once.
   irdl.operation @matmul {
     %a = irdl.any
     %b = irdl.any

@@ -236,7 +236,7 @@ static void matmul_rank(const Matmul* m, int rank, const Rows* a, const Rows* b)
 }
 
 static bool matmul_read(FiarEval* eval, MlirOperation op, Matmul* m) {
-  MlirValue in[MATMUL_OPERANDS];
+  MlirValue in[MATMUL_OPERANDS] = {{NULL}};
   if (!fiarEvalSegments(eval, op, "operandSegmentSizes", in, MATMUL_OPERANDS) ||
       !take_tensors(eval, op, in, MATMUL_OPERANDS, m->in)) {
     return false;
@@ -303,7 +303,7 @@ static bool matmul(FiarEval* eval, MlirOperation op) {
               : fiarEvalFail(eval, "fiar.matmul of shapes that do not fit, or no memory");
 }
 
-// ---- fiar.silu_mul ----
+// ---- fiar.activate ----
 
 // Each step is rounded to f32, or to the element type.
 static double silu(double gate, FiarElement step) {
@@ -312,14 +312,52 @@ static double silu(double gate, FiarElement step) {
   return fiarElementRound(step, gate * fiarElementRound(step, 1 / d));
 }
 
+static double gelu_tanh(double gate, FiarElement step) {
+  double cubic = fiarRoundTo(step, 0.044715), root = fiarRoundTo(step, 0.7978845608028654);
+  double value = fiarElementRound(step, gate * gate);
+  value = fiarElementRound(step, value * gate);
+  value = fiarElementRound(step, cubic * value);
+  value = fiarElementRound(step, gate + value);
+  value = fiarElementRound(step, root * value);
+  value = fiarElementRound(step, tanh(value));
+  value = fiarElementRound(step, 1 + value);
+  return fiarElementRound(step, gate * fiarElementRound(step, 0.5 * value));
+}
+
+static double gelu(double gate, FiarElement step) {
+  double half = fiarElementRound(step, 0.5 * gate);
+  double value = fiarElementRound(step, -gate * fiarRoundTo(step, 0.7071067811865476));
+  return fiarElementRound(step, half * fiarElementRound(step, erfc(value)));
+}
+
+static double no_activation(double gate, FiarElement step) {
+  (void)step;
+  return gate;
+}
+
+typedef double activation_fn(double gate, FiarElement step);
+
+static activation_fn* activation_of(MlirOperation op) {
+  static const struct {
+    const char* name;
+    activation_fn* of;
+  } rows[] = {{"silu", silu}, {"gelu_tanh", gelu_tanh}, {"gelu", gelu}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
+    if (text_is(op, "activation", rows[i].name)) {
+      return rows[i].of;
+    }
+  }
+  return no_activation;
+}
+
 static double code_of(double value, const FiarTensor* scale, bool multiplier, int rank) {
   float y = (float)value, factor = scale->at == NULL ? 1.0f : (float)scale->at[rank * scale->count];
   return fiar_e4m3_to_f32(fiar_f32_to_e4m3(multiplier ? y * factor : y / factor));
 }
 
-static bool silu_mul(FiarEval* eval, MlirOperation op) {
+static bool activate(FiarEval* eval, MlirOperation op) {
   enum { GATE, UP, SCALE, COUNT };
-  MlirValue in_values[COUNT], results[2];
+  MlirValue in_values[COUNT] = {{NULL}}, results[2] = {{NULL}};
   FiarTensor in[COUNT], out, codes;
   if (!fiarEvalSegments(eval, op, "operandSegmentSizes", in_values, COUNT) ||
       !fiarEvalSegments(eval, op, "resultSegmentSizes", results, 2) ||
@@ -331,10 +369,12 @@ static bool silu_mul(FiarEval* eval, MlirOperation op) {
   FiarElement elem = in[GATE].shape.elem, to = out.at == NULL ? elem : out.shape.elem;
   FiarElement step = text_is(op, "rounding", "each") ? elem : FIAR_ELEM_F32;
   FiarElement whole = text_is(op, "rounding", "none") ? FIAR_ELEM_F32 : elem;
-  bool multiplier = text_is(op, "scale_is", "multiplier");
+  bool multiplier = text_is(op, "scale_is", "multiplier"), adds = text_is(op, "combine", "add");
+  activation_fn* activation = activation_of(op);
   for (int64_t i = 0; i < eval->options->ranks * in[GATE].count; ++i) {
-    double value = fiarElementRound(whole, silu(in[GATE].at[i], step));
-    value = fiarElementRound(to, (float)(value * in[UP].at[i]));
+    double value = fiarElementRound(whole, activation(in[GATE].at[i], step));
+    double up = in[UP].at == NULL ? 1 : in[UP].at[i];
+    value = fiarElementRound(to, (float)(adds ? value + up : value * up));
     if (out.at != NULL) {
       out.at[i] = value;
     }
@@ -377,7 +417,7 @@ bool fiarEvalBlockOp(FiarEval* eval, MlirOperation op, bool* out_done) {
   } rows[] = {{"fiar.matmul", matmul},
               {"fiar.rms_norm", fiarEvalLocalNorm},
               {"fiar.quantize", fiarEvalQuantize},
-              {"fiar.silu_mul", silu_mul},
+              {"fiar.activate", activate},
               {"fiar.copy", copy}};
   *out_done = false;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {

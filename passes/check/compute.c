@@ -123,6 +123,8 @@ static const struct {
     {FIAR_PRIM_NEGATE, negate},
     {FIAR_PRIM_EXP, exp},
     {FIAR_PRIM_LOGISTIC, logistic},
+    {FIAR_PRIM_TANH, tanh},
+    {FIAR_PRIM_ERFC, erfc},
 };
 
 static bool is_root(const FiarPrimitive* p, double exponent) {

@@ -191,7 +191,7 @@ static const FusedForm quantize = {"fiar.quantize",         2,   2, {IN_X, IN_SC
 static bool read_operands(FiarEval* eval, MlirOperation op, const FusedForm* form,
                           FusedCall* call) {
   FiarTensor* const places[4] = {&call->x, &call->residual, &call->weight, &call->scale};
-  MlirValue in[4], out[5];
+  MlirValue in[4] = {{NULL}}, out[5] = {{NULL}};
   if (!fiarEvalSegments(eval, op, "operandSegmentSizes", in, form->n_in) ||
       !fiarEvalSegments(eval, op, "resultSegmentSizes", out, form->n_out)) {
     return false;

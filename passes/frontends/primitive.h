@@ -37,6 +37,8 @@
   X(ABS, "|in[0]|")                                                                               \
   X(NEGATE, "-in[0]")                                                                             \
   X(EXP, "e ** in[0]")                                                                            \
+  X(TANH, "hyperbolic tangent")                                                                   \
+  X(ERFC, "1 - the error function")                                                               \
   X(LOGISTIC, "1 / (1 + e ** -in[0])")                                                            \
   X(EQUAL, "in[0] == in[1]")                                                                      \
   X(NOT_EQUAL, "in[0] != in[1]")                                                                  \

@@ -496,6 +496,8 @@ static const FiarOpRow rows[] = {
     {"negate", FIAR_PRIM_NEGATE, NULL},
     {"exponential", FIAR_PRIM_EXP, NULL},
     {"logistic", FIAR_PRIM_LOGISTIC, NULL},
+    {"tanh", FIAR_PRIM_TANH, NULL},
+    {"erfc", FIAR_PRIM_ERFC, NULL},
     {"broadcast_add", FIAR_PRIM_ADD, read_same_types},
     {"broadcast_subtract", FIAR_PRIM_SUB, read_same_types},
     {"broadcast_multiply", FIAR_PRIM_MUL, read_same_types},
@@ -547,8 +549,8 @@ static const FiarOpRow rows[] = {
                                 PURE("round_nearest_even") PURE("scatter")
                                     PURE("set_dimension_size") PURE("shift_right_arithmetic")
                                         PURE("sign") PURE("sine") PURE("slice") PURE("sort")
-                                            PURE("tan") PURE("tanh") PURE("top_k") PURE("tuple")
-                                                PURE("xor") PURE("constant_like")
+                                            PURE("tan") PURE("top_k") PURE("tuple") PURE("xor")
+                                                PURE("constant_like")
 #undef PURE
                                                     {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };

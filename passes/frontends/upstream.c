@@ -152,6 +152,8 @@ static const FiarOpRow rows[] = {
     {"absf", FIAR_PRIM_ABS, NULL},
     {"negf", FIAR_PRIM_NEGATE, NULL},
     {"exp", FIAR_PRIM_EXP, NULL},
+    {"tanh", FIAR_PRIM_TANH, NULL},
+    {"erfc", FIAR_PRIM_ERFC, NULL},
     {"extf", FIAR_PRIM_CONVERT, read_convert},
     {"truncf", FIAR_PRIM_CONVERT, read_convert},
     {"cmpf", FIAR_PRIM_EQUAL, read_compare},
@@ -167,10 +169,9 @@ static const FiarOpRow rows[] = {
             PURE("extsi") PURE("extui") PURE("fma") PURE("from_elements") PURE("index_cast")
                 PURE("insert") PURE("insert_slice") PURE("log") PURE("log2") PURE("maxnumf")
                     PURE("minnumf") PURE("muli") PURE("ori") PURE("pad") PURE("sin") PURE("sitofp")
-                        PURE("splat") PURE("subi") PURE("tanh") PURE("trunci") PURE("uitofp")
-                            PURE("xori")
+                        PURE("splat") PURE("subi") PURE("trunci") PURE("uitofp") PURE("xori")
 #undef PURE
-                                {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                            {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_upstream = {dialects, rows};

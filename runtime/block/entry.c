@@ -38,12 +38,12 @@ fiar_status_t fiar_rt_quantize(fiar_comm_t* comm, const fiar_quantize_params* pa
   return checked.tokens == 0 ? FIAR_OK : fiar_compute_of(comm)->quantize(comm, &checked, stream);
 }
 
-fiar_status_t fiar_rt_silu_mul(fiar_comm_t* comm, const fiar_silu_mul_params* params,
+fiar_status_t fiar_rt_activate(fiar_comm_t* comm, const fiar_activate_params* params,
                                void* stream) {
-  fiar_silu_mul_params checked;
-  FIAR_TRY(fiar_silu_mul_check(params, &checked));
+  fiar_activate_params checked;
+  FIAR_TRY(fiar_activate_check(params, &checked));
   FIAR_TRY(fiar_comm_of_group(comm, checked.group, &comm));
-  return checked.rows == 0 ? FIAR_OK : fiar_compute_of(comm)->silu_mul(comm, &checked, stream);
+  return checked.rows == 0 ? FIAR_OK : fiar_compute_of(comm)->activate(comm, &checked, stream);
 }
 
 fiar_status_t fiar_rt_copy(fiar_comm_t* comm, const fiar_copy_params* params, void* stream) {

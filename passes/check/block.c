@@ -171,9 +171,11 @@ static bool product_rank(Product* p, int rank) {
       return false;
     }
   }
-  for (int64_t i = 0; i < p->out.count; ++i) {
-    p->out.at[rank * p->out.count + i] =
-        fiarElementRound(p->out.shape.elem, product(a, b, i / b->rows, i % b->rows));
+  double* at = p->out.at + rank * p->out.count;
+  for (int64_t i = 0; i < a->rows; ++i) {
+    for (int64_t j = 0; j < b->rows; ++j) {
+      *at++ = fiarElementRound(p->out.shape.elem, product(a, b, i, j));
+    }
   }
   return true;
 }
@@ -224,14 +226,17 @@ static void matmul_rank(const Matmul* m, int rank, const Rows* a, const Rows* b)
   const FiarTensor* const in = m->in;
   const FiarTensor* rows = m->blocks ? &none : &in[A_SCALES];
   const FiarTensor* columns = m->blocks ? &none : &in[B_SCALES];
-  for (int64_t i = 0; i < m->out.count; ++i) {
-    float value = (float)product(a, b, i / b->rows, i % b->rows);
-    value *= factor_of(&in[A_SCALE], m->a_multiplier, rows, rank, i / b->rows) *
-             factor_of(&in[B_SCALE], m->b_multiplier, columns, rank, i % b->rows);
-    if (in[BIAS].at != NULL) {
-      value += (float)in[BIAS].at[rank * in[BIAS].count + i % b->rows];
+  double* at = m->out.at + rank * m->out.count;
+  for (int64_t i = 0; i < a->rows; ++i) {
+    const float row_factor = factor_of(&in[A_SCALE], m->a_multiplier, rows, rank, i);
+    for (int64_t j = 0; j < b->rows; ++j) {
+      float value = (float)product(a, b, i, j);
+      value *= row_factor * factor_of(&in[B_SCALE], m->b_multiplier, columns, rank, j);
+      if (in[BIAS].at != NULL) {
+        value += (float)in[BIAS].at[rank * in[BIAS].count + j];
+      }
+      *at++ = fiarElementRound(m->out.shape.elem, value);
     }
-    m->out.at[rank * m->out.count + i] = fiarElementRound(m->out.shape.elem, value);
   }
 }
 

@@ -24,10 +24,10 @@ typedef struct fiar_once {
 // the thread's last error. Any thread; those that come during the first call wait for it.
 fiar_status_t fiar_once(fiar_once_t* once, fiar_status_t (*attempt)(void));
 
-// Opens the file `named`, or, where that is empty, one of `names` (NULL at the end; only read then): the copy that
-// the process already has of any of them before a new one, the first name first. *out_name: the
-// name that was taken, or tried last. NULL where none opens: dlerror() says why. The library stays
-// open.
+// Opens the file `named`, or, where that is empty, one of `names` (NULL at the end; only read
+// then): the copy that the process already has of any of them before a new one, the first name
+// first. *out_name: the name that was taken, or tried last. NULL where none opens: dlerror() says
+// why. The library stays open.
 void* fiar_library_open(const char* named, const char* const* names, const char** out_name);
 
 // Writes the symbol's address to *out_function, a function pointer; NULL where there is none.

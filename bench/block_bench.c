@@ -123,14 +123,14 @@ static void part_gate_up(bench_t* b, int64_t tokens, int index) {
 }
 static void part_silu(bench_t* b, int64_t tokens, int index) {
   (void)index;
-  fiar_silu_mul_params params = {.struct_size = sizeof params,
+  fiar_activate_params params = {.struct_size = sizeof params,
                                  .gate = b->wide,
                                  .out = b->half,
                                  .rows = tokens,
                                  .cols = b->inner,
                                  .dtype = FIAR_ELEMENT_F32,
                                  .out_dtype = FIAR_ELEMENT_BF16};
-  MUST(fiar_rt_silu_mul(b->own, &params, b->stream));
+  MUST(fiar_rt_activate(b->own, &params, b->stream));
 }
 static void part_down(bench_t* b, int64_t tokens, int index) {
   fiar_matmul_params params = matmul(b, tokens, b->hidden, b->inner);

@@ -21,11 +21,11 @@ typedef enum fiar_block_kernel {
 // and rows and strides are multiples of it, else 1.
 enum { FIAR_BLOCK_WIDTH = 8, FIAR_BLOCK_THREADS = 256, FIAR_BLOCK_TILE = 32 };
 
-// All kernels take one of these by value, by kernel: SILU_MUL; CONVERT and TRANSPOSE; SCALE_MATMUL.
-typedef struct fiar_silu_mul_args {
-  fiar_silu_mul_params call;  // complete
+// All kernels take one of these by value, by kernel: ACTIVATE; CONVERT and TRANSPOSE; SCALE_MATMUL.
+typedef struct fiar_activate_args {
+  fiar_activate_params call;  // complete
   int32_t width;
-} fiar_silu_mul_args_t;
+} fiar_activate_args_t;
 
 typedef struct fiar_copy_args {
   fiar_copy_params call;  // complete

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The local part alone: residual, norm and quantiser of rows that are summed already (sum_out
 // copies them). What an all-reduce of another library is followed by.
-#include "device/row.cuh"
+#include "device/local.cuh"
 #include "device/table.cuh"
 
 namespace {
@@ -11,10 +11,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     norm_quant(const __grid_constant__ fiar_kernel_args_t args) {
   __shared__ row_shared_t shared;
   worker<K> me;
-  begin_work<K>(args, &shared, &me);
-  wait_dependency();
-  reduce_ready(args.cluster_shift);
-  load_scale<K>(args, &me);
+  begin_local<K>(args, &shared, &me);
   for (int row = me.at.row; row < (int)args.call.tokens; row += me.at.row_step) {
     uint4 sum[K::vectors], residual[K::vectors];
     load_input<K>(args, me.at, row, sum);
@@ -27,8 +24,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     }
     finish_row<K>(args, &me, sum, residual, row);
   }
-  pad_scales<K>(args);
-  release_dependents();
+  end_local<K>(args);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The quantiser by itself: codes and scales of rows as they are.
-#include "device/row.cuh"
+#include "device/local.cuh"
 #include "device/table.cuh"
 
 namespace {
@@ -10,10 +10,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     quantize(const __grid_constant__ fiar_kernel_args_t args) {
   __shared__ row_shared_t shared;
   worker<K> me;
-  begin_work<K>(args, &shared, &me);
-  wait_dependency();
-  reduce_ready(args.cluster_shift);
-  load_scale<K>(args, &me);
+  begin_local<K>(args, &shared, &me);
   for (int row = me.at.row; row < (int)args.call.tokens; row += me.at.row_step) {
     uint4 x[K::vectors];
     encoded_t codes[K::vectors];
@@ -22,8 +19,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     quantise_row<K>(args, &me, x, amax, codes);
     store_quantised<K>(args, me.at, row, codes);
   }
-  pad_scales<K>(args);
-  release_dependents();
+  end_local<K>(args);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/env.h"
+#include "base/library.h"
 #include "base/log.h"
 #include "comm/launcher.h"
 
@@ -183,8 +184,51 @@ static void a_sink_gets_lines_of_its_level(void** state) {
   assert_string_equal(line, "comm: rank 3");
 }
 
+static int attempts;
+
+static fiar_status_t fail_to_open(void) {
+  ++attempts;
+  return FIAR_FAIL(UNAVAILABLE, "attempt %d", attempts);
+}
+
+static void what_is_tried_once_keeps_its_sentence(void** state) {
+  (void)state;
+  fiar_once_t once = FIAR_ONCE_INIT;
+  assert_int_equal(fiar_once(&once, fail_to_open), FIAR_UNAVAILABLE);
+  (void)fiar_fail(FIAR_INVALID_ARGUMENT, "something else");
+  assert_int_equal(fiar_once(&once, fail_to_open), FIAR_UNAVAILABLE);
+  error_says("attempt 1");
+  assert_int_equal(attempts, 1);
+}
+
+static void libraries_are_found_by_name_and_by_version(void** state) {
+  (void)state;
+  static const char* const names[] = {"libfiar_no_such.so", "libm.so.6", NULL};
+  static const char* const missing[] = {"libfiar_no_such.so", NULL};
+  typedef struct table {
+    double (*cosine)(double);
+    double (*later)(double);
+  } table_t;
+  const fiar_symbol_t symbols[] = {{"cos", offsetof(table_t, cosine), 1},
+                                   {"fiar_no_such_symbol", offsetof(table_t, later), 3}};
+  const char* name = NULL;
+  table_t table = {0};
+  assert_null(fiar_library_open("", missing, &name));
+  assert_null(fiar_library_open("/no/such/file.so", names, &name));
+  assert_string_equal(name, "/no/such/file.so");
+  void* library = fiar_library_open("", names, &name);
+  assert_non_null(library);
+  assert_string_equal(name, "libm.so.6");
+  assert_null(fiar_library_fill(library, 2, symbols, 2, &table));
+  assert_true(table.cosine(0) == 1);
+  assert_null(table.later);
+  assert_string_equal(fiar_library_fill(library, 3, symbols, 2, &table), "fiar_no_such_symbol");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_is_tried_once_keeps_its_sentence),
+      cmocka_unit_test(libraries_are_found_by_name_and_by_version),
       cmocka_unit_test(every_status_has_its_name),
       cmocka_unit_test(an_unset_or_empty_variable_takes_its_default),
       cmocka_unit_test(good_values_are_taken),

@@ -52,17 +52,31 @@ static const matmul_row_t matmuls[] = {
     {16, 64, 128, 0, E2M1, E2M1, BF16, 1, 0, 0, 0, BLOCK, BLOCK, 2, 0},
 };
 
-typedef struct silu_row {
+typedef struct activate_row {
   int64_t rows, cols, pad;
   uint8_t in, out, rounding, packed, quant, scale_is, in_place;
-} silu_row_t;
+  uint8_t activation, combine;
+} activate_row_t;
 
-static const silu_row_t silus[] = {
-    {16, 512, 0, F32, BF16, 0, 0, 0, 0, 0},  {16, 512, 0, BF16, BF16, 2, 0, 0, 0, 0},
-    {7, 512, 0, BF16, BF16, 1, 1, 0, 0, 0},  {16, 256, 8, F16, F16, 0, 0, 0, 0, 0},
-    {16, 512, 0, F32, BF16, 0, 1, 1, 0, 0},  {5, 33, 3, F32, F32, 0, 0, 1, 1, 0},
-    {16, 512, 0, BF16, BF16, 2, 0, 1, 0, 0}, {3, 17, 0, F16, F32, 1, 1, 0, 0, 0},
-    {16, 64, 0, BF16, BF16, 0, 0, 0, 0, 1},  {300, 1024, 0, F32, F16, 0, 0, 2, 0, 0},
+static const activate_row_t activates[] = {
+    {16, 512, 0, F32, BF16, 0, 0, 0, 0, 0, 0, 0},
+    {16, 512, 0, BF16, BF16, 2, 0, 0, 0, 0, 0, 0},
+    {7, 512, 0, BF16, BF16, 1, 1, 0, 0, 0, 0, 0},
+    {16, 256, 8, F16, F16, 0, 0, 0, 0, 0, 0, 0},
+    {16, 512, 0, F32, BF16, 0, 1, 1, 0, 0, 0, 0},
+    {5, 33, 3, F32, F32, 0, 0, 1, 1, 0, 0, 0},
+    {16, 512, 0, BF16, BF16, 2, 0, 1, 0, 0, 0, 0},
+    {3, 17, 0, F16, F32, 1, 1, 0, 0, 0, 0, 0},
+    {16, 64, 0, BF16, BF16, 0, 0, 0, 0, 1, 0, 0},
+    {300, 1024, 0, F32, F16, 0, 0, 2, 0, 0, 0, 0},
+    {16, 512, 0, BF16, BF16, 2, 0, 0, 0, 0, FIAR_ACTIVATION_GELU_TANH, FIAR_COMBINE_MUL},
+    {7, 512, 0, F32, BF16, 0, 1, 1, 0, 0, FIAR_ACTIVATION_GELU_TANH, FIAR_COMBINE_MUL},
+    {16, 512, 8, F16, F16, 2, 0, 0, 0, 0, FIAR_ACTIVATION_GELU_TANH, FIAR_COMBINE_NONE},
+    {16, 512, 0, BF16, BF16, 1, 0, 0, 0, 0, FIAR_ACTIVATION_GELU, FIAR_COMBINE_MUL},
+    {5, 33, 3, F32, F32, 0, 0, 1, 1, 0, FIAR_ACTIVATION_GELU, FIAR_COMBINE_MUL},
+    {16, 512, 0, BF16, BF16, 2, 0, 0, 0, 1, FIAR_ACTIVATION_GELU, FIAR_COMBINE_NONE},
+    {16, 256, 0, BF16, BF16, 0, 0, 0, 0, 1, FIAR_ACTIVATION_NONE, FIAR_COMBINE_ADD},
+    {9, 65, 1, F32, F16, 0, 0, 0, 0, 0, FIAR_ACTIVATION_NONE, FIAR_COMBINE_ADD},
 };
 
 typedef struct copy_row {
@@ -112,7 +126,7 @@ static const norm_row_t norms[] = {
 
 enum {
   MATMULS = sizeof matmuls / sizeof *matmuls,
-  SILUS = sizeof silus / sizeof *silus,
+  ACTIVATES = sizeof activates / sizeof *activates,
   COPIES = sizeof copies / sizeof *copies,
   QUANTIZES = sizeof quantizes / sizeof *quantizes,
   NORMS = sizeof norms / sizeof *norms
@@ -146,7 +160,7 @@ static void* add(block_call_t* call, const char* name, size_t at, size_t bytes, 
 void block_case_point(block_call_t* call, int array, void* to) {
   memcpy((char*)&call->params + call->arrays[array].at, &to, sizeof(to));
   if (call->in_place && array == 0) {
-    call->params.silu_mul.out = to;
+    call->params.activate.out = to;
   }
 }
 
@@ -284,12 +298,12 @@ static void make_matmul(const matmul_row_t* row, uint32_t seed, block_call_t* ca
                  (long long)row->pad);
 }
 
-static void make_silu(const silu_row_t* row, uint32_t seed, block_call_t* call) {
+static void make_activate(const activate_row_t* row, uint32_t seed, block_call_t* call) {
   const int64_t width = row->packed ? 2 * row->cols : row->cols, stride = width + row->pad;
   const int64_t out_stride = row->cols + row->pad;
-  call->op = BLOCK_SILU_MUL;
-  call->params.silu_mul =
-      (fiar_silu_mul_params){.struct_size = sizeof(fiar_silu_mul_params),
+  call->op = BLOCK_ACTIVATE;
+  call->params.activate =
+      (fiar_activate_params){.struct_size = sizeof(fiar_activate_params),
                              .rows = row->rows,
                              .cols = row->cols,
                              .gate_stride = stride,
@@ -299,25 +313,28 @@ static void make_silu(const silu_row_t* row, uint32_t seed, block_call_t* call) 
                              .out_dtype = row->out,
                              .rounding = row->rounding,
                              .quant = row->quant ? FIAR_QUANT_FP8_STATIC : FIAR_QUANT_NONE,
-                             .scale_is = row->scale_is};
+                             .scale_is = row->scale_is,
+                             .activation = row->activation,
+                             .combine = row->combine};
   call->in_place = row->in_place;
   const int64_t count = (row->rows - 1) * stride + width;
   const size_t bytes = bytes_of(row->rows, stride, width, row->in);
-  fill_values(ADD(call, silu_mul, gate, bytes, row->in_place), row->in, count, seed);
-  if (!row->packed) {
-    fill_values(ADD(call, silu_mul, up, bytes, false), row->in, count, seed + 1);
+  fill_values(ADD(call, activate, gate, bytes, row->in_place), row->in, count, seed);
+  if (!row->packed && row->combine != FIAR_COMBINE_NONE) {
+    fill_values(ADD(call, activate, up, bytes, false), row->in, count, seed + 1);
   }
   if (!row->in_place && row->quant != 2) {
-    (void)ADD(call, silu_mul, out, bytes_of(row->rows, out_stride, row->cols, row->out), true);
+    (void)ADD(call, activate, out, bytes_of(row->rows, out_stride, row->cols, row->out), true);
   }
   if (row->quant) {
-    *(float*)ADD(call, silu_mul, scale, sizeof(float), false) = 0.37f;
-    (void)ADD(call, silu_mul, quant_out, (size_t)(row->rows * row->cols), true);
+    *(float*)ADD(call, activate, scale, sizeof(float), false) = 0.37f;
+    (void)ADD(call, activate, quant_out, (size_t)(row->rows * row->cols), true);
   }
-  (void)snprintf(call->name, sizeof call->name,
-                 "silu_mul %lldx%lld types %d -> %d rounding %d%s quant %d %d pad %lld",
-                 (long long)row->rows, (long long)row->cols, row->in, row->out, row->rounding,
-                 row->packed ? " packed" : "", row->quant, row->scale_is, (long long)row->pad);
+  (void)snprintf(
+      call->name, sizeof call->name,
+      "activate %lldx%lld act %d combine %d types %d -> %d rounding %d%s quant %d %d pad %lld",
+      (long long)row->rows, (long long)row->cols, row->activation, row->combine, row->in, row->out,
+      row->rounding, row->packed ? " packed" : "", row->quant, row->scale_is, (long long)row->pad);
 }
 
 static void make_copy(const copy_row_t* row, uint32_t seed, block_call_t* call) {
@@ -428,7 +445,7 @@ static void make_norm(const norm_row_t* row, uint32_t seed, block_call_t* call) 
 }
 
 int block_cases_count(void) {
-  return MATMULS + SILUS + COPIES + QUANTIZES + NORMS;
+  return MATMULS + ACTIVATES + COPIES + QUANTIZES + NORMS;
 }
 
 void block_case_make(int index, uint32_t variant, block_call_t* out_call) {
@@ -436,9 +453,9 @@ void block_case_make(int index, uint32_t variant, block_call_t* out_call) {
   memset(out_call, 0, sizeof *out_call);
   if (index < MATMULS) {
     make_matmul(&matmuls[index], seed, out_call);
-  } else if ((index -= MATMULS) < SILUS) {
-    make_silu(&silus[index], seed, out_call);
-  } else if ((index -= SILUS) < COPIES) {
+  } else if ((index -= MATMULS) < ACTIVATES) {
+    make_activate(&activates[index], seed, out_call);
+  } else if ((index -= ACTIVATES) < COPIES) {
     make_copy(&copies[index], seed, out_call);
   } else if ((index -= COPIES) < QUANTIZES) {
     make_quantize(&quantizes[index], seed, out_call);
@@ -455,8 +472,8 @@ fiar_status_t block_case_issue(const block_call_t* call, fiar_comm_t* comm, void
       return fiar_rt_rms_norm(comm, &call->params.norm, stream);
     case BLOCK_QUANTIZE:
       return fiar_rt_quantize(comm, &call->params.quantize, stream);
-    case BLOCK_SILU_MUL:
-      return fiar_rt_silu_mul(comm, &call->params.silu_mul, stream);
+    case BLOCK_ACTIVATE:
+      return fiar_rt_activate(comm, &call->params.activate, stream);
     default:
       return fiar_rt_copy(comm, &call->params.copy, stream);
   }

@@ -14,7 +14,7 @@ typedef enum block_op {
   BLOCK_MATMUL,
   BLOCK_RMS_NORM,
   BLOCK_QUANTIZE,
-  BLOCK_SILU_MUL,
+  BLOCK_ACTIVATE,
   BLOCK_COPY
 } block_op_t;
 
@@ -36,12 +36,12 @@ typedef struct block_call {
     fiar_matmul_params matmul;
     fiar_all_reduce_norm_params norm;
     fiar_quantize_params quantize;
-    fiar_silu_mul_params silu_mul;
+    fiar_activate_params activate;
     fiar_copy_params copy;
   } params;  // point at the arrays' data
   block_array_t arrays[BLOCK_MAX_ARRAYS];
   int count;
-  bool in_place;  // silu_mul: out is gate
+  bool in_place;  // activate: out is gate
 } block_call_t;
 
 int block_cases_count(void);

@@ -14,7 +14,8 @@
 #include "block/blas.h"
 #include "block/block.h"
 #include "block_cases.h"
-#include "exp.h"
+#define FIAR_ROUND_TO(value, element) fiar_rounded(value, element)
+#include "activation.h"
 #include "extent.h"
 #include "host/reference.h"
 
@@ -119,27 +120,52 @@ static void matmuls_are_exact(void** state) {
   each_case(BLOCK_MATMUL, check_matmul);
 }
 
-// silu(gate) * up with its roundings; *out_exact: exp(-gate) was rounded to nearest here.
-static float silu_mul(const fiar_silu_mul_params* p, float gate, float up) {
-  float value = fiar_exp(-gate);
-  if (p->rounding == FIAR_SILU_ROUNDING_EACH) {
-    value = fiar_rounded(value, p->dtype);
-    value = fiar_rounded(1 + value, p->dtype);
-    value = fiar_rounded(1 / value, p->dtype);
-  } else {
-    value = 1 / (1 + value);
-  }
-  value = gate * value;
-  value = p->rounding == FIAR_SILU_ROUNDING_NONE ? value : fiar_rounded(value, p->dtype);
-  return fiar_rounded(value * up, p->out_dtype);
+// Each step of an activation, rounded to `step`.
+static float r(float value, uint8_t step) {
+  return fiar_rounded(value, step);
+}
+
+static float silu(float x, uint8_t step) {
+  return x * r(1 / r(1 + r(fiar_exp(-x), step), step), step);
+}
+
+static float gelu_tanh(float x, uint8_t step) {
+  const float cube = r(r(x * x, step) * x, step);
+  const float sum = r(x + r(r(0.044715f, step) * cube, step), step);
+  const float inner = r(r(0.79788456f, step) * sum, step);
+  return x * r(0.5f * r(1 + r(fiar_tanh(inner), step), step), step);
+}
+
+static float gelu(float x, uint8_t step) {
+  return r(0.5f * x, step) * r(fiar_erfc(r(-x * r(0.70710678f, step), step)), step);
+}
+
+static float no_activation(float x, uint8_t step) {
+  (void)step;
+  return x;
+}
+
+// What docs/numerics.md says of one element.
+static float activate(const fiar_activate_params* p, float gate, float up) {
+  static float (*const of[])(float, uint8_t) = {[FIAR_ACTIVATION_SILU] = silu,
+                                                [FIAR_ACTIVATION_GELU_TANH] = gelu_tanh,
+                                                [FIAR_ACTIVATION_GELU] = gelu,
+                                                [FIAR_ACTIVATION_NONE] = no_activation};
+  const bool each = p->rounding == FIAR_ACT_ROUNDING_EACH;
+  float value = of[p->activation](gate, each ? p->dtype : FIAR_ELEMENT_F32);
+  value = p->rounding == FIAR_ACT_ROUNDING_NONE ? value : fiar_rounded(value, p->dtype);
+  value = p->combine == FIAR_COMBINE_MUL   ? value * up
+          : p->combine == FIAR_COMBINE_ADD ? value + up
+                                           : value;
+  return fiar_rounded(value, p->out_dtype);
 }
 
 static bool same(float a, float b) {
   return isnan(a) ? isnan(b) != 0 : a == b && signbit(a) == signbit(b);
 }
 
-static void check_silu(const block_call_t* call) {
-  const fiar_silu_mul_params* p = &call->params.silu_mul;
+static void check_activate(const block_call_t* call) {
+  const fiar_activate_params* p = &call->params.activate;
   block_call_t fresh;  // where the call was in place its gate is gone
   int index = 0;
   do {
@@ -149,13 +175,15 @@ static void check_silu(const block_call_t* call) {
     }
     block_case_free(&fresh);
   } while (index < block_cases_count());
-  const fiar_silu_mul_params* in = &fresh.params.silu_mul;
+  const fiar_activate_params* in = &fresh.params.activate;
   for (int64_t i = 0; i < p->rows; ++i) {
     for (int64_t j = 0; j < p->cols; ++j) {
       const float gate = fiar_load(in->gate, p->dtype, i * p->gate_stride + j);
-      const float up = in->up ? fiar_load(in->up, p->dtype, i * p->up_stride + j)
-                              : fiar_load(in->gate, p->dtype, i * p->gate_stride + p->cols + j);
-      const float want = silu_mul(p, gate, up);
+      const bool alone = p->combine == FIAR_COMBINE_NONE;
+      const float up = alone    ? 0
+                       : in->up ? fiar_load(in->up, p->dtype, i * p->up_stride + j)
+                                : fiar_load(in->gate, p->dtype, i * p->gate_stride + p->cols + j);
+      const float want = activate(p, gate, up);
       if (p->out) {
         assert_true(same(want, fiar_load(p->out, p->out_dtype, i * p->out_stride + j)));
       }
@@ -168,9 +196,35 @@ static void check_silu(const block_call_t* call) {
   block_case_free(&fresh);
 }
 
-static void silu_rounds_where_it_says(void** state) {
+static void activations_round_where_they_say(void** state) {
   (void)state;
-  each_case(BLOCK_SILU_MUL, check_silu);
+  each_case(BLOCK_ACTIVATE, check_activate);
+}
+
+// The largest error of `of` against `want` over f32 numbers from low to high, in ulps.
+static double worst_ulps(float (*of)(float), double (*want)(double), float low, float high) {
+  double worst = 0;
+  for (int i = 0; i <= 400000; ++i) {
+    const float x = low + (high - low) * (float)i / 400000;
+    const double exact = want((double)x);
+    const float got = of(x);
+    int exponent;
+    (void)frexp(exact, &exponent);
+    worst = fmax(worst, fabs((double)got - exact) / ldexp(1, exponent - 24));
+  }
+  return worst;
+}
+
+static void tanh_and_erfc_are_accurate(void** state) {
+  (void)state;
+  assert_true(worst_ulps(fiar_tanh, tanh, -12, 12) <= 2);
+  assert_true(worst_ulps(fiar_tanh, tanh, -0.61f, 0.61f) <= 2);
+  assert_true(worst_ulps(fiar_erfc, erfc, -11, 0.5f) <= 8);
+  assert_true(worst_ulps(fiar_erfc, erfc, 0.5f, 9.1f) <= 8);
+  assert_true(isnan(fiar_tanh(NAN)) && isnan(fiar_erfc(NAN)));
+  assert_true(fiar_tanh(INFINITY) == 1 && fiar_tanh(-INFINITY) == -1);
+  assert_true(fiar_erfc(INFINITY) == 0 && fiar_erfc(-INFINITY) == 2);
+  assert_true(signbit(fiar_tanh(-0.0f)) && fiar_erfc(0) == 1);
 }
 
 static void exp_is_within_an_ulp(void** state) {
@@ -320,14 +374,14 @@ static void an_empty_call_does_nothing(void** state) {
   (void)state;
   const fiar_matmul_params matmul = {
       .struct_size = sizeof matmul, .n = 4, .k = 4, .a_dtype = 3, .b_dtype = 3, .out_dtype = 3};
-  const fiar_silu_mul_params silu = {
+  const fiar_activate_params silu = {
       .struct_size = sizeof silu, .cols = 4, .dtype = 3, .out_dtype = 3};
   const fiar_copy_params copy = {
       .struct_size = sizeof copy, .cols = 4, .in_dtype = 3, .out_dtype = 2};
   const fiar_quantize_params quantize = {
       .struct_size = sizeof quantize, .cols = 4, .dtype = 3, .quant = FIAR_QUANT_FP8_TOKEN};
   OK(fiar_rt_matmul(comm, &matmul, NULL));
-  OK(fiar_rt_silu_mul(comm, &silu, NULL));
+  OK(fiar_rt_activate(comm, &silu, NULL));
   OK(fiar_rt_copy(comm, &copy, NULL));
   OK(fiar_rt_quantize(comm, &quantize, NULL));
 }
@@ -400,7 +454,7 @@ static void block_scales_are_checked_for_their_codes(void** state) {
 
 static void the_other_ops_name_what_they_refuse(void** state) {
   (void)state;
-  block_call_t silu = case_named("silu_mul 5x33"), copy = case_named("copy 5x33");
+  block_call_t silu = case_named("activate 5x33"), copy = case_named("copy 5x33");
   block_call_t quantize = case_named("quantize 16x512 type 2 format 1");
   block_call_t norm = case_named("rms_norm 16x512");
 #define REFUSES(entry, call, member, field, value, words)                        \
@@ -409,14 +463,17 @@ static void the_other_ops_name_what_they_refuse(void** state) {
     changed.params.member.field = value;                                         \
     REFUSED(entry(comm, &changed.params.member, NULL), INVALID_ARGUMENT, words); \
   } while (0)
-  REFUSES(fiar_rt_silu_mul, silu, silu_mul, dtype, 8, "dtype is 8");
-  REFUSES(fiar_rt_silu_mul, silu, silu_mul, rounding, 3, "rounding is 3");
-  REFUSES(fiar_rt_silu_mul, silu, silu_mul, quant, 2, "quant is 2, must be 0 (none) or 1");
-  REFUSES(fiar_rt_silu_mul, silu, silu_mul, quant, 0, "quant_out is given, but quant is none");
-  REFUSES(fiar_rt_silu_mul, silu, silu_mul, up, NULL,
+  REFUSES(fiar_rt_activate, silu, activate, dtype, 8, "dtype is 8");
+  REFUSES(fiar_rt_activate, silu, activate, rounding, 3, "rounding is 3");
+  REFUSES(fiar_rt_activate, silu, activate, activation, 4, "activation is 4, must be below 4");
+  REFUSES(fiar_rt_activate, silu, activate, combine, 3, "combine is 3, must be below 3");
+  REFUSES(fiar_rt_activate, silu, activate, combine, 2, "up is given, but combine is 2 (none)");
+  REFUSES(fiar_rt_activate, silu, activate, quant, 2, "quant is 2, must be 0 (none) or 1");
+  REFUSES(fiar_rt_activate, silu, activate, quant, 0, "quant_out is given, but quant is none");
+  REFUSES(fiar_rt_activate, silu, activate, up, NULL,
           "gate_stride is 36, must be 0 or at least 2 * cols = 66");
-  REFUSES(fiar_rt_silu_mul, silu, silu_mul, gate, NULL, "gate is NULL");
-  REFUSES(fiar_rt_silu_mul, silu, silu_mul, out, (void*)silu.params.silu_mul.scale, "overlaps");
+  REFUSES(fiar_rt_activate, silu, activate, gate, NULL, "gate is NULL");
+  REFUSES(fiar_rt_activate, silu, activate, out, (void*)silu.params.activate.scale, "overlaps");
   REFUSES(fiar_rt_copy, copy, copy, in_dtype, 4, "in_dtype is 4");
   REFUSES(fiar_rt_copy, copy, copy, out_dtype, FIAR_ELEMENT_E2M1, "there is no conversion");
   REFUSES(fiar_rt_copy, copy, copy, transposed, 2, "transposed is 2");
@@ -465,12 +522,12 @@ static void any_bytes_are_judged(void** state) {
       }
       fiar_matmul_params matmul;
       fiar_all_reduce_norm_params norm;
-      fiar_silu_mul_params silu_mul;
+      fiar_activate_params activate;
       fiar_copy_params copy;
       (void)(call.op == BLOCK_MATMUL     ? fiar_matmul_check(&call.params.matmul, &matmul)
              : call.op == BLOCK_RMS_NORM ? fiar_rms_norm_check(&call.params.norm, &norm)
              : call.op == BLOCK_QUANTIZE ? fiar_quantize_check(&call.params.quantize, &norm)
-             : call.op == BLOCK_SILU_MUL ? fiar_silu_mul_check(&call.params.silu_mul, &silu_mul)
+             : call.op == BLOCK_ACTIVATE ? fiar_activate_check(&call.params.activate, &activate)
                                          : fiar_copy_check(&call.params.copy, &copy));
     }
     block_case_free(&call);
@@ -504,7 +561,8 @@ static void an_arena_is_zeroed_and_aligned(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(matmuls_are_exact),
-      cmocka_unit_test(silu_rounds_where_it_says),
+      cmocka_unit_test(activations_round_where_they_say),
+      cmocka_unit_test(tanh_and_erfc_are_accurate),
       cmocka_unit_test(exp_is_within_an_ulp),
       cmocka_unit_test(copies_convert_and_transpose),
       cmocka_unit_test(codes_are_the_host_quantisers),

@@ -18,6 +18,13 @@ static void count_error(FiarMessageKind kind, MlirLocation location, MlirStringR
 
 bool check_holds(const char* model, MlirLogicalResult (*rewrite)(MlirOperation, void*),
                  const void* rewrite_data, int64_t seeds) {
+  return check_holds_with(model, (FiarCheckOptions){.struct_size = sizeof(FiarCheckOptions),
+                                                    .rewrite = rewrite,
+                                                    .rewrite_data = (void*)(uintptr_t)rewrite_data,
+                                                    .seeds = seeds});
+}
+
+bool check_holds_with(const char* model, FiarCheckOptions options) {
   MlirContext context = mlirContextCreate();
   MlirDialectRegistry registry = mlirDialectRegistryCreate();
   mlirRegisterAllDialects(registry);
@@ -27,12 +34,8 @@ bool check_holds(const char* model, MlirLogicalResult (*rewrite)(MlirOperation, 
   MlirModule module = mlirModuleCreateParse(context, mlirStringRefCreateFromCString(model));
   assert_false(mlirModuleIsNull(module));
   int errors = 0;
-  FiarCheckOptions options = {.struct_size = sizeof options,
-                              .rewrite = rewrite,
-                              .rewrite_data = (void*)(uintptr_t)rewrite_data,
-                              .seeds = seeds,
-                              .message = count_error,
-                              .message_data = &errors};
+  options.message = count_error;
+  options.message_data = &errors;
   bool holds = mlirLogicalResultIsSuccess(fiarCheck(mlirModuleGetOperation(module), &options));
   assert_int_equal(holds, errors == 0);
   mlirModuleDestroy(module);

@@ -13,4 +13,7 @@
 bool check_holds(const char* model, MlirLogicalResult (*rewrite)(MlirOperation, void*),
                  const void* rewrite_data, int64_t seeds);
 
+// The same with more options; the messages are set here.
+bool check_holds_with(const char* model, FiarCheckOptions options);
+
 #endif  // FIAR_UNIT_TESTS_CHECK_HOLDS_H

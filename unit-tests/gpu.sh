@@ -105,7 +105,7 @@ sanitizer() {
       --only calls_match_the_reference
   done
   unset FIAR_TEST_SHARED_DEVICE
-  for op in silu_mul copy quantize rms_norm 'matmul 9x'; do
+  for op in activate copy quantize rms_norm 'matmul 9x'; do
     run "memcheck $op" compute-sanitizer --error-exitcode 9 "$build/bin/block_gpu_test" "$op"
     run "racecheck $op" compute-sanitizer --tool racecheck --error-exitcode 9 "$build/bin/block_gpu_test" "$op"
   done

@@ -9,6 +9,7 @@ The blocks, as one rank sees them (wo: attention's output projection; N ranks):
           -> down [I/N, H] -> psum -> + residual -> RMSNorm
           (fp8tok: XLA computes amax / 448 as amax * (1 / 448), so its scales and some codes are not those of the module)
     bf16  residual -> RMSNorm -> gate, up -> silu(gate) * up -> down -> psum -> + residual -> RMSNorm
+    gemma residual -> RMSNorm with 1 + weight -> gate, up -> gelu(gate) * up -> down -> psum -> + residual, which is all (bf16)
 
 Arguments carry their names in `fiar.name`, which fiarc gives to the parameters of the C function. Needs jax and
 nothing else; the ranks are --tp devices of the CPU.
@@ -24,7 +25,7 @@ from functools import partial
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quant", choices=["bf16", "fp8", "fp8tok"], default="fp8")
+    parser.add_argument("--quant", choices=["bf16", "gemma", "fp8", "fp8tok"], default="fp8")
     parser.add_argument("--tp", type=int, default=4, help="ranks")
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--hidden", type=int, default=1024)
@@ -48,6 +49,7 @@ from jax.sharding import Mesh, PartitionSpec as P  # noqa: E402
 
 EPS = 1e-6
 FP8 = jnp.float8_e4m3fn
+RESULTS = ["residual_out"] if OPTIONS.quant == "gemma" else ["norm", "residual_out"]
 
 
 def rms_norm(x, weight):
@@ -61,6 +63,14 @@ def mlp_bf16(residual, norm_weight, next_norm_weight, w_gate, w_up, w_down):
     hidden = jax.nn.silu(normed @ w_gate) * (normed @ w_up)
     residual = residual + jax.lax.psum(hidden @ w_down, "tp")
     return rms_norm(residual, next_norm_weight), residual
+
+
+def mlp_gemma(residual, norm_weight, w_gate, w_up, w_down):
+    x32 = residual.astype(jnp.float32)
+    mean = jnp.mean(x32 * x32, axis=-1, keepdims=True)
+    normed = (x32 * jax.lax.rsqrt(mean + EPS) * (1 + norm_weight.astype(jnp.float32))).astype(residual.dtype)
+    hidden = jax.nn.gelu(normed @ w_gate) * (normed @ w_up)
+    return residual + jax.lax.psum(hidden @ w_down, "tp")
 
 
 def quantise(normed, x_scale=None):
@@ -90,11 +100,13 @@ def signature():
     t, h = OPTIONS.tokens, OPTIONS.hidden
     i = OPTIONS.intermediate or 2 * h
     bf16, f32 = jnp.bfloat16, jnp.float32
-    code = bf16 if OPTIONS.quant == "bf16" else FP8
+    code = bf16 if OPTIONS.quant in ("bf16", "gemma") else FP8
     rows = {"residual": ((t, h), bf16, P()), "norm_weight": ((h,), bf16, P()), "next_norm_weight": ((h,), bf16, P())}
     weights = {"w_gate": ((h, i), code, P(None, "tp")), "w_up": ((h, i), code, P(None, "tp")),
                "w_down": ((i, h), bf16, P("tp", None))}
-    if OPTIONS.quant == "bf16":
+    if OPTIONS.quant == "gemma":
+        del rows["next_norm_weight"]
+    if code == bf16:
         return {**rows, **weights}
     scales = {"x_scale": ((), f32, P()), "w_scale": ((), f32, P())}
     if OPTIONS.quant == "fp8tok":
@@ -139,8 +151,9 @@ def record(step, wanted):
     inputs = {name: values(name, shape, dtype) for name, (shape, dtype, _) in wanted.items()}
     os.makedirs(OPTIONS.record, exist_ok=True)
     safetensors(os.path.join(OPTIONS.record, "inputs.safetensors"), inputs)
-    norm, residual = step(*inputs.values())
-    safetensors(os.path.join(OPTIONS.record, "results.safetensors"), {"norm": norm, "residual_out": residual})
+    results = step(*inputs.values())
+    results = dict(zip(RESULTS, results if len(RESULTS) > 1 else [results]))
+    safetensors(os.path.join(OPTIONS.record, "results.safetensors"), results)
 
 
 def named(text, names, results):
@@ -149,22 +162,23 @@ def named(text, names, results):
         text = re.sub(rf"(%arg{i}: tensor<[^>]*>)( {{)?",
                       lambda m: f'{m[1]} {{fiar.name = "{name}"' + (", " if m[2] else "}"), text, count=1)
     for i, name in enumerate(results):
-        text = text.replace(f'jax.result_info = "result[{i}]"', f'fiar.name = "{name}", jax.result_info = "result[{i}]"')
+        place = "result" if len(results) == 1 else f"result[{i}]"
+        text = text.replace(f'jax.result_info = "{place}"', f'fiar.name = "{name}", jax.result_info = "{place}"')
     return text
 
 
 def main():
     wanted = signature()
     mesh = Mesh(np.array(jax.devices()[:OPTIONS.tp]), ("tp",))
-    block = mlp_bf16 if OPTIONS.quant == "bf16" else mlp_fp8
+    block = {"bf16": mlp_bf16, "gemma": mlp_gemma}.get(OPTIONS.quant, mlp_fp8)
 
     def mlp(*arguments):
         return block(*arguments)
 
     step = jax.jit(jax.shard_map(mlp, mesh=mesh, in_specs=tuple(p for _, _, p in wanted.values()),
-                                 out_specs=(P(), P())))
+                                 out_specs=P() if len(RESULTS) == 1 else (P(), P())))
     text = step.lower(*[jax.ShapeDtypeStruct(shape, dtype) for shape, dtype, _ in wanted.values()]).as_text()
-    text = named(text, list(wanted), ["norm", "residual_out"])
+    text = named(text, list(wanted), RESULTS)
     with sys.stdout if OPTIONS.o == "-" else open(OPTIONS.o, "w") as out:
         out.write(text)
     if OPTIONS.record:

@@ -276,15 +276,17 @@ FIAR_STATIC_ASSERT(sizeof(fiar_quantize_params) == 80, "ABI: the struct's size c
 FIAR_API fiar_status_t fiar_rt_quantize(fiar_comm_t* comm, const fiar_quantize_params* params,
                                         void* stream);
 
-// out[rows, cols] = silu(gate) * up with silu(x) = x * (1 / (1 + exp(-x))) in f32, rounded on the
-// way where `rounding` says and then to out_dtype; and, where quant is fp8_static, quant_out = the
-// codes of the rounded out (also where out is NULL). out may be gate or up where types and strides
-// are the same.
-typedef struct fiar_silu_mul_params {
+// out[rows, cols] = act(gate) * up, act(gate) + up or act(gate), as `activation` and `combine` say:
+// act in f32, rounded on the way where `rounding` says, and the result to out_dtype; and, where
+// quant is fp8_static, quant_out = the codes of the rounded out (also where out is NULL). A zeroed
+// activation and combine are silu(gate) * up; NONE and ADD a plain sum. out may be gate or up where
+// types and strides are the same.
+typedef struct fiar_activate_params {
   uint32_t struct_size;
   int32_t group;
   const void* gate;    // [rows, cols] dtype
-  const void* up;      // [rows, cols] dtype; NULL: gate's rows have 2 * cols elements, up's last
+  const void* up;      // [rows, cols] dtype; NULL: gate's rows have 2 * cols elements, up's last,
+                       // or, where combine is NONE, there is none
   void* out;           // [rows, cols] out_dtype; either output may be NULL
   void* quant_out;     // [rows, cols] e4m3 codes, rows one after another
   const float* scale;  // of the quantiser, one f32, or NULL: 1
@@ -292,32 +294,36 @@ typedef struct fiar_silu_mul_params {
   int64_t cols;        // >= 1
   int64_t gate_stride, up_stride, out_stride;  // up_stride is not read where up is NULL
   uint8_t dtype, out_dtype;                    // f16, bf16, f32
-  uint8_t rounding;                            // fiar_silu_rounding_t
+  uint8_t rounding;                            // fiar_act_rounding_t
   uint8_t quant;                               // none or fp8_static
   uint8_t scale_is;
-  uint8_t reserved[3];  // 0
-} fiar_silu_mul_params;
+  uint8_t activation;   // fiar_activation_t
+  uint8_t combine;      // fiar_combine_t
+  uint8_t reserved[1];  // 0
+} fiar_activate_params;
 
-#define FIAR_ABI_SILU(field, at) FIAR_ABI_OFFSET_OF(fiar_silu_mul_params, field, at)
-FIAR_ABI_SILU(gate, 8);
-FIAR_ABI_SILU(up, 16);
-FIAR_ABI_SILU(out, 24);
-FIAR_ABI_SILU(quant_out, 32);
-FIAR_ABI_SILU(scale, 40);
-FIAR_ABI_SILU(rows, 48);
-FIAR_ABI_SILU(cols, 56);
-FIAR_ABI_SILU(gate_stride, 64);
-FIAR_ABI_SILU(up_stride, 72);
-FIAR_ABI_SILU(out_stride, 80);
-FIAR_ABI_SILU(dtype, 88);
-FIAR_ABI_SILU(out_dtype, 89);
-FIAR_ABI_SILU(rounding, 90);
-FIAR_ABI_SILU(quant, 91);
-FIAR_ABI_SILU(scale_is, 92);
-FIAR_ABI_SILU(reserved, 93);
-FIAR_STATIC_ASSERT(sizeof(fiar_silu_mul_params) == 96, "ABI: the struct's size changed");
+#define FIAR_ABI_ACTIVATE(field, at) FIAR_ABI_OFFSET_OF(fiar_activate_params, field, at)
+FIAR_ABI_ACTIVATE(gate, 8);
+FIAR_ABI_ACTIVATE(up, 16);
+FIAR_ABI_ACTIVATE(out, 24);
+FIAR_ABI_ACTIVATE(quant_out, 32);
+FIAR_ABI_ACTIVATE(scale, 40);
+FIAR_ABI_ACTIVATE(rows, 48);
+FIAR_ABI_ACTIVATE(cols, 56);
+FIAR_ABI_ACTIVATE(gate_stride, 64);
+FIAR_ABI_ACTIVATE(up_stride, 72);
+FIAR_ABI_ACTIVATE(out_stride, 80);
+FIAR_ABI_ACTIVATE(dtype, 88);
+FIAR_ABI_ACTIVATE(out_dtype, 89);
+FIAR_ABI_ACTIVATE(rounding, 90);
+FIAR_ABI_ACTIVATE(quant, 91);
+FIAR_ABI_ACTIVATE(scale_is, 92);
+FIAR_ABI_ACTIVATE(activation, 93);
+FIAR_ABI_ACTIVATE(combine, 94);
+FIAR_ABI_ACTIVATE(reserved, 95);
+FIAR_STATIC_ASSERT(sizeof(fiar_activate_params) == 96, "ABI: the struct's size changed");
 
-FIAR_API fiar_status_t fiar_rt_silu_mul(fiar_comm_t* comm, const fiar_silu_mul_params* params,
+FIAR_API fiar_status_t fiar_rt_activate(fiar_comm_t* comm, const fiar_activate_params* params,
                                         void* stream);
 
 // out = input, converted where the types differ: f16, bf16, f32, E4M3 and E5M2 to one another, to

@@ -152,6 +152,9 @@ typedef struct FiarCheckOptions {
   FiarMessageCallback message;  // or NULL; differences then go to the context's diagnostics
   void* message_data;
   int64_t world;  // the ranks of groups that the module only names; 0: not known
+  // Matrix products are computed, for rewrites that change them; else they are uninterpreted. A
+  // module without collectives is then run on one rank.
+  bool products;
 } FiarCheckOptions;
 
 // The pass fiar-check (docs/passes/fiar-check.md): does the rewrite keep what the module computes?

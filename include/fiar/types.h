@@ -71,11 +71,25 @@ extern "C" {
   X(VECTOR, 1, "vector")      \
   X(BLOCK, 2, "block")
 
-// Where silu(gate) * up is rounded to the element type of gate before the last rounding, to that of
-// out: nowhere, at silu(gate), or after each operation of it.
-#define FIAR_SILU_ROUNDING_TABLE(X) \
-  X(NONE, 0, "none")                \
-  X(SILU, 1, "silu")                \
+// What is done to each element of gate: x * logistic(x), gelu with tanh's approximation, gelu with
+// the error function, nothing.
+#define FIAR_ACTIVATION_TABLE(X) \
+  X(SILU, 0, "silu")             \
+  X(GELU_TANH, 1, "gelu_tanh")   \
+  X(GELU, 2, "gelu")             \
+  X(NONE, 3, "none")
+
+// How that meets up's element: NONE has no up.
+#define FIAR_COMBINE_TABLE(X) \
+  X(MUL, 0, "mul")            \
+  X(ADD, 1, "add")            \
+  X(NONE, 2, "none")
+
+// Where an activation is rounded to the element type of gate before the last rounding, to that of
+// out: nowhere, at act(gate), or after each operation of it.
+#define FIAR_ACT_ROUNDING_TABLE(X) \
+  X(NONE, 0, "none")               \
+  X(ACT, 1, "act")                 \
   X(EACH, 2, "each")
 
 #define FIAR_ENUM_ROW(prefix, name, value) FIAR_##prefix##_##name = (value),
@@ -121,8 +135,14 @@ typedef enum fiar_residual_layout { FIAR_RESIDUAL_LAYOUT_TABLE(X) } fiar_residua
 #define X(name, value, text) FIAR_ENUM_ROW(SCALING, name, value)
 typedef enum fiar_scaling { FIAR_SCALING_TABLE(X) } fiar_scaling_t;
 #undef X
-#define X(name, value, text) FIAR_ENUM_ROW(SILU_ROUNDING, name, value)
-typedef enum fiar_silu_rounding { FIAR_SILU_ROUNDING_TABLE(X) } fiar_silu_rounding_t;
+#define X(name, value, text) FIAR_ENUM_ROW(ACTIVATION, name, value)
+typedef enum fiar_activation { FIAR_ACTIVATION_TABLE(X) } fiar_activation_t;
+#undef X
+#define X(name, value, text) FIAR_ENUM_ROW(COMBINE, name, value)
+typedef enum fiar_combine { FIAR_COMBINE_TABLE(X) } fiar_combine_t;
+#undef X
+#define X(name, value, text) FIAR_ENUM_ROW(ACT_ROUNDING, name, value)
+typedef enum fiar_act_rounding { FIAR_ACT_ROUNDING_TABLE(X) } fiar_act_rounding_t;
 #undef X
 
 #ifdef __cplusplus

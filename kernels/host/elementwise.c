@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// silu(gate) * up, and copies: docs/numerics.md, "The ops around the fused call".
+// Activations with what they are combined with, and copies: docs/numerics.md, "The ops around the
+// fused call".
 #include <stdbool.h>
 #include <string.h>
 
-#include "exp.h"
 #include "host/reference.h"
 
-static float silu(float x, bool each, uint8_t dtype) {
-  float value = fiar_exp(-x);
-  value = 1.0f + (each ? fiar_rounded(value, dtype) : value);
-  value = 1.0f / (each ? fiar_rounded(value, dtype) : value);
-  return x * (each ? fiar_rounded(value, dtype) : value);
-}
+#define FIAR_ROUND_TO(value, element) fiar_rounded(value, element)
+#include "activation.h"
 
-void fiar_reference_silu_mul(const fiar_silu_mul_params* params) {
-  const bool each = params->rounding == FIAR_SILU_ROUNDING_EACH;
+void fiar_reference_activate(const fiar_activate_params* params) {
   const float scale = params->scale ? *params->scale : 1.0f;
   for (int64_t row = 0; row < params->rows; ++row) {
     for (int64_t col = 0; col < params->cols; ++col) {
       const float gate = fiar_load(params->gate, params->dtype, row * params->gate_stride + col);
-      const float up = fiar_load(params->up, params->dtype, row * params->up_stride + col);
-      float value = silu(gate, each, params->dtype);
-      if (params->rounding != FIAR_SILU_ROUNDING_NONE) {
-        value = fiar_rounded(value, params->dtype);
-      }
-      value = fiar_rounded(value * up, params->out_dtype);
+      const float up =
+          params->up ? fiar_load(params->up, params->dtype, row * params->up_stride + col) : 0;
+      float value = fiar_activated(gate, params->activation, params->rounding, params->dtype);
+      value = fiar_rounded(fiar_combined(value, up, params->combine), params->out_dtype);
       if (params->out) {
         fiar_store(params->out, params->out_dtype, row * params->out_stride + col, value);
       }

@@ -79,7 +79,7 @@ fiar_multiply_fn fiar_multiply_plain;  // in the order of k
 
 // OUT_OF_MEMORY as above.
 fiar_status_t fiar_reference_matmul(const fiar_matmul_params* params, fiar_multiply_fn* multiply);
-void fiar_reference_silu_mul(const fiar_silu_mul_params* params);
+void fiar_reference_activate(const fiar_activate_params* params);
 void fiar_reference_copy(const fiar_copy_params* params);
 
 // ---- Between the files of this folder

@@ -46,8 +46,8 @@ func.func @packs(%x: tensor<4x32xf8E4M3FN>, %a: tensor<32x16xf8E4M3FN>, %b: tens
 
 // -----
 func.func @left(%x: tensor<4x32xbf16>) -> (tensor<4x32xbf16>, tensor<4x32xbf16>) {
-  // expected-error@+1 {{stablehlo.add cannot be lowered: no call of the runtime computes it}}
-  %0 = stablehlo.add %x, %x : tensor<4x32xbf16>
+  // expected-error@+1 {{stablehlo.subtract cannot be lowered: no call of the runtime computes it}}
+  %0 = stablehlo.subtract %x, %x : tensor<4x32xbf16>
   // expected-error@+1 {{stablehlo.tanh cannot be lowered}}
   %1 = stablehlo.tanh %x : tensor<4x32xbf16>
   return %0, %1 : tensor<4x32xbf16>, tensor<4x32xbf16>

@@ -3,10 +3,10 @@
 // RUN: fiar-opt %s --pass-pipeline='builtin.module(fiar-raise-block{separate=true})' -split-input-file 2>/dev/null | FileCheck %s --check-prefix=SEPARATE
 
 // CHECK-LABEL: @behind_silu
-// CHECK-NEXT:    %[[Q:.*]]:2 = "fiar.silu_mul"(%arg0, %arg1, %arg2) {{.*}}quant = "fp8_static"{{.*}}rounding = "none", scale_is = "divisor"
+// CHECK-NEXT:    %[[Q:.*]]:2 = "fiar.activate"(%arg0, %arg1, %arg2) {{.*}}quant = "fp8_static"{{.*}}rounding = "none", scale_is = "divisor"
 // CHECK-NEXT:    return %[[Q]]#1
 // SEPARATE-LABEL: @behind_silu
-// SEPARATE-NEXT:  %[[H:.*]] = "fiar.silu_mul"(%arg0, %arg1) {{.*}}quant = "none"
+// SEPARATE-NEXT:  %[[H:.*]] = "fiar.activate"(%arg0, %arg1) {{.*}}quant = "none"
 // SEPARATE-NEXT:  "fiar.quantize"(%[[H]], %arg2)
 func.func @behind_silu(%g: tensor<4x16xf32>, %u: tensor<4x16xf32>, %s: tensor<f32>) -> tensor<4x16xf8E4M3FN> {
   %low = stablehlo.constant dense<-448.0> : tensor<4x16xf32>

@@ -84,7 +84,7 @@ func.func @two_uses(%a: tensor<4x32xbf16>, %b: tensor<32x16xbf16>, %x: tensor<f3
 // A weight that is transposed on its way is read as it lies; a residual is no bias.
 // CHECK-LABEL: @transposed
 // CHECK-NEXT:    %[[M:.*]] = "fiar.matmul"(%arg0, %arg1) {{.*}}b_transposed = true
-// CHECK-NEXT:    "stablehlo.add"(%[[M]], %arg2)
+// CHECK-NEXT:    "fiar.activate"(%[[M]], %arg2) {activation = "none", combine = "add"
 func.func @transposed(%a: tensor<4x32xbf16>, %b: tensor<16x32xbf16>, %r: tensor<4x16xf32>) -> tensor<4x16xf32> {
   %0 = stablehlo.transpose %b, dims = [1, 0] : (tensor<16x32xbf16>) -> tensor<32x16xbf16>
   %1 = stablehlo.dot_general %a, %0, contracting_dims = [1] x [0] : (tensor<4x32xbf16>, tensor<32x16xbf16>) -> tensor<4x16xf32>
@@ -111,7 +111,7 @@ func.func @products_left(%a: tensor<2x4x8xbf16>, %b: tensor<2x8x4xbf16>, %c: ten
 // -----
 // silu, where it is rounded: not before the end, at silu, after each step.
 // CHECK-LABEL: @silu_f32
-// CHECK-NEXT:    "fiar.silu_mul"(%arg0, %arg1) {{.*}}rounding = "none"{{.*}} (tensor<4x16xbf16>, tensor<4x16xbf16>) -> tensor<4x16xbf16>
+// CHECK-NEXT:    "fiar.activate"(%arg0, %arg1) {{.*}}rounding = "none"{{.*}} (tensor<4x16xbf16>, tensor<4x16xbf16>) -> tensor<4x16xbf16>
 func.func @silu_f32(%g: tensor<4x16xbf16>, %u: tensor<4x16xbf16>) -> tensor<4x16xbf16> {
   %0 = stablehlo.convert %g : (tensor<4x16xbf16>) -> tensor<4x16xf32>
   %1 = stablehlo.convert %u : (tensor<4x16xbf16>) -> tensor<4x16xf32>
@@ -122,7 +122,7 @@ func.func @silu_f32(%g: tensor<4x16xbf16>, %u: tensor<4x16xbf16>) -> tensor<4x16
   return %5 : tensor<4x16xbf16>
 }
 // CHECK-LABEL: @silu_rounded
-// CHECK-NEXT:    "fiar.silu_mul"(%arg0, %arg1) {{.*}}rounding = "silu"{{.*}} (tensor<4x16xbf16>, tensor<4x16xbf16>) -> tensor<4x16xbf16>
+// CHECK-NEXT:    "fiar.activate"(%arg0, %arg1) {{.*}}rounding = "act"{{.*}} (tensor<4x16xbf16>, tensor<4x16xbf16>) -> tensor<4x16xbf16>
 func.func @silu_rounded(%g: tensor<4x16xbf16>, %u: tensor<4x16xbf16>) -> tensor<4x16xbf16> {
   %0 = stablehlo.convert %g : (tensor<4x16xbf16>) -> tensor<4x16xf32>
   %1 = stablehlo.logistic %0 : tensor<4x16xf32>
@@ -132,7 +132,7 @@ func.func @silu_rounded(%g: tensor<4x16xbf16>, %u: tensor<4x16xbf16>) -> tensor<
   return %4 : tensor<4x16xbf16>
 }
 // CHECK-LABEL: @silu_each
-// CHECK-NEXT:    "fiar.silu_mul"(%arg0, %arg1) {{.*}}rounding = "each"
+// CHECK-NEXT:    "fiar.activate"(%arg0, %arg1) {{.*}}rounding = "each"
 func.func @silu_each(%g: tensor<4x16xbf16>, %u: tensor<4x16xbf16>) -> tensor<4x16xbf16> {
   %0 = func.call @silu(%g) : (tensor<4x16xbf16>) -> tensor<4x16xbf16>
   %1 = stablehlo.multiply %0, %u : tensor<4x16xbf16>
@@ -153,7 +153,7 @@ func.func private @silu(%x: tensor<4x16xbf16>) -> tensor<4x16xbf16> {
 // -----
 // Near misses: 2 for 1, exp(x) for exp(-x), the sigmoid of another value, a logistic rounded in bf16.
 // CHECK-LABEL: @no_silu
-// CHECK-NOT:     fiar.silu_mul
+// CHECK-NOT:     activation = "silu"
 // REPORT: left  stablehlo.multiply: logistic in bf16: its roundings are not those of any silu here
 func.func @no_silu(%g: tensor<4x16xf32>, %u: tensor<4x16xf32>, %h: tensor<4x16xbf16>) -> (tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xbf16>) {
   %one = stablehlo.constant dense<1.0> : tensor<4x16xf32>

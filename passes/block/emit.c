@@ -24,7 +24,7 @@ static const char* const functions[FIAR_BLOCK_OPS] = {
     [FIAR_BLOCK_MATMUL] = "fiar_rt_matmul",
     [FIAR_BLOCK_RMS_NORM] = "fiar_rt_rms_norm",
     [FIAR_BLOCK_QUANTIZE] = "fiar_rt_quantize",
-    [FIAR_BLOCK_SILU_MUL] = "fiar_rt_silu_mul",
+    [FIAR_BLOCK_ACTIVATE] = "fiar_rt_activate",
     [FIAR_BLOCK_COPY] = "fiar_rt_copy",
 };
 

@@ -7,14 +7,19 @@
 //   %out = convert %t
 //
 // Scales are a product of at most two scalars, a vector over the rows and one over the columns.
-// Everything up to the last conversion is f32, as the runtime's one rounding demands.
+// Everything up to the last conversion is f32, as the runtime's one rounding demands. Operands that
+// are codes with a scale for each block of them along k stay that.
+#include <string.h>
+
 #include "block/raise.h"
+#include "mlir-c/BuiltinTypes.h"
 
 typedef struct matmul {
   MlirOperation op, last;  // the product, and the last op that belongs to it
   MlirValue a, b, out, bias;
   MlirValue scale[2];       // one f32 each
-  MlirValue rows, columns;  // vectors of f32
+  MlirValue rows, columns;  // vectors of f32, or the scales of blocks
+  const char* blocks;       // block_scale_type, where they are that; else NULL
   bool b_transposed;
   FiarElement elem;  // of out
 } matmul_t;
@@ -35,6 +40,76 @@ static void take_narrow(FiarRaising* raising, matmul_t* m) {
 
 static bool is_float(FiarElement elem) {
   return elem == FIAR_ELEM_F16 || elem == FIAR_ELEM_BF16 || elem == FIAR_ELEM_F32;
+}
+
+// A matrix, its dimensions exchanged.
+static MlirValue transposed(MlirOperation before, MlirValue matrix) {
+  FiarShape shape;
+  MlirType type = mlirValueGetType(matrix);
+  (void)fiarShapeRead(type, &shape);
+  const int64_t sizes[2] = {shape.size[1], shape.size[0]};
+  FiarBuilder builder =
+      fiarBuild(mlirOperationGetContext(before), "fiar.copy", mlirOperationGetLocation(before));
+  fiarBuildOperand(&builder, matrix);
+  fiarBuildResult(&builder, mlirRankedTensorTypeGet(2, sizes, mlirShapedTypeGetElementType(type),
+                                                    (MlirAttribute){NULL}));
+  fiarBuildBool(&builder, "transposed", true);
+  return mlirOperationGetResult(fiarBuildOp(&builder, before, false, false), 0);
+}
+
+// Codes and block scales that both operands were widened from.
+static bool take_blocks(FiarRaising* raising, matmul_t* m) {
+  FiarBlocks a, b;
+  FiarShape shape, scales;
+  const int along = m->b_transposed ? 1 : 0;
+  (void)fiarShapeRead(mlirValueGetType(m->a), &shape);
+  if (!fiarRaiseBlocks(raising, m->a, shape.rank - 1, &a) ||
+      !fiarRaiseBlocks(raising, m->b, along, &b) || strcmp(a.type, b.type) != 0 ||
+      element_of(a.codes) != element_of(b.codes)) {
+    return false;
+  }
+  // The runtime wants a row of scales for each of b's columns.
+  (void)fiarShapeRead(mlirValueGetType(b.scales), &scales);
+  if (along == 0 && scales.rank != 2) {
+    return false;
+  }
+  m->a = a.codes;
+  m->b = b.codes;
+  m->rows = a.scales;
+  m->columns = along == 0 ? transposed(m->op, b.scales) : b.scales;
+  m->blocks = a.type;
+  return true;
+}
+
+// An op that says all of it.
+static bool take_block_product(FiarRaising* raising, const FiarPrimitive* p, matmul_t* m) {
+  FiarShape a, scales, out;
+  int64_t block = 0;
+  *m = (matmul_t){.op = p->op, .last = p->op, .b_transposed = true};
+  m->a = fiarRaiseThrough(raising, p->in[0]);
+  m->b = fiarRaiseThrough(raising, p->in[1]);
+  m->rows = fiarRaiseThrough(raising, p->in[2]);
+  m->columns = fiarRaiseThrough(raising, p->in[3]);
+  m->out = mlirOperationGetResult(p->op, 0);
+  m->blocks = fiarRaiseBlockType(m->a, m->rows, &block);
+  if (m->blocks == NULL || element_of(m->a) != element_of(m->b) ||
+      element_of(m->rows) != element_of(m->columns)) {
+    return fiarRaiseLeave(raising, p->op,
+                          "block scales of %s for %s: the runtime has no such format",
+                          fiarElementText(element_of(m->rows)), fiarElementText(element_of(m->a)));
+  }
+  for (int i = 0; i < 2; ++i) {
+    (void)fiarShapeRead(mlirValueGetType(p->in[i]), &a);
+    (void)fiarShapeRead(mlirValueGetType(p->in[2 + i]), &scales);
+    if (a.size[a.rank - 1] < 1 || a.size[a.rank - 1] != block * scales.size[scales.rank - 1]) {
+      return fiarRaiseLeave(raising, p->op, "its blocks have not %lld elements", (long long)block);
+    }
+  }
+  (void)fiarShapeRead(mlirValueGetType(m->out), &out);
+  m->elem = out.elem;
+  return is_float(out.elem) ||
+         fiarRaiseLeave(raising, p->op, "a product stored as %s; f16, bf16 and f32 can be said",
+                        fiarElementText(out.elem));
 }
 
 // The product itself: a's last dimension against either of b's two.
@@ -63,9 +138,11 @@ static bool take_product(FiarRaising* raising, const FiarPrimitive* p, matmul_t*
     m->b = fiarRaiseThrough(raising, source.in[0]);
     m->b_transposed = !m->b_transposed;
   }
-  take_narrow(raising, m);
+  if (!take_blocks(raising, m)) {
+    take_narrow(raising, m);
+  }
   FiarElement from = element_of(m->a), with = element_of(m->b);
-  bool codes = from == FIAR_ELEM_F8E4M3FN && with == FIAR_ELEM_F8E4M3FN;
+  bool codes = m->blocks != NULL || (from == FIAR_ELEM_F8E4M3FN && with == FIAR_ELEM_F8E4M3FN);
   if (!(is_float(from) && from == with) && !codes) {
     return fiarRaiseLeave(raising, p->op, "a product of %s and %s: the runtime has none",
                           fiarElementText(from), fiarElementText(with));
@@ -101,21 +178,22 @@ static bool same_type(const matmul_t* m, const FiarPrimitive* p) {
                                        mlirValueGetType(mlirOperationGetResult(p->op, 0)));
 }
 
-static void take_scales(FiarRaising* raising, matmul_t* m) {
+// Takes one product along. False: there is none, or it stays one of its own.
+static bool take_scale(FiarRaising* raising, matmul_t* m) {
   FiarPrimitive p = next_op(raising, m);
   FiarFactor factors[FIAR_MAX_FACTORS];
   if (m->elem != FIAR_ELEM_F32 || p.kind != FIAR_PRIM_MUL || !same_type(m, &p)) {
-    return;
+    return false;
   }
-  int count = fiarRaiseFactors(raising, other_operand(m, &p), factors), scalars = 0;
+  int count = fiarRaiseFactors(raising, other_operand(m, &p), factors);
   matmul_t scaled = *m;
   for (int i = 0; i < count; ++i) {
     MlirValue* to = factors[i].kind == FIAR_FACTOR_ROWS      ? &scaled.rows
                     : factors[i].kind == FIAR_FACTOR_COLUMNS ? &scaled.columns
-                    : scalars < 2                            ? &scaled.scale[scalars++]
-                                                             : NULL;
-    if (to == NULL || fiarIsValue(*to)) {
-      return;  // stays a product of its own
+                    : fiarIsValue(scaled.scale[0])           ? &scaled.scale[1]
+                                                             : &scaled.scale[0];
+    if (fiarIsValue(*to)) {
+      return false;
     }
     *to = factors[i].value;
   }
@@ -123,6 +201,7 @@ static void take_scales(FiarRaising* raising, matmul_t* m) {
     take_result(&scaled, &p);
     *m = scaled;
   }
+  return count > 0;
 }
 
 static void take_bias(FiarRaising* raising, matmul_t* m) {
@@ -178,9 +257,10 @@ static void build(FiarRaising* raising, const matmul_t* m) {
   fiarBuildBool(&builder, "b_transposed", m->b_transposed);
   fiarBuildText(&builder, "a_scale_is", "divisor");
   fiarBuildText(&builder, "b_scale_is", "divisor");
-  fiarBuildText(&builder, "a_scaling", fiarIsValue(m->rows) ? "vector" : "none");
-  fiarBuildText(&builder, "b_scaling", fiarIsValue(m->columns) ? "vector" : "none");
-  fiarBuildText(&builder, "block_scale_type", "f32");
+  const char* vector = m->blocks != NULL ? "block" : "vector";
+  fiarBuildText(&builder, "a_scaling", fiarIsValue(m->rows) ? vector : "none");
+  fiarBuildText(&builder, "b_scaling", fiarIsValue(m->columns) ? vector : "none");
+  fiarBuildText(&builder, "block_scale_type", m->blocks != NULL ? m->blocks : "f32");
   fiarBuildText(&builder, "block_scale_layout", "linear");
   MlirOperation op = fiarBuildOp(&builder, m->last, true, false);
   fiarRaiseReplace(raising, m->last, mlirOperationGetResult(op, 0));
@@ -190,8 +270,10 @@ void fiarRaiseMatmul(FiarRaising* raising, MlirOperation op, void* data) {
   (void)data;
   FiarPrimitive p = fiarPrimitiveRead(&raising->fusion.view, op);
   matmul_t m = {0};
-  if (p.kind == FIAR_PRIM_MATMUL && take_product(raising, &p, &m)) {
-    take_scales(raising, &m);
+  if ((p.kind == FIAR_PRIM_MATMUL && take_product(raising, &p, &m)) ||
+      (p.kind == FIAR_PRIM_BLOCK_MATMUL && take_block_product(raising, &p, &m))) {
+    while (take_scale(raising, &m)) {
+    }
     take_bias(raising, &m);
     take_rounding(raising, &m);
     build(raising, &m);

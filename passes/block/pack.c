@@ -97,7 +97,7 @@ static bool join(FiarBlock* block, FiarBlockStep* gate, FiarBlockStep* up, FiarB
   gate->second_b = up_b;
   block->values[out].bytes *= 2;
   up->dropped = true;
-  int at = pointer_at(silu, offsetof(fiar_silu_mul_params, up));
+  int at = pointer_at(silu, offsetof(fiar_activate_params, up));
   memmove(&silu->pointers[at], &silu->pointers[at + 1],
           (size_t)(silu->n_pointers - at - 1) * sizeof *silu->pointers);
   --silu->n_pointers;
@@ -107,8 +107,8 @@ static bool join(FiarBlock* block, FiarBlockStep* gate, FiarBlockStep* up, FiarB
 }
 
 static bool join_gate_and_up(FiarBlock* block, FiarBlockStep* silu) {
-  int gate_value = value_at(silu, offsetof(fiar_silu_mul_params, gate));
-  int up_value = value_at(silu, offsetof(fiar_silu_mul_params, up));
+  int gate_value = value_at(silu, offsetof(fiar_activate_params, gate));
+  int up_value = value_at(silu, offsetof(fiar_activate_params, up));
   if (gate_value < 0 || up_value < 0 || gate_value == up_value) {
     return true;
   }
@@ -170,7 +170,7 @@ bool fiarBlockPack(FiarBlock* block, bool separate) {
     return fiarErrorAt(block->function, "out of memory");
   }
   for (int i = 0; i < block->n_steps && !separate; ++i) {
-    if (block->steps[i].kind == FIAR_BLOCK_SILU_MUL && !join_gate_and_up(block, &block->steps[i])) {
+    if (block->steps[i].kind == FIAR_BLOCK_ACTIVATE && !join_gate_and_up(block, &block->steps[i])) {
       return false;
     }
   }

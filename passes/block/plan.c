@@ -26,6 +26,7 @@ bool fiarBlockElement(MlirType tensor, uint8_t* out_element) {
 #define X(name, value, text, bits) {text, value},
       FIAR_ELEMENT_TABLE(X)
 #undef X
+          {"f8E8M0FNU", FIAR_ELEMENT_BYTE},  // scales: moved, and read by what knows them
   };
   char text[FIAR_BLOCK_NAME] = "";
   if (!mlirTypeIsAShaped(tensor)) {

@@ -47,7 +47,7 @@ typedef struct FiarBlockStep {
     fiar_all_reduce_norm_params norm;  // ALL_REDUCE and the row ops: input, sum_out and sizes alone
     fiar_matmul_params matmul;
     fiar_quantize_params quantize;
-    fiar_silu_mul_params silu;
+    fiar_activate_params activate;
     fiar_copy_params copy;
   } params;
   size_t size;          // of the params

@@ -2,7 +2,7 @@
 // fiar-raise-block, after fiar-fuse: what stands around the fused calls becomes fiar ops, too.
 //
 // Before:  %d = stablehlo.dot_general %codes, %w     After:  %g = fiar.matmul %codes, %w, %sx, %sw
-//          %g = multiply %d, broadcast(%sx * %sw)            %h = fiar.silu_mul %g, %u
+//          %g = multiply %d, broadcast(%sx * %sw)            %h = fiar.activate %g, %u
 //          %h = convert(silu(%g) * %u)                       ...
 //
 // docs/passes/fiar-raise-block.md has the forms and what is left.
@@ -98,6 +98,10 @@ static void raise_all_reduce(FiarRaising* raising, MlirOperation op, void* data)
     return;
   }
   FiarPrimitive p = fiarPrimitiveRead(&raising->fusion.view, op);
+  if (p.kind != FIAR_PRIM_ALL_REDUCE &&
+      !mlirAttributeIsNull(fiarOpAttribute(op, "call_target_name"))) {
+    return;  // a custom call of another kind
+  }
   char text[224] = "its operand and result are not one tensor each, of one type";
   int64_t world = -1;
   if (p.kind != FIAR_PRIM_ALL_REDUCE || strcmp(p.reduction, "sum") != 0) {
@@ -157,10 +161,10 @@ static void raise_copy(FiarRaising* raising, MlirOperation op, void* data) {
   fiarRaiseReplace(raising, op, mlirOperationGetResult(made, 0));
 }
 
-// ---- a quantiser behind silu ----
+// ---- a quantiser behind an activation ----
 
-// fiar.quantize of what fiar.silu_mul alone gives, static and of bf16 or f16: one op.
-static void join_silu(FiarRaising* raising, MlirOperation quantize, void* data) {
+// fiar.quantize of what fiar.activate alone gives, static and of bf16 or f16: one op.
+static void join_activation(FiarRaising* raising, MlirOperation quantize, void* data) {
   (void)data;
   if (fiarBlockOpOf(quantize) != FIAR_BLOCK_QUANTIZE || raising->options->separate ||
       !fiarStringEqual(fiarAttributeText(fiarOpAttribute(quantize, "quant")), "fp8_static") ||
@@ -168,8 +172,8 @@ static void join_silu(FiarRaising* raising, MlirOperation quantize, void* data) 
     return;
   }
   MlirValue x = mlirOperationGetOperand(quantize, 0);
-  MlirOperation silu = mlirValueIsAOpResult(x) ? mlirOpResultGetOwner(x) : quantize;
-  if (fiarBlockOpOf(silu) != FIAR_BLOCK_SILU_MUL || mlirOperationGetNumResults(silu) != 1) {
+  MlirOperation act = mlirValueIsAOpResult(x) ? mlirOpResultGetOwner(x) : quantize;
+  if (fiarBlockOpOf(act) != FIAR_BLOCK_ACTIVATE || mlirOperationGetNumResults(act) != 1) {
     return;
   }
   MlirValue scale = {NULL};
@@ -180,13 +184,16 @@ static void join_silu(FiarRaising* raising, MlirOperation quantize, void* data) 
     return;  // its rounded value goes elsewhere, too: the two stay
   }
   FiarBuilder builder =
-      fiarBuild(mlirOperationGetContext(silu), "fiar.silu_mul", mlirOperationGetLocation(silu));
-  fiarBuildOperand(&builder, mlirOperationGetOperand(silu, 0));
-  fiarBuildOperand(&builder, mlirOperationGetOperand(silu, 1));
+      fiarBuild(mlirOperationGetContext(act), "fiar.activate", mlirOperationGetLocation(act));
+  bool alone = mlirOperationGetNumOperands(act) == 1;
+  fiarBuildOperand(&builder, mlirOperationGetOperand(act, 0));
+  fiarBuildOperand(&builder, alone ? (MlirValue){NULL} : mlirOperationGetOperand(act, 1));
   fiarBuildOperand(&builder, scale);
   fiarBuildResult(&builder, mlirValueGetType(x));
   fiarBuildResult(&builder, mlirValueGetType(mlirOperationGetResult(quantize, 0)));
-  fiarBuildCopy(&builder, "rounding", silu);
+  fiarBuildCopy(&builder, "activation", act);
+  fiarBuildCopy(&builder, "combine", act);
+  fiarBuildCopy(&builder, "rounding", act);
   fiarBuildCopy(&builder, "quant", quantize);
   fiarBuildCopy(&builder, "scale_is", quantize);
   MlirOperation made = fiarBuildOp(&builder, quantize, true, true);
@@ -228,8 +235,9 @@ static void stage(FiarRaising* raising, FiarRaiseVisit* const* visits, size_t co
 }
 
 static void raise_all(FiarRaising* raising) {
-  static FiarRaiseVisit* const products[] = {fiarRaiseMatmul, fiarRaiseSilu, raise_all_reduce};
-  static FiarRaiseVisit* const rest[] = {join_silu, raise_copy, fiarRaiseMatmul, fiarRaiseSilu,
+  static FiarRaiseVisit* const products[] = {fiarRaiseMatmul, fiarRaiseGated, raise_all_reduce};
+  static FiarRaiseVisit* const rest[] = {fiarRaiseActivation, fiarRaiseSum,    join_activation,
+                                         raise_copy,          fiarRaiseMatmul, fiarRaiseGated,
                                          raise_all_reduce};
   raising->fusion.failed |= !begin(raising);
   if (!raising->fusion.failed) {

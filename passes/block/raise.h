@@ -2,7 +2,8 @@
 // What the parts of fiar-raise-block share. Internal.
 //   raise.c    the pass: its stages, what is left and why
 //   inline.c   calls become what they call
-//   matmul.c   products with their scales, bias and rounding; silu.c silu(gate) * up
+//   matmul.c   products with their scales, bias and rounding; block_scales.c block scales
+//   activate.c activations with what they are combined with, and sums; gelu.c recognises gelu
 //   local.c    norms and quantisers without an all-reduce in front, by the matcher of fiar-fuse
 //   values.c   small readers of values; ops.c builds ops; raise_report.c the report
 #ifndef FIAR_PASSES_BLOCK_RAISE_H
@@ -19,7 +20,7 @@
   X(MATMUL, "fiar.matmul")                   \
   X(RMS_NORM, "fiar.rms_norm")               \
   X(QUANTIZE, "fiar.quantize")               \
-  X(SILU_MUL, "fiar.silu_mul")               \
+  X(ACTIVATE, "fiar.activate")               \
   X(COPY, "fiar.copy")
 
 typedef enum FiarBlockOp {
@@ -68,8 +69,13 @@ bool fiarBlockIsWrapper(MlirOperation op);
 // inline.c: replaces the calls of private functions without effects.
 void fiarRaiseInline(FiarRaising* raising);
 
-// matmul.c, silu.c: each replaces the op, and what belongs to it, where it can.
-FiarRaiseVisit fiarRaiseMatmul, fiarRaiseSilu;
+// matmul.c, activate.c: each replaces the op, and what belongs to it, where it can: an activation
+// times a value; after those one alone, and a sum that no norm took.
+FiarRaiseVisit fiarRaiseMatmul, fiarRaiseGated, fiarRaiseActivation, fiarRaiseSum;
+
+// gelu.c: what the value is gelu of, by tanh or by the error function, or null.
+MlirValue fiarRaiseGeluTanhOf(FiarRaising* raising, MlirValue value, bool* out_named);
+MlirValue fiarRaiseGeluOf(FiarRaising* raising, MlirValue value, bool* out_named);
 
 // local.c: the norms, then the quantisers. False: out of memory.
 bool fiarRaiseLocal(MlirOperation module, bool separate);
@@ -105,6 +111,22 @@ enum { FIAR_MAX_FACTORS = 4 };
 // Takes a tensor apart into a product of scalars, row and column vectors, all f32. Gives their
 // number, or -1 where it is no such product.
 int fiarRaiseFactors(FiarRaising* raising, MlirValue value, FiarFactor* out_factors);
+
+// ---- block_scales.c ----
+
+// Codes, and a scale for each block of them along one dimension.
+typedef struct FiarBlocks {
+  MlirValue codes, scales;
+  const char* type;  // of the scales, as block_scale_type spells it
+} FiarBlocks;
+
+// What the operand of a product, contracted over dimension `along`, was dequantised from: codes of
+// the operand's own shape. False: it was not, or not by blocks.
+bool fiarRaiseBlocks(FiarRaising* raising, MlirValue operand, int along, FiarBlocks* out_blocks);
+
+// The block_scale_type of codes with these scales, and their block; NULL where there is no such
+// format.
+const char* fiarRaiseBlockType(MlirValue codes, MlirValue scales, int64_t* out_block);
 
 // ---- ops.c ----
 

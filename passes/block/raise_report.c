@@ -36,7 +36,8 @@ static const char* reason_of(const report_t* report, MlirOperation op, char* tex
     const char* text;
   } kinds[] = {
       {FIAR_PRIM_ADD, "a sum that is no part of a norm"},
-      {FIAR_PRIM_MUL, "a product, elementwise, that is no part of a scale, a norm or silu"},
+      {FIAR_PRIM_MUL,
+       "a product, elementwise, that is no part of a scale, a norm or an activation"},
       {FIAR_PRIM_BATCH_MUL, "a product with batching dimensions"},
       {FIAR_PRIM_REDUCE_ADD, "a sum over a dimension that is no part of a norm"},
       {FIAR_PRIM_REDUCE_MAX, "a maximum over a dimension that is no part of a quantiser"},

@@ -70,7 +70,9 @@ static const spelling_t scale_uses[] = {FIAR_SCALE_IS_TABLE(X)};
 static const spelling_t scalings[] = {FIAR_SCALING_TABLE(X)};
 static const spelling_t scale_types[] = {FIAR_SCALE_TYPE_TABLE(X)};
 static const spelling_t scale_layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
-static const spelling_t silu_roundings[] = {FIAR_SILU_ROUNDING_TABLE(X)};
+static const spelling_t activations[] = {FIAR_ACTIVATION_TABLE(X)};
+static const spelling_t combines[] = {FIAR_COMBINE_TABLE(X)};
+static const spelling_t act_roundings[] = {FIAR_ACT_ROUNDING_TABLE(X)};
 #undef X
 #define X(name, value, text, code_bits, block) {text, value},
 static const spelling_t quants[] = {
@@ -253,19 +255,18 @@ static bool read_quantize(FiarBlock* block, FiarBlockStep* step) {
 #undef AT
 }
 
-static bool read_silu(FiarBlock* block, FiarBlockStep* step) {
+static bool read_activate(FiarBlock* block, FiarBlockStep* step) {
   static const field_t fields[] = {
-#define ROW(name, rows) {#name, rows, LENGTH(rows), offsetof(fiar_silu_mul_params, name)}
-      ROW(rounding, silu_roundings),
-      ROW(quant, quants),
-      ROW(scale_is, scale_uses),
+#define ROW(name, rows) {#name, rows, LENGTH(rows), offsetof(fiar_activate_params, name)}
+      ROW(activation, activations), ROW(combine, combines),    ROW(rounding, act_roundings),
+      ROW(quant, quants),           ROW(scale_is, scale_uses),
 #undef ROW
   };
-#define AT(name) FIELD(fiar_silu_mul_params, name)
-  fiar_silu_mul_params* params = &step->params.silu;
+#define AT(name) FIELD(fiar_activate_params, name)
+  fiar_activate_params* params = &step->params.activate;
   MlirOperation op = step->op;
   MlirValue in[3] = {{NULL}}, out[2] = {{NULL}};
-  *params = (fiar_silu_mul_params){.struct_size = sizeof *params};
+  *params = (fiar_activate_params){.struct_size = sizeof *params};
   if (!fiarTakeSegments(op, "operandSegmentSizes", mlirOperationGetNumOperands(op),
                         mlirOperationGetOperand, in, 3) ||
       !fiarTakeSegments(op, "resultSegmentSizes", mlirOperationGetNumResults(op),
@@ -309,8 +310,8 @@ bool fiarStepRead(FiarBlock* block, MlirOperation op, FiarBlockStep* out_step) {
       return read_matmul(block, out_step);
     case FIAR_BLOCK_QUANTIZE:
       return read_quantize(block, out_step);
-    case FIAR_BLOCK_SILU_MUL:
-      return read_silu(block, out_step);
+    case FIAR_BLOCK_ACTIVATE:
+      return read_activate(block, out_step);
     case FIAR_BLOCK_COPY:
       return read_copy(block, out_step);
     default:

@@ -267,6 +267,7 @@ static void run_all(Check* check, MlirOperation before, MlirOperation after, int
                                .data = data,
                                .roots = roots,
                                .world = check->options->world,
+                               .products = check->options->products,
                                .seed = (uint64_t)(check->options->first_seed + seed)};
         if (!run_once(check, before, after, &run) || check->differences > 0) {
           return;
@@ -282,6 +283,9 @@ MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* option
          options->struct_size < sizeof known ? options->struct_size : sizeof known);
   Check check = {.options = &known};
   int ranks = fiarEvaluationRanks(module, known.world);
+  if (ranks == 0 && known.products) {
+    ranks = 1;
+  }
   if (ranks < 1 || ranks > MAX_RANKS) {
     return mlirLogicalResultSuccess();  // no collective with known ranks: nothing to rewrite
   }

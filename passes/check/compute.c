@@ -101,8 +101,9 @@ static double invert(double a) {
 static double negate(double a) {
   return -a;
 }
+// As programs that have no such op spell it, in f32.
 static double logistic(double a) {
-  return 1 / (1 + exp(-a));
+  return (float)(1 / (double)(float)(1 + (double)(float)exp(-a)));
 }
 static double same(double a) {
   return a;
@@ -122,6 +123,8 @@ static const struct {
     {FIAR_PRIM_NEGATE, negate},
     {FIAR_PRIM_EXP, exp},
     {FIAR_PRIM_LOGISTIC, logistic},
+    {FIAR_PRIM_TANH, tanh},
+    {FIAR_PRIM_ERFC, erfc},
 };
 
 static bool is_root(const FiarPrimitive* p, double exponent) {

@@ -60,6 +60,22 @@ bool fiarEvalGroups(FiarEval* eval, MlirAttribute groups, int64_t world, FiarGro
 // Computes an op of the fiar dialect, as docs/numerics.md has it.
 bool fiarEvalFused(FiarEval* eval, MlirOperation op);
 
+// Computes one of the dialect's ops around the fused call. *out_done is false where it is none of
+// them. False: failure, which *out_done says, too.
+bool fiarEvalBlockOp(FiarEval* eval, MlirOperation op, bool* out_done);
+
+// fiar.rms_norm and fiar.quantize: the fused call's parts, each rank alone.
+bool fiarEvalLocalNorm(FiarEval* eval, MlirOperation op);
+bool fiarEvalQuantize(FiarEval* eval, MlirOperation op);
+
+// Computes a MATMUL op. *out_done as in fiarEvalCompute.
+bool fiarEvalProduct(FiarEval* eval, const FiarPrimitive* primitive, bool* out_done);
+
+// The op's `count` optional operands or results, as the attribute (operandSegmentSizes,
+// resultSegmentSizes) says; null where absent. False, and a failure, without such an attribute.
+bool fiarEvalSegments(FiarEval* eval, MlirOperation op, const char* attribute,
+                      MlirValue* out_values, int count);
+
 // The group that a rank belongs to, as the members' ids in order; NULL where no group has it.
 const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* out_position);
 

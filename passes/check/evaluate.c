@@ -138,11 +138,21 @@ static double overflowing_number(FiarElement elem, uint64_t bits, double plain) 
   return plain;
 }
 
+// Whether the tensor's data may scale a product whose association is invisible (FiarEvalOptions).
+static bool is_coarse_scale(const FiarEvalOptions* options, const FiarShape* shape) {
+  int wide = 0;
+  for (int i = 0; i < shape->rank; ++i) {
+    wide += shape->size[i] != 1;
+  }
+  return options->products && options->roots != FIAR_ROOTS_TRUE && shape->elem == FIAR_ELEM_F32 &&
+         wide <= 1;
+}
+
 static double number_for(const FiarEvalOptions* options, const FiarShape* shape, uint64_t bits) {
   if (shape->elem == FIAR_ELEM_INTEGER) {
     return (double)(bits % 2);
   }
-  if (shape->elem == FIAR_ELEM_F8E8M0FNU) {
+  if (shape->elem == FIAR_ELEM_F8E8M0FNU || is_coarse_scale(options, shape)) {
     return ldexp(1, (int)(bits % 7) - 3);
   }
   // Scalars are scales and the like: near 1, where no block scale overflows, since fused ops then
@@ -470,6 +480,12 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
         return false;
       }
       fiarEvalForget(eval, op);
+      break;
+    case FIAR_PRIM_MATMUL:
+    case FIAR_PRIM_BLOCK_MATMUL:
+      if (eval->options->products && !fiarEvalProduct(eval, &p, &done)) {
+        return false;
+      }
       break;
     case FIAR_PRIM_LOOPS:
       if (!fiarEvalLoops(eval, &p, &done)) {

@@ -50,6 +50,9 @@ typedef struct FiarEvalOptions {
   FiarRoots roots;
   uint64_t seed;
   int64_t world;  // the ranks of groups that have only a name
+  // Matrix products are computed, else uninterpreted. With coarse roots, invented f32 vectors and
+  // scalars, which may be the scales of products, are powers of two: association is invisible then.
+  bool products;
 } FiarEvalOptions;
 
 typedef struct FiarObservation {

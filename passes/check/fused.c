@@ -132,7 +132,7 @@ bool fiarEvalCollective(FiarEval* eval, const FiarPrimitive* p) {
   return done;
 }
 
-// One fiar.all_reduce_norm, read.
+// One fiar.all_reduce_norm, or a part of one, read.
 typedef struct FusedCall {
   FiarTensor x, residual, weight, scale;  // at NULL: not there
   MlirValue results[5];                   // in the dialect's order; null: not there
@@ -180,27 +180,48 @@ static double number_of(MlirOperation op, const char* attribute) {
   return number;
 }
 
-static bool read_operands(FiarEval* eval, MlirOperation op, FusedCall* call) {
-  int64_t segments[4] = {0}, kept[5] = {0};
-  if (fiarReadInts(fiarOpAttribute(op, "operandSegmentSizes"), segments, 4) != 4 ||
-      fiarReadInts(fiarOpAttribute(op, "resultSegmentSizes"), kept, 5) != 5) {
-    return fiarEvalFail(eval, "fiar.all_reduce_norm without segment sizes");
-  }
+// Which of the fused call's operands and results an op has, in its own order.
+typedef struct FusedForm {
+  const char* name;
+  int n_in, n_out;
+  int in[4], out[5];
+  bool is_norm;
+} FusedForm;
+
+enum { IN_X, IN_RESIDUAL, IN_WEIGHT, IN_SCALE };
+enum { OUT_SUM, OUT_RESIDUAL, OUT_NORM, OUT_QUANT, OUT_SCALES };
+static const FusedForm all_reduce_norm = {"fiar.all_reduce_norm",
+                                          4,
+                                          5,
+                                          {IN_X, IN_RESIDUAL, IN_WEIGHT, IN_SCALE},
+                                          {OUT_SUM, OUT_RESIDUAL, OUT_NORM, OUT_QUANT, OUT_SCALES},
+                                          false};
+static const FusedForm rms_norm = {"fiar.rms_norm",
+                                   4,
+                                   4,
+                                   {IN_X, IN_RESIDUAL, IN_WEIGHT, IN_SCALE},
+                                   {OUT_RESIDUAL, OUT_NORM, OUT_QUANT, OUT_SCALES},
+                                   false};
+static const FusedForm quantize = {"fiar.quantize",         2,   2, {IN_X, IN_SCALE},
+                                   {OUT_QUANT, OUT_SCALES}, true};
+
+static bool read_operands(FiarEval* eval, MlirOperation op, const FusedForm* form,
+                          FusedCall* call) {
   FiarTensor* const places[4] = {&call->x, &call->residual, &call->weight, &call->scale};
-  for (int i = 0, operand = 0; i < 4; ++i) {
-    if (segments[i] == 0) {
-      continue;
-    }
-    const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(op, operand++));
-    if (found == NULL) {
-      return fiarEvalFail(eval, "operand %d of fiar.all_reduce_norm is no known tensor", i);
-    }
-    *places[i] = *found;
+  MlirValue in[4] = {{NULL}}, out[5] = {{NULL}};
+  if (!fiarEvalSegments(eval, op, "operandSegmentSizes", in, form->n_in) ||
+      !fiarEvalSegments(eval, op, "resultSegmentSizes", out, form->n_out)) {
+    return false;
   }
-  for (int i = 0, result = 0; i < 5; ++i) {
-    if (kept[i] != 0) {
-      call->results[i] = mlirOperationGetResult(op, result++);
+  for (int i = 0; i < form->n_in; ++i) {
+    const FiarTensor* found = mlirValueIsNull(in[i]) ? NULL : fiarEvalFind(eval, in[i]);
+    if (!mlirValueIsNull(in[i]) && found == NULL) {
+      return fiarEvalFail(eval, "operand %d of %s is no known tensor", i, form->name);
     }
+    *places[form->in[i]] = found == NULL ? (FiarTensor){0} : *found;
+  }
+  for (int i = 0; i < form->n_out; ++i) {
+    call->results[form->out[i]] = out[i];
   }
   return true;
 }
@@ -211,14 +232,15 @@ static uint8_t dtype_of(FiarElement elem) {
                                   : FIAR_DTYPE_F32;
 }
 
-static bool read_call(FiarEval* eval, MlirOperation op, FusedCall* call) {
+static bool read_call(FiarEval* eval, MlirOperation op, const FusedForm* form, FusedCall* call) {
   memset(call, 0, sizeof *call);
-  if (!read_operands(eval, op, call)) {
+  if (!read_operands(eval, op, form, call)) {
     return false;
   }
   if (call->x.shape.rank == 0 || call->x.count == 0) {
-    return fiarEvalFail(eval, "fiar.all_reduce_norm of an empty tensor");
+    return fiarEvalFail(eval, "%s of an empty tensor", form->name);
   }
+  call->is_norm = form->is_norm;
   call->elem = call->x.shape.elem;
   call->hidden = call->x.shape.size[call->x.shape.rank - 1];
   call->tokens = call->x.count / call->hidden;
@@ -444,7 +466,7 @@ static bool run_call(FiarEval* eval, FusedCall* call_in, const FiarGroups* group
       continue;
     }
     if (!fiarEvalShape(call.results[k], &call.x, &outs[k].shape)) {
-      return fiarEvalFail(eval, "result %d of fiar.all_reduce_norm is no known tensor", k);
+      return fiarEvalFail(eval, "result %d of a norm or quantiser is no known tensor", k);
     }
     outs[k].count = fiarShapeElements(&outs[k].shape);
     outs[k].taint = taint_of(&call, k);
@@ -467,10 +489,33 @@ static bool run_call(FiarEval* eval, FusedCall* call_in, const FiarGroups* group
 
 static bool fused_norm(FiarEval* eval, MlirOperation op, const FiarGroups* groups) {
   FusedCall call;
-  return read_call(eval, op, &call) && run_call(eval, &call, groups);
+  return read_call(eval, op, &all_reduce_norm, &call) && run_call(eval, &call, groups);
 }
 
-// A named op is a call whose sum is there already: each rank is a group of its own.
+// Each rank is a group of its own.
+static bool run_alone(FiarEval* eval, FusedCall* call) {
+  FiarGroups alone = {eval->options->ranks, 1, NULL};
+  alone.ids = calloc((size_t)alone.count, sizeof *alone.ids);
+  for (int64_t i = 0; alone.ids != NULL && i < alone.count; ++i) {
+    alone.ids[i] = i;
+  }
+  bool done =
+      alone.ids == NULL ? fiarEvalFail(eval, "out of memory") : run_call(eval, call, &alone);
+  fiarGroupsFree(&alone);
+  return done;
+}
+
+bool fiarEvalLocalNorm(FiarEval* eval, MlirOperation op) {
+  FusedCall call;
+  return read_call(eval, op, &rms_norm, &call) && run_alone(eval, &call);
+}
+
+bool fiarEvalQuantize(FiarEval* eval, MlirOperation op) {
+  FusedCall call;
+  return read_call(eval, op, &quantize, &call) && run_alone(eval, &call);
+}
+
+// A named op is a call whose sum is there already.
 static bool take_named(FiarEval* eval, const FiarNamed* named, FusedCall* call) {
   const MlirValue from[4] = {named->x, named->residual, named->weight, named->scale};
   FiarTensor* const to[4] = {&call->x, &call->residual, &call->weight, &call->scale};
@@ -527,18 +572,7 @@ static bool read_named(FiarEval* eval, MlirOperation op, FusedCall* call) {
 bool fiarEvalNamedOp(FiarEval* eval, MlirOperation op, bool* out_done) {
   FusedCall call;
   *out_done = read_named(eval, op, &call);
-  if (!*out_done) {
-    return true;
-  }
-  FiarGroups alone = {eval->options->ranks, 1, NULL};
-  alone.ids = calloc((size_t)alone.count, sizeof *alone.ids);
-  for (int64_t i = 0; alone.ids != NULL && i < alone.count; ++i) {
-    alone.ids[i] = i;
-  }
-  bool done =
-      alone.ids == NULL ? fiarEvalFail(eval, "out of memory") : run_call(eval, &call, &alone);
-  fiarGroupsFree(&alone);
-  return done;
+  return !*out_done || run_alone(eval, &call);
 }
 
 // Puts rank r's rows r, r + world, ... back in order.
@@ -610,6 +644,10 @@ bool fiarEvalFused(FiarEval* eval, MlirOperation op) {
               {"fiar.all_gather_rows", gather_rows},
               {"fiar.take_rows", take_rows}};
   FiarGroups groups;
+  bool local;
+  if (!fiarEvalBlockOp(eval, op, &local) || local) {
+    return local;
+  }
   if (!fiarEvalGroups(eval, fiarOpAttribute(op, "groups"), (int64_t)number_of(op, "world"),
                       &groups)) {
     return false;

@@ -24,7 +24,27 @@ MlirLogicalResult fuseAndShard(MlirOperation clone, void* world) {
              : fiarShardResidual(clone, &options, nullptr);
 }
 
-enum class Rewrite { Fuse, FuseAndShard };
+MlirLogicalResult raise(MlirOperation clone, bool separate) {
+  FiarRaiseOptions options = {};
+  options.struct_size = sizeof options;
+  options.separate = separate;
+  options.message = [](FiarMessageKind, MlirLocation, MlirStringRef, void*) {};
+  return fiarRaiseBlock(clone, &options, nullptr);
+}
+
+MlirLogicalResult fuseAndRaise(MlirOperation clone, void* world) {
+  return mlirLogicalResultIsFailure(fuse(clone, world)) ? mlirLogicalResultFailure()
+                                                        : raise(clone, false);
+}
+
+MlirLogicalResult raiseSeparate(MlirOperation clone, void* /*world*/) {
+  return raise(clone, true);
+}
+
+enum class Rewrite { Fuse, FuseAndShard, FuseAndRaise, RaiseSeparate };
+
+MlirLogicalResult (*const rewrites[])(MlirOperation, void*) = {fuse, fuseAndShard, fuseAndRaise,
+                                                               raiseSeparate};
 
 class Check : public ModulePass<Check> {
  public:
@@ -43,7 +63,8 @@ class Check : public ModulePass<Check> {
   MlirLogicalResult run(MlirOperation module) {
     FiarCheckOptions options = {};
     options.struct_size = sizeof options;
-    options.rewrite = rewrite == Rewrite::Fuse ? fuse : fuseAndShard;
+    options.rewrite = rewrites[static_cast<int>(rewrite.getValue())];
+    options.products = rewrite.getValue() >= Rewrite::FuseAndRaise;
     int64_t ranks = world;
     options.rewrite_data = &ranks;
     options.world = world;
@@ -62,11 +83,15 @@ class Check : public ModulePass<Check> {
                         llvm::cl::init(1)};
   Option<int64_t> first_seed{*this, "first-seed", llvm::cl::desc("The first data set's number"),
                              llvm::cl::init(0)};
-  Option<Rewrite> rewrite{*this, "rewrite", llvm::cl::desc("The rewrite under test"),
-                          llvm::cl::init(Rewrite::Fuse),
-                          llvm::cl::values(clEnumValN(Rewrite::Fuse, "fuse", "fiar-fuse"),
-                                           clEnumValN(Rewrite::FuseAndShard, "fuse-and-shard",
-                                                      "fiar-fuse, then fiar-shard-residual"))};
+  Option<Rewrite> rewrite{
+      *this, "rewrite", llvm::cl::desc("The rewrite under test"), llvm::cl::init(Rewrite::Fuse),
+      llvm::cl::values(
+          clEnumValN(Rewrite::Fuse, "fuse", "fiar-fuse"),
+          clEnumValN(Rewrite::FuseAndShard, "fuse-and-shard",
+                     "fiar-fuse, then fiar-shard-residual"),
+          clEnumValN(Rewrite::FuseAndRaise, "fuse-and-raise", "fiar-fuse, then fiar-raise-block"),
+          clEnumValN(Rewrite::RaiseSeparate, "raise-separate",
+                     "fiar-raise-block{separate} alone"))};
 };
 
 }  // namespace

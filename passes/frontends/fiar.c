@@ -13,7 +13,7 @@ static const FiarOpRow rows[] = {
     {"matmul", FIAR_PRIM_PURE, NULL},
     {"rms_norm", FIAR_PRIM_PURE, NULL},
     {"quantize", FIAR_PRIM_PURE, NULL},
-    {"silu_mul", FIAR_PRIM_PURE, NULL},
+    {"activate", FIAR_PRIM_PURE, NULL},
     {"copy", FIAR_PRIM_PURE, NULL},
     {FIAR_LOCAL_SUM, FIAR_PRIM_IDENTITY, NULL},
     {NULL, FIAR_PRIM_UNKNOWN, NULL},

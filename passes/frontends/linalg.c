@@ -269,7 +269,7 @@ static const FiarOpRow rows[] = {
     {"matmul", FIAR_PRIM_MATMUL, read_matmul},
     {"negf", FIAR_PRIM_NEGATE, read_elementwise},
     {"softmax", FIAR_PRIM_PURE, read_pure},
-    {"tanh", FIAR_PRIM_PURE, read_pure},
+    {"tanh", FIAR_PRIM_TANH, read_elementwise},
     {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 

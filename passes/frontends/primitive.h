@@ -37,6 +37,8 @@
   X(ABS, "|in[0]|")                                                                               \
   X(NEGATE, "-in[0]")                                                                             \
   X(EXP, "e ** in[0]")                                                                            \
+  X(TANH, "hyperbolic tangent")                                                                   \
+  X(ERFC, "1 - the error function")                                                               \
   X(LOGISTIC, "1 / (1 + e ** -in[0])")                                                            \
   X(EQUAL, "in[0] == in[1]")                                                                      \
   X(NOT_EQUAL, "in[0] != in[1]")                                                                  \
@@ -61,6 +63,7 @@
   X(CONSTANT, "number where it is a splat, else elements nobody reads")                           \
   X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others")      \
   X(MATMUL, "products of in[0] and in[1] summed over dimensions dims[0], dims2[0], from 0")       \
+  X(BLOCK_MATMUL, "MATMUL over the last dimensions, each block along them times in[2], in[3]")    \
   X(CALL, "the results of `callee`, a function or a region's op, on the operands")                \
   X(LOOPS, "the op's region at each place of an iteration space (fiarLoopsRead)")                 \
   X(RMS_NORM, "RMSNorm of in[0] over its last dimension, times in[1] where given; eps is number") \

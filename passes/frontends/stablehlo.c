@@ -395,6 +395,30 @@ static bool read_named_norm(FiarPrimitive* p, const char* name, const char* attr
   return known;
 }
 
+static bool is_matrix(MlirValue value) {
+  FiarShape shape;
+  return fiarShapeRead(mlirValueGetType(value), &shape) && shape.rank >= 2 && shape.rank <= 3 &&
+         (shape.rank == 2 || shape.size[0] == 1);
+}
+
+// XLA's call for jax.nn.scaled_matmul: (a, b, scales of a, scales of b), the last dimensions
+// contracted unless its configuration names others; all in a batch, of which one matrix is taken.
+static void read_block_scaled_dot(FiarPrimitive* p) {
+  MlirStringRef config = fiarAttributeText(fiarOpAttribute(p->op, "backend_config"));
+  char text[256] = "";
+  bool fits = mlirOperationGetNumOperands(p->op) == 4 && mlirOperationGetNumResults(p->op) == 1 &&
+              config.length < sizeof text && is_matrix(mlirOperationGetResult(p->op, 0));
+  for (intptr_t i = 0; fits && i < 4; ++i) {
+    fits = is_matrix(mlirOperationGetOperand(p->op, i));
+  }
+  if (fits && config.length > 0) {
+    memcpy(text, config.data, config.length);
+  }
+  if (fits && strstr(text, "contracting") == NULL) {
+    p->kind = FIAR_PRIM_BLOCK_MATMUL;
+  }
+}
+
 // Custom calls are pure unless they say otherwise; the sharding ones are markers around a value.
 static void read_custom_call(FiarView* view, FiarPrimitive* p) {
   p->kind = FIAR_PRIM_PURE;
@@ -411,6 +435,10 @@ static void read_custom_call(FiarView* view, FiarPrimitive* p) {
     return;
   }
   if (read_named_norm(p, "call_target_name", "tt.composite_attributes")) {
+    return;
+  }
+  if (fiarStringEqual(target, "__op$block_scaled_dot")) {
+    read_block_scaled_dot(p);
     return;
   }
   for (size_t i = 0; i < sizeof markers / sizeof *markers; ++i) {
@@ -468,6 +496,8 @@ static const FiarOpRow rows[] = {
     {"negate", FIAR_PRIM_NEGATE, NULL},
     {"exponential", FIAR_PRIM_EXP, NULL},
     {"logistic", FIAR_PRIM_LOGISTIC, NULL},
+    {"tanh", FIAR_PRIM_TANH, NULL},
+    {"erfc", FIAR_PRIM_ERFC, NULL},
     {"broadcast_add", FIAR_PRIM_ADD, read_same_types},
     {"broadcast_subtract", FIAR_PRIM_SUB, read_same_types},
     {"broadcast_multiply", FIAR_PRIM_MUL, read_same_types},
@@ -519,8 +549,8 @@ static const FiarOpRow rows[] = {
                                 PURE("round_nearest_even") PURE("scatter")
                                     PURE("set_dimension_size") PURE("shift_right_arithmetic")
                                         PURE("sign") PURE("sine") PURE("slice") PURE("sort")
-                                            PURE("tan") PURE("tanh") PURE("top_k") PURE("tuple")
-                                                PURE("xor") PURE("constant_like")
+                                            PURE("tan") PURE("top_k") PURE("tuple") PURE("xor")
+                                                PURE("constant_like")
 #undef PURE
                                                     {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };

@@ -149,6 +149,8 @@ static const FiarOpRow rows[] = {
     {"absf", FIAR_PRIM_ABS, NULL},
     {"negf", FIAR_PRIM_NEGATE, NULL},
     {"exp", FIAR_PRIM_EXP, NULL},
+    {"tanh", FIAR_PRIM_TANH, NULL},
+    {"erfc", FIAR_PRIM_ERFC, NULL},
     {"extf", FIAR_PRIM_CONVERT, read_convert},
     {"truncf", FIAR_PRIM_CONVERT, read_convert},
     {"cmpf", FIAR_PRIM_EQUAL, read_compare},
@@ -165,8 +167,8 @@ static const FiarOpRow rows[] = {
                 PURE("from_elements") PURE("index_cast") PURE("index_castui") PURE("insert")
                     PURE("insert_slice") PURE("log") PURE("log2") PURE("maxnumf") PURE("minnumf")
                         PURE("muli") PURE("ori") PURE("pad") PURE("remsi") PURE("remui") PURE("sin")
-                            PURE("sitofp") PURE("splat") PURE("subi") PURE("tanh") PURE("trunci")
-                                PURE("uitofp") PURE("xori")
+                            PURE("sitofp") PURE("splat") PURE("subi") PURE("trunci") PURE("uitofp")
+                                PURE("xori")
 #undef PURE
                                     {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };

@@ -96,7 +96,7 @@ irdl.dialect @fiar {
 
   // ---- What a block needs around the fused call: each on one rank, without communication ----
 
-  // %out = T((%a x %b) * scales [+ %bias]), a rank-2 %b, products summed in f32 and rounded once.
+  // %out = T((%a x %b) * scales [+ %bias]), %b a matrix, products summed in f32 and rounded once.
   irdl.operation @matmul {
     %a = irdl.any
     %b = irdl.any
@@ -225,26 +225,38 @@ irdl.dialect @fiar {
     }
   }
 
-  // [out, quant] = silu(%gate) * %up, and the codes of that.
-  irdl.operation @silu_mul {
+  // [out, quant] = act(%gate) * %up, + %up or alone, and the codes of that.
+  irdl.operation @activate {
     %gate = irdl.any
     %up = irdl.any
     %scale = irdl.any
-    irdl.operands(gate: %gate, up: %up, scale: optional %scale)
+    irdl.operands(gate: %gate, up: optional %up, scale: optional %scale)
     %out = irdl.any
     %quant_out = irdl.any
     irdl.results(out: optional %out, quant: optional %quant_out)
-    %none = irdl.is "none"
     %silu = irdl.is "silu"
+    %gelu_tanh = irdl.is "gelu_tanh"
+    %gelu = irdl.is "gelu"
+    %no_act = irdl.is "none"
+    %activation = irdl.any_of(%silu, %gelu_tanh, %gelu, %no_act)
+    %mul = irdl.is "mul"
+    %add = irdl.is "add"
+    %alone = irdl.is "none"
+    %combine = irdl.any_of(%mul, %add, %alone)
+    %none = irdl.is "none"
+    %act = irdl.is "act"
     %each = irdl.is "each"
-    %rounding = irdl.any_of(%none, %silu, %each)
+    %rounding = irdl.any_of(%none, %act, %each)
     %no_quant = irdl.is "none"
     %fp8_static = irdl.is "fp8_static"
     %quant = irdl.any_of(%no_quant, %fp8_static)
     %divisor = irdl.is "divisor"
     %multiplier = irdl.is "multiplier"
     %scale_is = irdl.any_of(%divisor, %multiplier)
-    irdl.attributes {"rounding" = %rounding, "quant" = %quant, "scale_is" = %scale_is}
+    irdl.attributes {
+      "activation" = %activation, "combine" = %combine, "rounding" = %rounding, "quant" = %quant,
+      "scale_is" = %scale_is
+    }
   }
 
   // %out = %x in the result's element type, or its two dimensions exchanged.

@@ -3,10 +3,10 @@
 
 #include <dlfcn.h>
 #include <limits.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/env.h"
+#include "base/library.h"
 #include "base/log.h"
 
 // cblas.h's numbers; its integers are 32 bits wide in the libraries below.
@@ -15,9 +15,7 @@ typedef void sgemm_fn(int order, int transpose_a, int transpose_b, int m, int n,
                       const float* a, int a_stride, const float* b, int b_stride, float beta,
                       float* c, int c_stride);
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static fiar_status_t open_status;
-static char open_text[512];
+static fiar_once_t once = FIAR_ONCE_INIT;
 static sgemm_fn* sgemm;
 
 static void multiply_blas(int64_t m, int64_t n, int64_t k, const float* a, const float* b,
@@ -35,9 +33,11 @@ static void multiply_blas(int64_t m, int64_t n, int64_t k, const float* a, const
 }
 
 static bool library_take(const char* name) {
-  void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  void* address = library ? dlsym(library, "cblas_sgemm") : NULL;
-  memcpy(&sgemm, &address, sizeof address);
+  const char* taken = name;
+  void* library = fiar_library_open(name, NULL, &taken);
+  if (library) {
+    fiar_library_symbol(library, "cblas_sgemm", &sgemm);
+  }
   if (sgemm) {
     FIAR_LOG(INFO, KERNEL, "matmuls on the host by %s", name);
   } else if (library) {
@@ -67,15 +67,8 @@ static fiar_status_t open_library(void) {
   return FIAR_OK;
 }
 
-static void open_once(void) {
-  open_status = open_library();
-  if (open_status != FIAR_OK) {
-    strncpy(open_text, fiar_last_error(), sizeof open_text - 1);
-  }
-}
-
 fiar_status_t fiar_blas_multiply(fiar_multiply_fn** out_multiply) {
-  pthread_once(&once, open_once);
+  const fiar_status_t status = fiar_once(&once, open_library);
   *out_multiply = sgemm ? multiply_blas : fiar_multiply_plain;
-  return open_status == FIAR_OK ? FIAR_OK : fiar_fail(open_status, "%s", open_text);
+  return status;
 }

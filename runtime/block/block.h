@@ -6,7 +6,8 @@
 
 #include "runtime_impl.h"
 
-// params are checked and complete: strides set, rows > 0; for silu_mul up is set.
+// params are checked and complete: strides set, rows > 0; for activate up is set, but where combine
+// is NONE.
 typedef struct fiar_compute {
   fiar_status_t (*matmul)(fiar_comm_t* comm, const fiar_matmul_params* params, void* stream);
   fiar_status_t (*rms_norm)(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params,
@@ -14,7 +15,7 @@ typedef struct fiar_compute {
   // params->input are the values to quantise; nothing but their codes and scales is wanted.
   fiar_status_t (*quantize)(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params,
                             void* stream);
-  fiar_status_t (*silu_mul)(fiar_comm_t* comm, const fiar_silu_mul_params* params, void* stream);
+  fiar_status_t (*activate)(fiar_comm_t* comm, const fiar_activate_params* params, void* stream);
   fiar_status_t (*copy)(fiar_comm_t* comm, const fiar_copy_params* params, void* stream);
 
   fiar_status_t (*create)(fiar_comm_t* comm, size_t bytes, void** out_memory);  // zeroed
@@ -43,8 +44,8 @@ fiar_status_t fiar_rms_norm_check(const fiar_all_reduce_norm_params* params,
 // As a call of the fused op's quantiser.
 fiar_status_t fiar_quantize_check(const fiar_quantize_params* params,
                                   fiar_all_reduce_norm_params* out_params);
-fiar_status_t fiar_silu_mul_check(const fiar_silu_mul_params* params,
-                                  fiar_silu_mul_params* out_params);
+fiar_status_t fiar_activate_check(const fiar_activate_params* params,
+                                  fiar_activate_params* out_params);
 fiar_status_t fiar_copy_check(const fiar_copy_params* params, fiar_copy_params* out_params);
 
 #endif  // FIAR_BLOCK_BLOCK_H

@@ -232,17 +232,17 @@ fiar_status_t fiar_quantize_check(const fiar_quantize_params* params,
   return fiar_params_check(&call, 1, out_params);
 }
 
-// ---- silu_mul ----
+// ---- activate ----
 
-static bool silu_may_alias(const void* opaque, int first, int second) {
-  const fiar_silu_mul_params* p = opaque;
+static bool activate_may_alias(const void* opaque, int first, int second) {
+  const fiar_activate_params* p = opaque;
   const int64_t strides[] = {p->gate_stride, p->up_stride};
   const void* const inputs[] = {p->gate, p->up};
   return first < 2 && second == 3 && p->dtype == p->out_dtype && inputs[first] == p->out &&
          strides[first] == p->out_stride;
 }
 
-static fiar_status_t check_silu_memory(const fiar_silu_mul_params* p) {
+static fiar_status_t check_activate_memory(const fiar_activate_params* p) {
   const int in = fiar_element_bits(p->dtype), out = fiar_element_bits(p->out_dtype);
   if (!p->out && !p->quant_out) {
     return FIAR_FAIL(INVALID_ARGUMENT, "every output is NULL, with %lld rows", (long long)p->rows);
@@ -257,13 +257,18 @@ static fiar_status_t check_silu_memory(const fiar_silu_mul_params* p) {
        alignment_of(p->out_dtype), true},
       {"quant_out", p->quant_out, (size_t)(p->rows * p->cols), 1, true},
   };
-  return fiar_extents_check(extents, FIAR_ARRAY_LENGTH(extents), silu_may_alias, p);
+  return fiar_extents_check(extents, FIAR_ARRAY_LENGTH(extents), activate_may_alias, p);
 }
 
-static fiar_status_t check_silu_fields(fiar_silu_mul_params* p) {
+static fiar_status_t check_activate_fields(fiar_activate_params* p) {
   FIAR_TRY(check_element("dtype", p->dtype, FLOATS));
   FIAR_TRY(check_element("out_dtype", p->out_dtype, FLOATS));
-  FIAR_TRY(check_below("rounding", p->rounding, FIAR_SILU_ROUNDING_EACH + 1));
+  FIAR_TRY(check_below("rounding", p->rounding, FIAR_ACT_ROUNDING_EACH + 1));
+  FIAR_TRY(check_below("activation", p->activation, FIAR_ACTIVATION_NONE + 1));
+  FIAR_TRY(check_below("combine", p->combine, FIAR_COMBINE_NONE + 1));
+  if (p->combine == FIAR_COMBINE_NONE && p->up) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "up is given, but combine is 2 (none)");
+  }
   FIAR_TRY(check_below("scale_is", p->scale_is, 2));
   if (p->quant != FIAR_QUANT_NONE && p->quant != FIAR_QUANT_FP8_STATIC) {
     return FIAR_FAIL(INVALID_ARGUMENT, "quant is %u, must be 0 (none) or 1 (fp8_static)", p->quant);
@@ -281,17 +286,17 @@ static fiar_status_t check_silu_fields(fiar_silu_mul_params* p) {
   return FIAR_OK;
 }
 
-fiar_status_t fiar_silu_mul_check(const fiar_silu_mul_params* params,
-                                  fiar_silu_mul_params* out_params) {
-  fiar_silu_mul_params* p = out_params;
+fiar_status_t fiar_activate_check(const fiar_activate_params* params,
+                                  fiar_activate_params* out_params) {
+  fiar_activate_params* p = out_params;
   memset(p, 0, sizeof *p);
-  FIAR_TRY(FIAR_STRUCT_TAKE(fiar_silu_mul_params, params, p));
-  FIAR_TRY(check_silu_fields(p));
-  const bool packed = p->up == NULL;
+  FIAR_TRY(FIAR_STRUCT_TAKE(fiar_activate_params, params, p));
+  FIAR_TRY(check_activate_fields(p));
+  const bool alone = p->combine == FIAR_COMBINE_NONE, packed = p->up == NULL && !alone;
   FIAR_TRY(packed
                ? fiar_stride_check("gate_stride", p->rows, "2 * cols", 2 * p->cols, &p->gate_stride)
                : fiar_stride_check("gate_stride", p->rows, "cols", p->cols, &p->gate_stride));
-  p->up_stride = packed ? p->gate_stride : p->up_stride;
+  p->up_stride = packed || alone ? p->gate_stride : p->up_stride;
   FIAR_TRY(fiar_stride_check("up_stride", p->rows, "cols", p->cols, &p->up_stride));
   FIAR_TRY(fiar_stride_check("out_stride", p->rows, "cols", p->cols, &p->out_stride));
   if (p->rows == 0) {
@@ -301,7 +306,7 @@ fiar_status_t fiar_silu_mul_check(const fiar_silu_mul_params* params,
   if (packed) {
     p->up = (const char*)p->gate + (size_t)p->cols * alignment_of(p->dtype);
   }
-  return check_silu_memory(p);
+  return check_activate_memory(p);
 }
 
 // ---- copy ----

@@ -15,43 +15,24 @@ const fiar_compute_t* fiar_compute_of(const fiar_comm_t* comm) {
   return &fiar_compute_host;
 }
 
-fiar_status_t fiar_rt_matmul(fiar_comm_t* comm, const fiar_matmul_params* params, void* stream) {
-  fiar_matmul_params checked;
-  FIAR_TRY(fiar_matmul_check(params, &checked));
-  FIAR_TRY(fiar_comm_of_group(comm, checked.group, &comm));
-  return checked.m == 0 ? FIAR_OK : fiar_compute_of(comm)->matmul(comm, &checked, stream);
-}
+// X(name, the params without _params, what they become when they are checked, its field that counts
+// rows: an empty call where that is 0)
+#define ENTRIES(X)                                                       \
+  X(matmul, fiar_matmul, fiar_matmul_params, m)                          \
+  X(rms_norm, fiar_all_reduce_norm, fiar_all_reduce_norm_params, tokens) \
+  X(quantize, fiar_quantize, fiar_all_reduce_norm_params, tokens)        \
+  X(activate, fiar_activate, fiar_activate_params, rows)                 \
+  X(copy, fiar_copy, fiar_copy_params, rows)
 
-fiar_status_t fiar_rt_rms_norm(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params,
-                               void* stream) {
-  fiar_all_reduce_norm_params checked;
-  FIAR_TRY(fiar_rms_norm_check(params, &checked));
-  FIAR_TRY(fiar_comm_of_group(comm, checked.group, &comm));
-  return checked.tokens == 0 ? FIAR_OK : fiar_compute_of(comm)->rms_norm(comm, &checked, stream);
-}
-
-fiar_status_t fiar_rt_quantize(fiar_comm_t* comm, const fiar_quantize_params* params,
-                               void* stream) {
-  fiar_all_reduce_norm_params checked;
-  FIAR_TRY(fiar_quantize_check(params, &checked));
-  FIAR_TRY(fiar_comm_of_group(comm, checked.group, &comm));
-  return checked.tokens == 0 ? FIAR_OK : fiar_compute_of(comm)->quantize(comm, &checked, stream);
-}
-
-fiar_status_t fiar_rt_silu_mul(fiar_comm_t* comm, const fiar_silu_mul_params* params,
-                               void* stream) {
-  fiar_silu_mul_params checked;
-  FIAR_TRY(fiar_silu_mul_check(params, &checked));
-  FIAR_TRY(fiar_comm_of_group(comm, checked.group, &comm));
-  return checked.rows == 0 ? FIAR_OK : fiar_compute_of(comm)->silu_mul(comm, &checked, stream);
-}
-
-fiar_status_t fiar_rt_copy(fiar_comm_t* comm, const fiar_copy_params* params, void* stream) {
-  fiar_copy_params checked;
-  FIAR_TRY(fiar_copy_check(params, &checked));
-  FIAR_TRY(fiar_comm_of_group(comm, checked.group, &comm));
-  return checked.rows == 0 ? FIAR_OK : fiar_compute_of(comm)->copy(comm, &checked, stream);
-}
+#define X(name, given, checked_type, rows)                                                      \
+  fiar_status_t fiar_rt_##name(fiar_comm_t* comm, const given##_params* params, void* stream) { \
+    checked_type checked;                                                                       \
+    FIAR_TRY(fiar_##name##_check(params, &checked));                                            \
+    FIAR_TRY(fiar_comm_of_group(comm, checked.group, &comm));                                   \
+    return checked.rows == 0 ? FIAR_OK : fiar_compute_of(comm)->name(comm, &checked, stream);   \
+  }
+ENTRIES(X)
+#undef X
 
 // ---- Memory ----
 

@@ -40,11 +40,11 @@ static fiar_status_t host_quantize(fiar_comm_t* comm, const fiar_all_reduce_norm
                    (size_t)params->hidden * sizeof(float));
 }
 
-static fiar_status_t host_silu_mul(fiar_comm_t* comm, const fiar_silu_mul_params* params,
+static fiar_status_t host_activate(fiar_comm_t* comm, const fiar_activate_params* params,
                                    void* stream) {
   (void)comm;
   (void)stream;
-  fiar_reference_silu_mul(params);
+  fiar_reference_activate(params);
   return FIAR_OK;
 }
 
@@ -92,7 +92,7 @@ const fiar_compute_t fiar_compute_host = {
     .matmul = host_matmul,
     .rms_norm = host_rms_norm,
     .quantize = host_quantize,
-    .silu_mul = host_silu_mul,
+    .activate = host_activate,
     .copy = host_copy,
     .create = host_create,
     .destroy = host_destroy,

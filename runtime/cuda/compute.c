@@ -115,25 +115,25 @@ static int64_t blocks_across(int64_t cols, int32_t width) {
   return (cols + block - 1) / block;
 }
 
-static fiar_status_t run_silu_mul(fiar_cuda_compute_t* compute, const fiar_silu_mul_params* params,
+static fiar_status_t run_activate(fiar_cuda_compute_t* compute, const fiar_activate_params* params,
                                   void* stream) {
   CHECK(gate);
   CHECK(up);
   CHECK(out);
   CHECK(quant_out);
   CHECK(scale);
-  fiar_silu_mul_args_t args = {.call = *params};
+  fiar_activate_args_t args = {.call = *params};
   args.width = width_of((uintptr_t)params->gate | (uintptr_t)params->up | (uintptr_t)params->out |
                             (uintptr_t)params->quant_out,
                         params->cols | params->gate_stride | params->up_stride |
                             (params->out ? params->out_stride : 0));
-  return fiar_launch_block(FIAR_BLOCK_SILU_MUL, blocks_across(params->cols, args.width),
+  return fiar_launch_block(FIAR_BLOCK_ACTIVATE, blocks_across(params->cols, args.width),
                            params->rows, compute->flags, &compute->caps, &args, stream);
 }
 
-static fiar_status_t cuda_silu_mul(fiar_comm_t* comm, const fiar_silu_mul_params* params,
+static fiar_status_t cuda_activate(fiar_comm_t* comm, const fiar_activate_params* params,
                                    void* stream) {
-  ON_DEVICE(comm, run_silu_mul(compute, params, stream));
+  ON_DEVICE(comm, run_activate(compute, params, stream));
 }
 
 // Codes of four bits, two a byte: rows of them are whole bytes, and only ever moved.
@@ -238,7 +238,7 @@ const fiar_compute_t fiar_compute_cuda = {
     .matmul = cuda_matmul,
     .rms_norm = cuda_rms_norm,
     .quantize = cuda_quantize,
-    .silu_mul = cuda_silu_mul,
+    .activate = cuda_activate,
     .copy = cuda_copy,
     .create = cuda_create,
     .destroy = cuda_destroy,

@@ -2,49 +2,27 @@
 #include "cuda/cublaslt_dl.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
-#include <string.h>
 
 #include "base/env.h"
+#include "base/library.h"
 #include "fiar/types.h"
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static fiar_once_t once = FIAR_ONCE_INIT;
 static fiar_cublaslt_t table;
-static fiar_status_t open_status;
-static char open_text[512];
 
-// dlsym gives an object pointer; C has no conversion to a function pointer, POSIX says the bits are
-// the same.
-static void symbol_get(void* library, const char* name, void* out_function) {
-  void* address = dlsym(library, name);
-  memcpy(out_function, &address, sizeof address);
-}
+static const fiar_symbol_t symbols[] = {
+#define X(symbol, parameters) {"cublasLt" #symbol, offsetof(fiar_cublaslt_t, symbol), 0},
+#include "cuda/cublaslt_symbols.def"
+#undef X
+    {"cublasLtGetStatusString", offsetof(fiar_cublaslt_t, GetStatusString), 0},
+};
 
-static void* library_open(const char* named, const char** out_name) {
-  static const char* const names[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
-  static const int modes[] = {RTLD_NOW | RTLD_NOLOAD, RTLD_NOW | RTLD_LOCAL};
-  *out_name = *named ? named : names[0];
-  if (*named) {
-    return dlopen(named, RTLD_NOW | RTLD_LOCAL);
-  }
-  // The copy that the process already uses, of either version, before any other.
-  for (size_t mode = 0; mode < FIAR_ARRAY_LENGTH(modes); ++mode) {
-    for (size_t i = 0; i < FIAR_ARRAY_LENGTH(names); ++i) {
-      void* library = dlopen(names[i], modes[mode]);
-      if (library) {
-        *out_name = names[i];
-        return library;
-      }
-    }
-  }
-  return NULL;
-}
-
-static fiar_status_t table_fill(void) {
+static fiar_status_t open_table(void) {
+  static const char* const names[] = {"libcublasLt.so.13", "libcublasLt.so.12", NULL};
   const char* name = NULL;
   const fiar_env_t* env = NULL;
   FIAR_TRY(fiar_env_get(&env));
-  void* library = library_open(env->cublaslt_library, &name);
+  void* library = fiar_library_open(env->cublaslt_library, names, &name);
   if (!library) {
     return FIAR_FAIL(
         UNAVAILABLE,
@@ -53,38 +31,21 @@ static fiar_status_t table_fill(void) {
         dlerror());
   }
   size_t (*version)(void);
-  symbol_get(library, "cublasLtGetVersion", &version);
+  fiar_library_symbol(library, "cublasLtGetVersion", &version);
   table.version = version ? (int)version() : 0;
   if (table.version < FIAR_CUBLASLT_MIN_VERSION) {
     return FIAR_FAIL(UNAVAILABLE, "%s is cuBLASLt version %d, at least %d is needed", name,
                      table.version, FIAR_CUBLASLT_MIN_VERSION);
   }
-  symbol_get(library, "cublasLtGetStatusString", &table.GetStatusString);
-#define X(symbol, parameters)                                                                      \
-  symbol_get(library, "cublasLt" #symbol, &table.symbol);                                          \
-  if (!table.symbol) {                                                                             \
-    return FIAR_FAIL(UNAVAILABLE, "%s (cuBLASLt %d) lacks cublasLt" #symbol, name, table.version); \
-  }
-#include "cuda/cublaslt_symbols.def"
-#undef X
-  return table.GetStatusString ? FIAR_OK
-                               : FIAR_FAIL(UNAVAILABLE, "%s (cuBLASLt %d) lacks its error texts",
-                                           name, table.version);
-}
-
-static void open_once(void) {
-  open_status = table_fill();
-  if (open_status != FIAR_OK) {
-    strncpy(open_text, fiar_last_error(), sizeof open_text - 1);
-  }
+  const char* missing =
+      fiar_library_fill(library, table.version, symbols, FIAR_ARRAY_LENGTH(symbols), &table);
+  return missing ? FIAR_FAIL(UNAVAILABLE, "%s (cuBLASLt %d) lacks %s", name, table.version, missing)
+                 : FIAR_OK;
 }
 
 fiar_status_t fiar_cublaslt_open(const fiar_cublaslt_t** out_cublaslt) {
   *out_cublaslt = NULL;
-  pthread_once(&once, open_once);
-  if (open_status != FIAR_OK) {
-    return fiar_fail(open_status, "%s", open_text);
-  }
+  FIAR_TRY(fiar_once(&once, open_table));
   *out_cublaslt = &table;
   return FIAR_OK;
 }

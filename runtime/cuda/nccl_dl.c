@@ -2,47 +2,35 @@
 #include "cuda/nccl_dl.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
-#include <string.h>
 
 #include "base/env.h"
+#include "base/library.h"
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static fiar_once_t once = FIAR_ONCE_INIT;
 static fiar_nccl_t table;
-static fiar_status_t open_status;
-static char open_text[512];
 
-// dlsym gives an object pointer; C has no conversion to a function pointer, POSIX says the bits are
-// the same.
-static void symbol_get(void* library, const char* name, void* out_function) {
-  void* address = dlsym(library, name);
-  memcpy(out_function, &address, sizeof address);
-}
+static const fiar_symbol_t symbols[] = {
+#define X(since, symbol, parameters) {"nccl" #symbol, offsetof(fiar_nccl_t, symbol), since},
+#include "cuda/nccl_symbols.def"
+#undef X
+    {"ncclGetErrorString", offsetof(fiar_nccl_t, GetErrorString), 0},
+    {"ncclGetLastError", offsetof(fiar_nccl_t, GetLastError), 0},
+};
 
-static void* library_open(const char* named, const char** out_name) {
-  *out_name = *named ? named : "libnccl.so.2";
-  if (!*named) {
-    // A caller's ncclComm_t belongs to the copy that the process already uses.
-    void* present = dlopen(*out_name, RTLD_NOW | RTLD_NOLOAD);
-    if (present) {
-      return present;
-    }
-  }
-  return dlopen(*out_name, RTLD_NOW | RTLD_LOCAL);
-}
-
-static fiar_status_t table_fill(void) {
+static fiar_status_t open_table(void) {
+  // A caller's ncclComm_t belongs to the copy that the process already uses.
+  static const char* const names[] = {"libnccl.so.2", NULL};
   const char* name = NULL;
   const fiar_env_t* env = NULL;
   FIAR_TRY(fiar_env_get(&env));
-  void* library = library_open(env->nccl_library, &name);
+  void* library = fiar_library_open(env->nccl_library, names, &name);
   if (!library) {
     return FIAR_FAIL(
         UNAVAILABLE,
         "NCCL cannot be opened: %s (install NCCL 2, or name its file in FIAR_NCCL_LIBRARY)",
         dlerror());
   }
-  symbol_get(library, "ncclGetVersion", &table.GetVersion);
+  fiar_library_symbol(library, "ncclGetVersion", &table.GetVersion);
   if (!table.GetVersion || table.GetVersion(&table.version) != FIAR_NCCL_SUCCESS) {
     return FIAR_FAIL(UNAVAILABLE, "%s does not tell its NCCL version", name);
   }
@@ -50,33 +38,15 @@ static fiar_status_t table_fill(void) {
     return FIAR_FAIL(UNAVAILABLE, "%s is NCCL version %d, at least %d is needed", name,
                      table.version, FIAR_NCCL_MIN_VERSION);
   }
-  symbol_get(library, "ncclGetErrorString", &table.GetErrorString);
-  symbol_get(library, "ncclGetLastError", &table.GetLastError);
-#define X(since, symbol, parameters)                                                       \
-  symbol_get(library, "nccl" #symbol, &table.symbol);                                      \
-  if (!table.symbol && table.version >= (since)) {                                         \
-    return FIAR_FAIL(UNAVAILABLE, "%s (NCCL %d) lacks nccl" #symbol, name, table.version); \
-  }
-#include "cuda/nccl_symbols.def"
-#undef X
-  return table.GetErrorString && table.GetLastError
-             ? FIAR_OK
-             : FIAR_FAIL(UNAVAILABLE, "%s (NCCL %d) lacks its error texts", name, table.version);
-}
-
-static void open_once(void) {
-  open_status = table_fill();
-  if (open_status != FIAR_OK) {
-    strncpy(open_text, fiar_last_error(), sizeof open_text - 1);
-  }
+  const char* missing =
+      fiar_library_fill(library, table.version, symbols, FIAR_ARRAY_LENGTH(symbols), &table);
+  return missing ? FIAR_FAIL(UNAVAILABLE, "%s (NCCL %d) lacks %s", name, table.version, missing)
+                 : FIAR_OK;
 }
 
 fiar_status_t fiar_nccl_open(const fiar_nccl_t** out_nccl) {
   *out_nccl = NULL;
-  pthread_once(&once, open_once);
-  if (open_status != FIAR_OK) {
-    return fiar_fail(open_status, "%s", open_text);
-  }
+  FIAR_TRY(fiar_once(&once, open_table));
   *out_nccl = &table;
   return FIAR_OK;
 }

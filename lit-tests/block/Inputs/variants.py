@@ -1,6 +1,7 @@
 """Blocks in many spellings, sizes and element types: each must be raised entirely, or lose exactly what is named.
 
     variants.py FIAR_OPT
+    variants.py print       the modules themselves
 
 Every case is one function of StableHLO: a, w -> product [-> scale] [-> bias] -> ... ; the report says what became of it.
 """
@@ -56,6 +57,10 @@ def product(m, n, k, element, out, transposed, scale, bias):
     elif scale == "rows":
         rows = body.broadcast(argument(kind("f32", m, 1)), "0, 1", wide)
         value = body.binary("multiply", rows, value)
+    elif scale == "one_by_one":
+        value = body.binary("multiply", value, body.broadcast(argument(kind("f32")), "", wide))
+        value = body.binary("multiply", body.broadcast(argument(kind("f32", m, 1)), "0, 1", wide), value)
+        value = body.binary("multiply", value, body.broadcast(argument(kind("f32", n)), "1", wide))
     elif scale == "rows_scalar":
         rows = argument(kind("f32", m, 1))
         both = body.binary("multiply", rows, body.broadcast(argument(kind("f32")), "", rows[1]))
@@ -90,13 +95,16 @@ def reports_of(opt, modules):
 def main():
     cases = [(m, n, k, element, out, transposed, scale, bias) for (m, n, k), element, out, transposed, scale, bias in
              itertools.product([(4, 16, 32), (16, 16, 16), (1, 48, 8)], ["f16", "bf16", "f32", "f8E4M3FN"],
-                               ["f16", "bf16", "f32"], [False, True], ["none", "scalars", "rows", "rows_scalar"],
+                               ["f16", "bf16", "f32"], [False, True], ["none", "scalars", "rows", "rows_scalar", "one_by_one"],
                                [False, True])
              if not (bias and m == 1)]  # one row of bias could be a residual: left by design
-    for case, found in zip(cases, reports_of(sys.argv[1], [module(*product(*case)) for case in cases])):
+    modules = [module(*product(*case)) for case in cases]
+    if sys.argv[1] == "print":
+        return print("\n// -----\n".join(modules))
+    for case, found in zip(cases, reports_of(sys.argv[1], modules)):
         if found["made"] != {"matmul": 1} or found["left"] != 0:
             sys.exit(f"{case}: {found}")
-    print(f"{len(cases)} products are one op each")
+    return print(f"{len(cases)} products are one op each")
 
 
 main()

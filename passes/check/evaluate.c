@@ -448,7 +448,6 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
       }
       break;
     case FIAR_PRIM_PURE:
-    case FIAR_PRIM_MATMUL:  // before anything asks for the elements of its operands, weights often
     case FIAR_PRIM_COLLECTIVE:
       break;
     case FIAR_PRIM_NAMED:
@@ -481,7 +480,7 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
       }
       fiarEvalForget(eval, op);
       break;
-    case FIAR_PRIM_MATMUL:
+    case FIAR_PRIM_MATMUL:  // before anything asks for the elements of its operands, weights often
     case FIAR_PRIM_BLOCK_MATMUL:
       if (eval->options->products && !fiarEvalProduct(eval, &p, &done)) {
         return false;

@@ -15,14 +15,14 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     gather(const __grid_constant__ fiar_kernel_args_t args) {
   const place_t at = find_place<K::vectors>(args);
   wait_dependency();
-  call_t call = open_call(args.peers);
+  call_t call = open_call(args);
   const int world = world_of<K>(args);
-  const int tokens = (int)args.call.tokens;
+  const int tokens = args.tokens;
   // All pushes before the first wait.
   for (int row = at.row; row < tokens; row += at.row_step) {
-    if (row % world == args.peers.rank) {
+    if (row % world == args.rank) {
       uint4 x[K::vectors];
-      load_row<K::vectors>(args.call.residual, row / world, args.residual_row_bytes, at, x);
+      load_row<K::vectors>(args.residual, row / world, args.residual_row_bytes, at, x);
 #pragma unroll
       for (int v = 0; v < K::vectors; ++v) {
         x[v] = sendable(x[v]);
@@ -31,9 +31,9 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
       store_row<K::vectors>(args.call.sum_out, row, args.row_bytes, at, x);
     }
   }
-  count_block(args.peers, &call);
+  count_block(args, &call);
   for (int row = at.row; row < tokens; row += at.row_step) {
-    if (row % world != args.peers.rank) {
+    if (row % world != args.rank) {
       uint4 x[K::vectors];
       take_back<K>(args, &call, 0, at, row, x);
       store_row<K::vectors>(args.call.sum_out, row, args.row_bytes, at, x);

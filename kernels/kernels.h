@@ -86,24 +86,37 @@ typedef enum fiar_trait {
 } fiar_trait_t;
 
 // The one argument of every kernel, by value. Made by fiar_kernel_args_init.
+//
+// A launch finds none of it in the constant cache, and each line of 64 bytes that a kernel comes by
+// costs it some 50 ns. So what most calls read comes first, in the lines it fills; device code
+// reads it here, and `call` and `peers` for the rest.
 typedef struct fiar_kernel_args {
-  fiar_all_reduce_norm_params call;  // strides resolved: never 0
-  fiar_peers_t peers;                // LOCAL, ANY and QUANTIZE look at nothing here
-  // Derived:
-  void* own_slots;
-  void* others[FIAR_KERNEL_MAX_WORLD - 1];  // the other ranks' slots in the order of their turn
-  uint64_t all_bytes, owned_bytes;          // of tokens rows, and of ceil(tokens / world) rows
-  uint64_t all_offset, owned_offset;        // of this rank's in another's slot: rank times those
-  uint32_t row_bytes, input_row_bytes, residual_row_bytes;
-  uint32_t traits;        // FIAR_TRAIT_*
-  uint32_t flags;         // FIAR_LAUNCH_*
-  int32_t vectors;        // 16-byte vectors a row
-  int32_t scale_cols;     // scales a row, K of docs/numerics.md; 0: none
-  int32_t block_vectors;  // vectors a scale; 0: none, or blocks are not whole vectors
-  int32_t block_shift;    // log2 of block_vectors where that is a power of two, else -1
-  float inverse_hidden;
-  float weight_bias;      // 1 where there is no weight
   int32_t cluster_shift;  // log2 of the blocks a row, as launched: fiar_launch sets it
+  int32_t tokens;
+  uint32_t row_bytes, input_row_bytes, residual_row_bytes;
+  uint32_t traits;  // FIAR_TRAIT_*
+  uint32_t flags;   // FIAR_LAUNCH_*
+  int32_t rank;
+  int32_t vectors;  // 16-byte vectors a row
+  float inverse_hidden, eps;
+  float weight_bias;  // 1 where there is no weight
+
+  fiar_control_t* control;
+  uint64_t slot_bytes;
+  const void *input, *residual, *weight;
+  const float* scale;
+  uint64_t all_offset, all_bytes;  // of tokens rows; rank times that
+
+  void* own_slots;
+  void *residual_out, *norm_out, *quant_out;
+  void* others[FIAR_KERNEL_MAX_WORLD - 1];  // the other ranks' slots in the order of their turn
+
+  uint64_t owned_bytes, owned_offset;  // of ceil(tokens / world) rows; rank times that
+  int32_t scale_cols;                  // scales a row, K of docs/numerics.md; 0: none
+  int32_t block_vectors;               // vectors a scale; 0: none, or blocks are not whole vectors
+  int32_t block_shift;               // log2 of block_vectors where that is a power of two, else -1
+  fiar_peers_t peers;                // LOCAL, ANY and QUANTIZE look at nothing here
+  fiar_all_reduce_norm_params call;  // strides resolved: never 0
 } fiar_kernel_args_t;
 
 // Launch with programmatic dependent launch: the kernel may start before the previous one in the

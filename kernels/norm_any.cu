@@ -84,7 +84,7 @@ __device__ __forceinline__ uint32_t encode_elements(const fiar_kernel_args_t& ar
     y[i] = i < count ? h[i] : 0.0f;
   }
   const encoded_t codes = encode(pack(y), amax, format);
-  uint8_t* out = static_cast<uint8_t*>(args.call.quant_out);
+  uint8_t* out = static_cast<uint8_t*>(args.quant_out);
   const int step = args.traits & FIAR_TRAIT_FP4 ? 2 : 1;  // codes a byte
   for (int i = 0; out && i < count; i += step) {
     const int byte = i / step;
@@ -132,12 +132,12 @@ __global__ void __launch_bounds__(256) norm_any(const __grid_constant__ fiar_ker
                       blockDim.x * (uint32_t)sizeof(uint4), 1};
   const format_t format = format_of<K>(args, given_scale<K>(args));
   uint32_t turn = 0;
-  for (int row = (int)blockIdx.x; row < args.call.tokens; row += (int)gridDim.x) {
+  for (int row = (int)blockIdx.x; row < args.tokens; row += (int)gridDim.x) {
     float squares[1] = {add_elements(args, row, h)};
     if (args.traits & FIAR_TRAIT_NORM) {
       const uint32_t nothing[1] = {0};
       const float total = reduce_row<1>(&shared, at, 0, &turn, squares, nothing, false).sum;
-      norm_elements(args, row, rsqrtf(__fmaf_rn(total, args.inverse_hidden, args.call.eps)), h);
+      norm_elements(args, row, rsqrtf(__fmaf_rn(total, args.inverse_hidden, args.eps)), h);
     }
     __syncthreads();
     if (args.traits & FIAR_TRAIT_QUANT) {

@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   worker<K> me;
   begin_work<K>(args, &shared, &me);
   const place_t& at = me.at;
-  const int tokens = (int)args.call.tokens;
+  const int tokens = args.tokens;
   uint4 own[K::vectors];
   call_t call = open_work<K>(args, &me, at.row < tokens, own);
   if (at.row < tokens) {
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   }
   pad_scales<K>(args);
   reduce_ready(args.cluster_shift);
-  count_block(args.peers, &call);
+  count_block(args, &call);
   for (int row = at.row; row < tokens; row += at.row_step) {
     uint4 residual[K::vectors], sum[K::vectors];
     load_residual<K>(args, at, row, residual);
@@ -53,12 +53,12 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     }
     const shares_t shares = {own_slot(args, call) + row_offset(at, row, args.row_bytes),
                              args.all_bytes, at.step, at.count};
-    take_sums<K::world, K::vectors>(args.peers, &call, shares, own, row, sum);
+    take_sums<K::world, K::vectors>(args, &call, shares, own, row, sum);
     finish_row<K>(args, &me, sum, residual, row);
     if (row + at.row_step >= tokens) {
       release_dependents();  // the outputs are stored; the slots are this family's own affair
     }
-    clear_shares<K::world, K::vectors>(args.peers, shares);
+    clear_shares<K::world, K::vectors>(args, shares);
   }
   release_dependents();
 }

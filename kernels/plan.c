@@ -87,16 +87,32 @@ static uint32_t traits_of(const fiar_all_reduce_norm_params* call, int32_t block
 }
 
 static void set_peers(const fiar_peers_t* peers, fiar_kernel_args_t* args) {
+  const uint64_t tokens = (uint64_t)args->tokens, world = (uint64_t)peers->world;
   args->peers = *peers;
+  args->rank = peers->rank;
+  args->control = peers->control;
+  args->slot_bytes = peers->slot_bytes;
   args->own_slots = peers->slots[peers->rank];
   for (int32_t turn = 1; turn < peers->world; ++turn) {
     args->others[turn - 1] = peers->slots[(peers->rank + turn) % peers->world];
   }
-  const int64_t tokens = args->call.tokens, world = peers->world;
-  args->all_bytes = (uint64_t)tokens * args->row_bytes;
-  args->owned_bytes = (uint64_t)((tokens + world - 1) / world) * args->row_bytes;
+  args->all_bytes = tokens * args->row_bytes;
   args->all_offset = (uint64_t)peers->rank * args->all_bytes;
+  args->owned_bytes = (tokens + world - 1) / world * args->row_bytes;
   args->owned_offset = (uint64_t)peers->rank * args->owned_bytes;
+}
+
+// What device code reads of the call.
+static void set_call(const fiar_all_reduce_norm_params* call, fiar_kernel_args_t* args) {
+  args->tokens = (int32_t)call->tokens;
+  args->eps = call->eps;
+  args->input = call->input;
+  args->residual = call->residual;
+  args->weight = call->weight;
+  args->scale = call->scale;
+  args->residual_out = call->residual_out;
+  args->norm_out = call->norm_out;
+  args->quant_out = call->quant_out;
 }
 
 void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,
@@ -121,6 +137,7 @@ void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar
   out_args->inverse_hidden = 1.0f / (float)call->hidden;
   out_args->weight_bias = call->weight ? call->weight_bias : 1.0f;
   out_args->traits = traits_of(call, out_args->block_vectors);
+  set_call(call, out_args);
   if (peers) {
     set_peers(peers, out_args);
   }

@@ -11,7 +11,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   __shared__ row_shared_t shared;
   worker<K> me;
   begin_local<K>(args, &shared, &me);
-  for (int row = me.at.row; row < (int)args.call.tokens; row += me.at.row_step) {
+  for (int row = me.at.row; row < args.tokens; row += me.at.row_step) {
     uint4 x[K::vectors];
     encoded_t codes[K::vectors];
     load_input<K>(args, me.at, row, x);

@@ -32,12 +32,12 @@ __device__ __forceinline__ encoded_t open_packet(packet_t packet, bool fp4) {
 }
 #endif
 
-__device__ __forceinline__ packet_t take_packet(const fiar_peers_t& peers, call_t* call, char* at,
-                                                int rank, int row) {
+__device__ __forceinline__ packet_t take_packet(const fiar_kernel_args_t& args, call_t* call,
+                                                char* at, int rank, int row) {
 #if FIAR_IS_F32
-  return take_word(peers, call, at, rank, row);
+  return take_word(args, call, at, rank, row);
 #else
-  return take_packet64(peers, call, at, rank, row);
+  return take_packet64(args, call, at, rank, row);
 #endif
 }
 
@@ -48,7 +48,7 @@ __device__ __forceinline__ uint64_t packet_offset(const fiar_kernel_args_t& args
 }
 
 __device__ __forceinline__ uint64_t scale_offset(const fiar_kernel_args_t& args, int row, int col) {
-  return args.call.tokens * args.vectors * sizeof(packet_t) +
+  return args.tokens * args.vectors * sizeof(packet_t) +
          ((int64_t)row * args.scale_cols + col) * sizeof(uint32_t);
 }
 
@@ -86,10 +86,10 @@ __device__ __forceinline__ void take_codes(const fiar_kernel_args_t& args, call_
       break;
     }
     codes[v] = open_packet(
-        take_packet(args.peers, call, from + packet_offset(args, row, vector), owner, row), fp4);
+        take_packet(args, call, from + packet_offset(args, row, vector), owner, row), fp4);
     int col;
     if (!fp4 && leads_block<K>(args, vector, &col)) {
-      codes[v].scale = take_word(args.peers, call, from + scale_offset(args, row, col), owner, row);
+      codes[v].scale = take_word(args, call, from + scale_offset(args, row, col), owner, row);
     }
   }
 }
@@ -100,7 +100,7 @@ __device__ __forceinline__ void make_norm(const fiar_kernel_args_t& args, call_t
                                           uint64_t back, worker<K>* me, int row, uint4* norm,
                                           float* out_amax) {
   const int world = world_of<K>(args);
-  if (row % world == args.peers.rank) {
+  if (row % world == args.rank) {
     uint4 residual[K::vectors], sum[K::vectors];
     load_residual<K>(args, me->at, row / world, residual);
     sum_shares<K, true>(args, call, me->at, row, sum);
@@ -119,7 +119,7 @@ __device__ __forceinline__ void make_norm(const fiar_kernel_args_t& args, call_t
 template <typename K>
 __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t* call,
                                           uint64_t back, worker<K>* me, int row) {
-  const bool mine = row % world_of<K>(args) == args.peers.rank;
+  const bool mine = row % world_of<K>(args) == args.rank;
   const bool quantises = K::traits(args) & FIAR_TRAIT_QUANT;
   const bool norm_back = K::traits(args) & FIAR_TRAIT_NORM_OUT;
   encoded_t codes[K::vectors];
@@ -128,7 +128,7 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
     float amax = 0.0f;
     make_norm<K>(args, call, back, me, row, norm, &amax);
     if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
-      store_row<K::vectors>(args.call.norm_out, row, args.row_bytes, me->at, norm);
+      store_row<K::vectors>(args.norm_out, row, args.row_bytes, me->at, norm);
     }
     if (quantises) {
       quantise_row<K>(args, me, norm, amax, codes);
@@ -143,7 +143,7 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
     store_quantised<K>(args, me->at, row, codes);
   }
   if (mine) {
-    clear_shares<K::world, K::vectors>(args.peers, owned_shares<K>(args, *call, me->at, row));
+    clear_shares<K::world, K::vectors>(args, owned_shares<K>(args, *call, me->at, row));
   }
 }
 
@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   begin_work<K>(args, &shared, &me);
   const place_t& at = me.at;
   const uint64_t back = back_offset<K>(args);
-  const int tokens = (int)args.call.tokens;
+  const int tokens = args.tokens;
   uint4 share[K::vectors];
   call_t call = open_shares<K>(args, &me, share);
   // As in twoshot.cu: shares a row ahead, what comes back a row behind.
@@ -167,7 +167,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
       const int row = turn - behind * at.row_step;
-      const bool mine = row % world_of<K>(args) == args.peers.rank;
+      const bool mine = row % world_of<K>(args) == args.rank;
       if (row >= 0 && row < tokens && mine == (behind == 0)) {
         serve_row<K>(args, &call, back, &me, row);
       }

@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   begin_work<K>(args, &shared, &me);
   const place_t& at = me.at;
   const uint64_t back = back_offset<K>(args);
-  const int tokens = (int)args.call.tokens;
+  const int tokens = args.tokens;
   uint4 share[K::vectors];
   call_t call = open_shares<K>(args, &me, share);
   // Shares go out a row ahead, sums are taken a row behind: each wait hides behind other rows'
@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
       const int row = turn - behind * at.row_step;
-      const bool mine = row % world_of<K>(args) == args.peers.rank;
+      const bool mine = row % world_of<K>(args) == args.rank;
       if (row < 0 || row >= tokens || mine != (behind == 0)) {
         continue;
       }
@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
       if (mine) {
         sum_shares<K>(args, &call, at, row, sum);
         send_back<K>(args, call, back, at, row, sum);
-        clear_shares<K::world, K::vectors>(args.peers, owned_shares<K>(args, call, at, row));
+        clear_shares<K::world, K::vectors>(args, owned_shares<K>(args, call, at, row));
       } else {
         take_back<K>(args, &call, back, at, row, sum);
       }

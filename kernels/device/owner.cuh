@@ -25,7 +25,7 @@ __device__ __forceinline__ uint64_t back_offset(const fiar_kernel_args_t& args) 
 // Is this rank's share of a row on its way to another rank? Not past the last row.
 template <typename K>
 __device__ __forceinline__ bool sends_share(const fiar_kernel_args_t& args, int row) {
-  return row < (int)args.call.tokens && row % world_of<K>(args) != args.peers.rank;
+  return row < args.tokens && row % world_of<K>(args) != args.rank;
 }
 
 // The vectors of a row that sends_share, if it does.
@@ -65,7 +65,7 @@ __device__ __forceinline__ call_t open_shares(const fiar_kernel_args_t& args, wo
   load_share<K>(args, at, at.row + at.row_step, share);
   pad_scales<K>(args);
   reduce_ready(args.cluster_shift);
-  count_block(args.peers, &call);
+  count_block(args, &call);
   return call;
 }
 
@@ -93,8 +93,8 @@ __device__ __forceinline__ void sum_shares(const fiar_kernel_args_t& args, call_
                                            const place_t& at, int row, uint4* sum) {
   uint4 own[K::vectors];
   load_input<K>(args, at, row, own);
-  take_sums<K::world, K::vectors, OWN_LAST>(args.peers, call, owned_shares<K>(args, *call, at, row),
-                                            own, row, sum);
+  take_sums<K::world, K::vectors, OWN_LAST>(args, call, owned_shares<K>(args, *call, at, row), own,
+                                            row, sum);
 }
 
 // A row of vectors to all others; and from its owner. back: back_offset.
@@ -114,7 +114,7 @@ __device__ __forceinline__ void send_back(const fiar_kernel_args_t& args, const 
 template <typename K>
 __device__ __forceinline__ void take_back(const fiar_kernel_args_t& args, call_t* call,
                                           uint64_t back, const place_t& at, int row, uint4* x) {
-  take_row<K::vectors>(args.peers, call,
+  take_row<K::vectors>(args, call,
                        own_slot(args, *call) + back + row_offset(at, row, args.row_bytes), at.step,
                        at.count, row % world_of<K>(args), row, x);
 }

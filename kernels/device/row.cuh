@@ -26,14 +26,14 @@ struct worker {
 template <typename K>
 __device__ __forceinline__ void load_input(const fiar_kernel_args_t& args, const place_t& at,
                                            int row, uint4* x) {
-  load_row<K::vectors>(args.call.input, row, args.input_row_bytes, at, x);
+  load_row<K::vectors>(args.input, row, args.input_row_bytes, at, x);
 }
 
 template <typename K>
 __device__ __forceinline__ void load_residual(const fiar_kernel_args_t& args, const place_t& at,
                                               int row, uint4* x) {
   if (K::traits(args) & FIAR_TRAIT_RESIDUAL) {
-    load_row<K::vectors>(args.call.residual, row, args.residual_row_bytes, at, x);
+    load_row<K::vectors>(args.residual, row, args.residual_row_bytes, at, x);
   }
 }
 
@@ -50,7 +50,7 @@ __device__ __forceinline__ void begin_work(const fiar_kernel_args_t& args, row_s
     me->weight[v] = filled(0);
   }
   if (K::traits(args) & FIAR_TRAIT_WEIGHT) {
-    load_row<K::vectors>(args.call.weight, 0, 0, me->at, me->weight);
+    load_row<K::vectors>(args.weight, 0, 0, me->at, me->weight);
   }
 }
 
@@ -72,7 +72,7 @@ __device__ __forceinline__ call_t open_work(const fiar_kernel_args_t& args, work
   wait_dependency();
   load_input<K>(args, at, at.row, input);
   load_scale<K>(args, me);
-  return open_call(args.peers);
+  return open_call(args);
 }
 
 // weight_bias + weight in f32; the host sets the bias to 1 where there is no weight.
@@ -85,7 +85,7 @@ __device__ __forceinline__ void weight_values(const fiar_kernel_args_t& args, co
   unpack(raw, weight);
   if (K::traits(args) & FIAR_TRAIT_WEIGHT_F32 && v < me.at.count) {
     const float4* from =
-        static_cast<const float4*>(args.call.weight) + vector_of(me.at, v) * (FIAR_E / 4);
+        static_cast<const float4*>(args.weight) + vector_of(me.at, v) * (FIAR_E / 4);
 #pragma unroll
     for (int i = 0; i < FIAR_E; i += 4) {
       const float4 four = from[i / 4];
@@ -152,7 +152,7 @@ __device__ __forceinline__ void add_residual(const fiar_kernel_args_t& args, con
     store_row<K::vectors>(args.call.sum_out, row, args.row_bytes, at, sum);
   }
   if (K::traits(args) & FIAR_TRAIT_RESIDUAL_OUT) {
-    store_row<K::vectors>(args.call.residual_out, residual_row, args.row_bytes, at, added);
+    store_row<K::vectors>(args.residual_out, residual_row, args.row_bytes, at, added);
   }
 }
 
@@ -192,7 +192,7 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
   }
   const row_total_t total = reduce_row<K::vectors>(me->shared, me->at, args.cluster_shift,
                                                    &me->turn, squares, maxima, with_max && !before);
-  const float root = rsqrtf(__fmaf_rn(total.sum, args.inverse_hidden, args.call.eps));
+  const float root = rsqrtf(__fmaf_rn(total.sum, args.inverse_hidden, args.eps));
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
 #pragma unroll
@@ -315,7 +315,7 @@ __device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worke
   float amax = 0.0f;
   norm_row<K>(args, me, sum, residual, row, row, norm, &amax);
   if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
-    store_row<K::vectors>(args.call.norm_out, row, args.row_bytes, me->at, norm);
+    store_row<K::vectors>(args.norm_out, row, args.row_bytes, me->at, norm);
   }
   if (K::traits(args) & FIAR_TRAIT_QUANT) {
     encoded_t codes[K::vectors];

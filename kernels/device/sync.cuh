@@ -20,14 +20,14 @@ typedef struct {
   bool broken;    // a wait has expired: no more pushes and waits
 } call_t;
 
-__device__ __forceinline__ call_t open_call(const fiar_peers_t& peers) {
+__device__ __forceinline__ call_t open_call(const fiar_kernel_args_t& args) {
   uint4 control;
   asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(control.x), "=r"(control.y), "=r"(control.z), "=r"(control.w)
-               : "l"(peers.control)
+               : "l"(args.control)
                : "memory");
   call_t call;
-  call.slot = control.x & FIAR_TICKETS_A_CALL ? peers.slot_bytes : 0;
+  call.slot = control.x & FIAR_TICKETS_A_CALL ? args.slot_bytes : 0;
   call.broken = (control.z | control.w) != 0;
   return call;
 }
@@ -36,13 +36,12 @@ __device__ __forceinline__ call_t open_call(const fiar_peers_t& peers) {
 // flips when the last block has read the old ticket. All threads of a block call this once, when
 // their first pushes are out, so that it hides behind the flight. The next launch reads the ticket
 // when this one has ended.
-__device__ __forceinline__ void count_block(const fiar_peers_t& peers, call_t* call) {
+__device__ __forceinline__ void count_block(const fiar_kernel_args_t& args, call_t* call) {
   // A thread has the ticket when it has used what came with it, which a plain barrier would not.
   call->broken = __syncthreads_or(call->broken);
   if (threadIdx.x == 0) {
     uint32_t share = blockIdx.x == 0 ? FIAR_TICKETS_A_CALL - (gridDim.x - 1) : 1u;
-    asm volatile("red.relaxed.gpu.global.add.u32 [%0], %1;" ::"l"(&peers.control->ticket),
-                 "r"(share)
+    asm volatile("red.relaxed.gpu.global.add.u32 [%0], %1;" ::"l"(&args.control->ticket), "r"(share)
                  : "memory");
   }
 }
@@ -167,11 +166,11 @@ typedef struct {
 } wait_t;
 
 // Counts a fruitless poll; true: stop waiting. `rank` is the one that is missing.
-__device__ __forceinline__ bool give_up(const fiar_peers_t& peers, call_t* call, wait_t* wait,
+__device__ __forceinline__ bool give_up(const fiar_kernel_args_t& args, call_t* call, wait_t* wait,
                                         int rank, int row) {
   if (!call->broken && ++wait->polls % kPollsAClockRead == 0) {
-    wait->deadline = check_clock(peers.control, peers.host_error, peers.timeout_ns, wait->deadline,
-                                 FIAR_WAIT_ERROR(rank, row));
+    wait->deadline = check_clock(args.control, args.peers.host_error, args.peers.timeout_ns,
+                                 wait->deadline, FIAR_WAIT_ERROR(rank, row));
     call->broken = wait->deadline == kExpired;
   }
   return call->broken;
@@ -179,22 +178,22 @@ __device__ __forceinline__ bool give_up(const fiar_peers_t& peers, call_t* call,
 
 // Waits for a packet of 64 bits, whose high word is never empty, or for one word, that `rank`
 // pushes; leaves its place empty for the call after the next.
-__device__ __forceinline__ uint64_t take_packet64(const fiar_peers_t& peers, call_t* call, char* at,
-                                                  int rank, int row) {
+__device__ __forceinline__ uint64_t take_packet64(const fiar_kernel_args_t& args, call_t* call,
+                                                  char* at, int rank, int row) {
   uint64_t x = load_slot_pair(at);
   wait_t wait = {0, 0};
-  while (static_cast<uint32_t>(x >> 32) == kEmpty && !give_up(peers, call, &wait, rank, row)) {
+  while (static_cast<uint32_t>(x >> 32) == kEmpty && !give_up(args, call, &wait, rank, row)) {
     x = load_slot_pair(at);
   }
   store_slot(at, ~uint64_t{0});
   return x;
 }
 
-__device__ __forceinline__ uint32_t take_word(const fiar_peers_t& peers, call_t* call, char* at,
-                                              int rank, int row) {
+__device__ __forceinline__ uint32_t take_word(const fiar_kernel_args_t& args, call_t* call,
+                                              char* at, int rank, int row) {
   uint32_t x = load_slot_word(at);
   wait_t wait = {0, 0};
-  while (x == kEmpty && !give_up(peers, call, &wait, rank, row)) {
+  while (x == kEmpty && !give_up(args, call, &wait, rank, row)) {
     x = load_slot_word(at);
   }
   store_slot(at, kEmpty);
@@ -217,7 +216,7 @@ __device__ __forceinline__ char* share_at(const shares_t& shares, int rank, int 
 // Polls until the shares of ranks first .. first + K - 1 are there; only what is missing is read
 // again.
 template <int K, int V>
-__device__ __forceinline__ void poll_shares(const fiar_peers_t& peers, call_t* call,
+__device__ __forceinline__ void poll_shares(const fiar_kernel_args_t& args, call_t* call,
                                             const shares_t& shares, int first, int row,
                                             uint4 (&x)[K][V]) {
   for (wait_t wait = {0, 0};;) {
@@ -240,7 +239,7 @@ __device__ __forceinline__ void poll_shares(const fiar_peers_t& peers, call_t* c
         missing = is_empty(x[k][v]) ? first + k : missing;
       }
     }
-    if (give_up(peers, call, &wait, missing, row)) {
+    if (give_up(args, call, &wait, missing, row)) {
       return;
     }
 #pragma unroll
@@ -258,7 +257,7 @@ __device__ __forceinline__ void poll_shares(const fiar_peers_t& peers, call_t* c
 // Waits for the V vectors that `rank` pushes to `from`, step bytes apart, and leaves their places
 // empty.
 template <int V>
-__device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call, char* from,
+__device__ __forceinline__ void take_row(const fiar_kernel_args_t& args, call_t* call, char* from,
                                          uint32_t step, int count, int rank, int row, uint4* out) {
   const shares_t shares = {from, 0, step, count};
   uint4 x[1][V];
@@ -266,7 +265,7 @@ __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call
   for (int v = 0; v < V; ++v) {
     x[0][v] = v < count ? load_slot(share_at(shares, 0, v)) : filled(0);
   }
-  poll_shares<1, V>(peers, call, shares, rank, row, x);
+  poll_shares<1, V>(args, call, shares, rank, row, x);
 #pragma unroll
   for (int v = 0; v < V; ++v) {
     out[v] = x[0][v];
@@ -280,10 +279,10 @@ __device__ __forceinline__ void take_row(const fiar_peers_t& peers, call_t* call
 // rank's share: merged behind the first polls, or, with OWN_LAST, when the others' are there, so
 // that nothing waits for its load. The places are then cleared by clear_shares.
 template <int NR, int V, bool OWN_LAST = false>
-__device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* call,
+__device__ __forceinline__ void take_sums(const fiar_kernel_args_t& args, call_t* call,
                                           const shares_t& shares, const uint4* own, int row,
                                           uint4* sums) {
-  const int world = NR ? NR : peers.world;
+  const int world = NR ? NR : args.peers.world;
   constexpr int flight = (NR == 8 ? 8 : 4) / V;
   constexpr int K = flight < (NR ? NR : 4) ? flight : (NR ? NR : 4);  // sources in flight at once
 
@@ -296,7 +295,7 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
       for (int v = 0; v < V; ++v) {
         const int rank = first + k;
         x[k][v] = filled(0);
-        if (rank != peers.rank && rank < world && v < shares.count) {
+        if (rank != args.rank && rank < world && v < shares.count) {
           x[k][v] = load_slot(share_at(shares, rank, v));
         }
       }
@@ -305,10 +304,10 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
     for (int k = 0; k < K && !OWN_LAST; ++k) {
 #pragma unroll
       for (int v = 0; v < V; ++v) {
-        x[k][v] = first + k == peers.rank ? sendable(own[v]) : x[k][v];
+        x[k][v] = first + k == args.rank ? sendable(own[v]) : x[k][v];
       }
     }
-    poll_shares<K, V>(peers, call, shares, first, row, x);
+    poll_shares<K, V>(args, call, shares, first, row, x);
 #pragma unroll
     for (int k = 0; k < K; ++k) {
       const int rank = first + k;
@@ -318,7 +317,7 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 #pragma unroll
       for (int v = 0; v < V; ++v) {
         float share[FIAR_E];
-        unpack(OWN_LAST && rank == peers.rank ? sendable(own[v]) : x[k][v], share);
+        unpack(OWN_LAST && rank == args.rank ? sendable(own[v]) : x[k][v], share);
 #pragma unroll
         for (int i = 0; i < FIAR_E; ++i) {
           total[v][i] = rank == 0 ? share[i] : __fadd_rn(total[v][i], share[i]);
@@ -335,13 +334,14 @@ __device__ __forceinline__ void take_sums(const fiar_peers_t& peers, call_t* cal
 // Leaves the places empty for the call after the next. Apart from take_sums, so that what others
 // wait for goes first.
 template <int NR, int V>
-__device__ __forceinline__ void clear_shares(const fiar_peers_t& peers, const shares_t& shares) {
-  const int world = NR ? NR : peers.world;
+__device__ __forceinline__ void clear_shares(const fiar_kernel_args_t& args,
+                                             const shares_t& shares) {
+  const int world = NR ? NR : args.peers.world;
 #pragma unroll
   for (int rank = 0; rank < world; ++rank) {
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      if (rank != peers.rank && v < shares.count) {
+      if (rank != args.rank && v < shares.count) {
         store_slot(share_at(shares, rank, v), filled(kEmpty));
       }
     }

@@ -28,7 +28,7 @@ typedef struct {
 // The caller's scale, or 1. Only after the dependency wait.
 template <typename K>
 __device__ __forceinline__ float given_scale(const fiar_kernel_args_t& args) {
-  return K::traits(args) & FIAR_TRAIT_GIVEN ? *args.call.scale : 1.0f;
+  return K::traits(args) & FIAR_TRAIT_GIVEN ? *args.scale : 1.0f;
 }
 
 template <typename K>
@@ -173,15 +173,15 @@ __device__ __forceinline__ void store_codes(const fiar_kernel_args_t& args, int6
                                             const encoded_t& codes) {
   if (K::traits(args) & FIAR_TRAIT_FP4) {
 #if FIAR_IS_F32
-    static_cast<uint16_t*>(args.call.quant_out)[index] = (uint16_t)codes.low;
+    static_cast<uint16_t*>(args.quant_out)[index] = (uint16_t)codes.low;
 #else
-    static_cast<uint32_t*>(args.call.quant_out)[index] = codes.low;
+    static_cast<uint32_t*>(args.quant_out)[index] = codes.low;
 #endif
   } else {
 #if FIAR_IS_F32
-    static_cast<uint32_t*>(args.call.quant_out)[index] = codes.low;
+    static_cast<uint32_t*>(args.quant_out)[index] = codes.low;
 #else
-    static_cast<uint2*>(args.call.quant_out)[index] = make_uint2(codes.low, codes.high);
+    static_cast<uint2*>(args.quant_out)[index] = make_uint2(codes.low, codes.high);
 #endif
   }
 }

@@ -53,10 +53,10 @@ __device__ __forceinline__ int64_t round_up(int64_t n, int64_t multiple) {
 // Rows and columns with the layout's padding.
 __device__ __forceinline__ int64_t padded_rows(const fiar_kernel_args_t& args) {
   const int layout = args.call.scale_layout;
-  return round_up(args.call.tokens, layout == FIAR_SCALE_LAYOUT_SWIZZLED_128X4 ? 128
-                                    : layout == FIAR_SCALE_LAYOUT_SWIZZLED_8X4 ? 8
-                                    : layout == FIAR_SCALE_LAYOUT_COLUMN_MAJOR ? 4
-                                                                               : 1);
+  return round_up(args.tokens, layout == FIAR_SCALE_LAYOUT_SWIZZLED_128X4 ? 128
+                               : layout == FIAR_SCALE_LAYOUT_SWIZZLED_8X4 ? 8
+                               : layout == FIAR_SCALE_LAYOUT_COLUMN_MAJOR ? 4
+                                                                          : 1);
 }
 
 __device__ __forceinline__ int64_t padded_cols(const fiar_kernel_args_t& args) {
@@ -101,9 +101,9 @@ __device__ __forceinline__ void clear_padded_rows(const fiar_kernel_args_t& args
   const bool f32 = args.call.scale_type == FIAR_SCALE_TYPE_F32;
   const int width = f32 ? 1 : 4;
   const int words = (int)(f32 ? args.scale_cols : padded_cols(args) / 4);
-  const int rows = (int)(padded_rows(args) - args.call.tokens);
+  const int rows = (int)(padded_rows(args) - args.tokens);
   for (int i = thread; i < rows * words; i += threads) {
-    const int64_t at = scale_index(args, args.call.tokens + i / words, i % words * width);
+    const int64_t at = scale_index(args, args.tokens + i / words, i % words * width);
     static_cast<uint32_t*>(args.call.scales_out)[at / width] = 0;
   }
 }
@@ -114,7 +114,7 @@ __device__ __noinline__ void clear_padding(const fiar_kernel_args_t& args) {
   const int cols = args.scale_cols, all_cols = (int)padded_cols(args);
   clear_padded_rows(args, thread, threads);
   if (cols < all_cols) {
-    for (int row = thread; row < args.call.tokens; row += threads) {
+    for (int row = thread; row < args.tokens; row += threads) {
       for (int col = cols; col < all_cols; ++col) {
         store_scale(args, row, col, 0);
       }

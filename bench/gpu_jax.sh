@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # gpu_jax.sh record FOLDER: on a machine with fiar-opt (FIAR_HOME) and a Python with the GPU machine's jax ($PYTHON),
 #   puts the rewrites that the tests and benches below need, and pytest, into FOLDER.
-# gpu_jax.sh FOLDER [SECTION...]: on a machine with 4 GPUs, jax, CUDA, gcc, CMake and Ninja, no fiar-opt needed: builds
+# gpu_jax.sh FOLDER [SECTION...]: on a machine with $FIAR_TEST_GPUS (4) GPUs, jax, CUDA, gcc, CMake and Ninja, no fiar-opt needed: builds
 #   libfiar_xla.so (or takes FOLDER's), runs the sections (default: build smoke step decode tests; also more, profile,
 #   transforms) within $BUDGET seconds, and prints a table last. Logs go to ${OUT:-build-runtime/jax}.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 python=${PYTHON:-python3}
 export PYTHONPATH=$PWD/python PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONFAULTHANDLER=1
-gpus=4
+gpus=${FIAR_TEST_GPUS:-4}
 
 if [ "${1:-}" = record ]; then
   mkdir -p "$2"

@@ -108,15 +108,17 @@ typedef struct fiar_kernel_args {
   uint64_t all_offset, all_bytes;  // of tokens rows; rank times that
 
   void* own_slots;
-  void *residual_out, *norm_out, *quant_out;
+  void *residual_out, *norm_out, *quant_out, *scales_out;
   void* others[FIAR_KERNEL_MAX_WORLD - 1];  // the other ranks' slots in the order of their turn
 
-  uint64_t owned_bytes, owned_offset;  // of ceil(tokens / world) rows; rank times that
-  int32_t scale_cols;                  // scales a row, K of docs/numerics.md; 0: none
-  int32_t block_vectors;               // vectors a scale; 0: none, or blocks are not whole vectors
-  int32_t block_shift;               // log2 of block_vectors where that is a power of two, else -1
-  fiar_peers_t peers;                // LOCAL, ANY and QUANTIZE look at nothing here
-  fiar_all_reduce_norm_params call;  // strides resolved: never 0
+  int32_t scale_cols;     // scales a row, K of docs/numerics.md; 0: none
+  int32_t block_vectors;  // vectors a scale; 0: none, or blocks are not whole vectors
+  int32_t block_shift;    // log2 of block_vectors where that is a power of two, else -1
+  float scale_min;
+  int32_t scale_layout, scale_type;    // fiar_scale_layout_t, fiar_scale_type_t
+  uint64_t owned_offset, owned_bytes;  // of ceil(tokens / world) rows: rank times that; that
+  fiar_peers_t peers;                  // LOCAL, ANY and QUANTIZE look at nothing here
+  fiar_all_reduce_norm_params call;    // strides resolved: never 0
 } fiar_kernel_args_t;
 
 // Launch with programmatic dependent launch: the kernel may start before the previous one in the

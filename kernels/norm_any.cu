@@ -117,7 +117,7 @@ __device__ __forceinline__ void quantise_elements(const fiar_kernel_args_t& args
       scale = encode_elements(args, format, h + i, (int64_t)row * hidden + i, min(last - i, FIAR_E),
                               amax);
     }
-    if (args.scale_cols > 0 && args.call.scales_out) {
+    if (args.scale_cols > 0 && args.scales_out) {
       store_scale(args, row, col, scale);
     }
   }

@@ -113,6 +113,10 @@ static void set_call(const fiar_all_reduce_norm_params* call, fiar_kernel_args_t
   args->residual_out = call->residual_out;
   args->norm_out = call->norm_out;
   args->quant_out = call->quant_out;
+  args->scales_out = call->scales_out;
+  args->scale_min = call->scale_min;
+  args->scale_layout = call->scale_layout;
+  args->scale_type = call->scale_type;
 }
 
 void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,

@@ -33,7 +33,7 @@ __device__ __forceinline__ float given_scale(const fiar_kernel_args_t& args) {
 
 template <typename K>
 __device__ __forceinline__ format_t format_of(const fiar_kernel_args_t& args, float given) {
-  const format_t format = {K::traits(args), given, args.call.scale_min};
+  const format_t format = {K::traits(args), given, args.scale_min};
   return format;
 }
 

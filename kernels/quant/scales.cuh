@@ -52,7 +52,7 @@ __device__ __forceinline__ int64_t round_up(int64_t n, int64_t multiple) {
 
 // Rows and columns with the layout's padding.
 __device__ __forceinline__ int64_t padded_rows(const fiar_kernel_args_t& args) {
-  const int layout = args.call.scale_layout;
+  const int layout = args.scale_layout;
   return round_up(args.tokens, layout == FIAR_SCALE_LAYOUT_SWIZZLED_128X4 ? 128
                                : layout == FIAR_SCALE_LAYOUT_SWIZZLED_8X4 ? 8
                                : layout == FIAR_SCALE_LAYOUT_COLUMN_MAJOR ? 4
@@ -60,37 +60,37 @@ __device__ __forceinline__ int64_t padded_rows(const fiar_kernel_args_t& args) {
 }
 
 __device__ __forceinline__ int64_t padded_cols(const fiar_kernel_args_t& args) {
-  const bool whole_words = args.call.scale_layout != FIAR_SCALE_LAYOUT_LINEAR &&
-                           args.call.scale_type != FIAR_SCALE_TYPE_F32;
+  const bool whole_words =
+      args.scale_layout != FIAR_SCALE_LAYOUT_LINEAR && args.scale_type != FIAR_SCALE_TYPE_F32;
   return whole_words ? round_up(args.scale_cols, 4) : args.scale_cols;
 }
 
-// In elements of the scale type.
-__device__ __forceinline__ int64_t scale_index(const fiar_kernel_args_t& args, int64_t row,
-                                               int64_t col) {
-  switch (args.call.scale_layout) {
+// In elements of the scale type. Places within a tile are 32-bit arithmetic.
+__device__ __forceinline__ int64_t scale_index(const fiar_kernel_args_t& args, uint32_t row,
+                                               uint32_t col) {
+  switch (args.scale_layout) {
     case FIAR_SCALE_LAYOUT_SWIZZLED_128X4:
-      return row / 128 * 128 * padded_cols(args) + col / 4 * 512 + row % 32 * 16 +
-             row % 128 / 32 * 4 + col % 4;
+      return row / 128 * 128 * padded_cols(args) +
+             (col / 4 * 512 + row % 32 * 16 + row % 128 / 32 * 4 + col % 4);
     case FIAR_SCALE_LAYOUT_SWIZZLED_8X4:
-      return row / 8 * 8 * padded_cols(args) + col / 4 * 32 + row % 8 * 4 + col % 4;
+      return row / 8 * 8 * padded_cols(args) + (col / 4 * 32 + row % 8 * 4 + col % 4);
     case FIAR_SCALE_LAYOUT_COLUMN_MAJOR:
-      return args.call.scale_type == FIAR_SCALE_TYPE_F32
+      return args.scale_type == FIAR_SCALE_TYPE_F32
                  ? col * padded_rows(args) + row
                  : (col / 4 * padded_rows(args) + row) * 4 + col % 4;
     default:
-      return row * args.scale_cols + col;
+      return (int64_t)row * args.scale_cols + col;
   }
 }
 
 // scale: the f32's bits, or the byte.
-__device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, int64_t row,
-                                            int64_t col, uint32_t scale) {
+__device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, uint32_t row,
+                                            uint32_t col, uint32_t scale) {
   int64_t index = scale_index(args, row, col);
-  if (args.call.scale_type == FIAR_SCALE_TYPE_F32) {
-    static_cast<uint32_t*>(args.call.scales_out)[index] = scale;
+  if (args.scale_type == FIAR_SCALE_TYPE_F32) {
+    static_cast<uint32_t*>(args.scales_out)[index] = scale;
   } else {
-    static_cast<uint8_t*>(args.call.scales_out)[index] = (uint8_t)scale;
+    static_cast<uint8_t*>(args.scales_out)[index] = (uint8_t)scale;
   }
 }
 
@@ -98,13 +98,13 @@ __device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, int6
 // padding.
 __device__ __forceinline__ void clear_padded_rows(const fiar_kernel_args_t& args, int thread,
                                                   int threads) {
-  const bool f32 = args.call.scale_type == FIAR_SCALE_TYPE_F32;
+  const bool f32 = args.scale_type == FIAR_SCALE_TYPE_F32;
   const int width = f32 ? 1 : 4;
   const int words = (int)(f32 ? args.scale_cols : padded_cols(args) / 4);
   const int rows = (int)(padded_rows(args) - args.tokens);
   for (int i = thread; i < rows * words; i += threads) {
     const int64_t at = scale_index(args, args.tokens + i / words, i % words * width);
-    static_cast<uint32_t*>(args.call.scales_out)[at / width] = 0;
+    static_cast<uint32_t*>(args.scales_out)[at / width] = 0;
   }
 }
 

@@ -120,6 +120,11 @@ typedef struct fiar_kernel_args {
   fiar_peers_t peers;                  // LOCAL, ANY and QUANTIZE look at nothing here
   fiar_all_reduce_norm_params call;    // strides resolved: never 0
 } fiar_kernel_args_t;
+// 48 bytes of the first line, as arguments begin in it on 9.0, and two whole ones: with the slots of
+// three other ranks.
+FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, control) == 48, "the first line is filled");
+FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, others) + 3 * sizeof(void*) == 48 + 2 * 64,
+                   "so are the two that follow");
 
 // Launch with programmatic dependent launch: the kernel may start before the previous one in the
 // stream has ended, and reads nothing but the weight before that one's results are visible.

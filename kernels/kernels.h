@@ -120,8 +120,8 @@ typedef struct fiar_kernel_args {
   fiar_peers_t peers;                  // LOCAL, ANY and QUANTIZE look at nothing here
   fiar_all_reduce_norm_params call;    // strides resolved: never 0
 } fiar_kernel_args_t;
-// 48 bytes of the first line, as arguments begin in it on 9.0, and two whole ones: with the slots of
-// three other ranks.
+// 48 bytes of the first line, as arguments begin in it on 9.0, and two whole ones: with the slots
+// of three other ranks.
 FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, control) == 48, "the first line is filled");
 FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, others) + 3 * sizeof(void*) == 48 + 2 * 64,
                    "so are the two that follow");

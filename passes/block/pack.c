@@ -73,7 +73,7 @@ static bool alike(const FiarBlockStep* a, const FiarBlockStep* b) {
 }
 
 // One value with the columns of both, in the place of gate.
-static bool join(FiarBlock* block, FiarBlockStep* gate, FiarBlockStep* up, FiarBlockStep* silu) {
+static void join(FiarBlock* block, FiarBlockStep* gate, FiarBlockStep* up, FiarBlockStep* silu) {
   int gate_b = value_at(gate, B_FIELD), up_b = value_at(up, B_FIELD);
   int out = value_at(gate, offsetof(fiar_matmul_params, out));
   pack(block, gate, gate_b, gate->params.matmul.n);
@@ -90,14 +90,13 @@ static bool join(FiarBlock* block, FiarBlockStep* gate, FiarBlockStep* up, FiarB
   --silu->n_pointers;
   --silu->n_inputs;
   --silu->row_inputs;
-  return true;
 }
 
-static bool join_gate_and_up(FiarBlock* block, FiarBlockStep* silu) {
+static void join_gate_and_up(FiarBlock* block, FiarBlockStep* silu) {
   int gate_value = value_at(silu, offsetof(fiar_activate_params, gate));
   int up_value = value_at(silu, offsetof(fiar_activate_params, up));
   if (gate_value < 0 || up_value < 0 || gate_value == up_value) {
-    return true;
+    return;
   }
   FiarBlockStep *gate = product_of(block, gate_value), *up = product_of(block, up_value);
   bool fits = gate != NULL && up != NULL && block->values[gate_value].uses == 1 &&
@@ -106,7 +105,9 @@ static bool join_gate_and_up(FiarBlock* block, FiarBlockStep* silu) {
               is_weight(block, value_at(up, B_FIELD)) &&
               gate->params.matmul.b_dtype != FIAR_ELEMENT_E2M1 &&
               block->values[value_at(gate, B_FIELD)].bytes % FIAR_ARENA_ALIGNMENT == 0;
-  return !fits || join(block, gate, up, silu);
+  if (fits) {
+    join(block, gate, up, silu);
+  }
 }
 
 // ---- constants ----
@@ -151,17 +152,10 @@ static void place_constants(FiarBlock* block) {
   }
 }
 
-bool fiarBlockPack(FiarBlock* block, bool separate) {
-  block->packed = calloc((size_t)block->n_arguments + 1, sizeof *block->packed);
-  if (block->packed == NULL) {
-    return fiarErrorAt(block->function, "out of memory");
-  }
-  if (!fiarBlockSwizzle(block)) {
-    return false;
-  }
+void fiarBlockPack(FiarBlock* block, bool separate) {
   for (int i = 0; i < block->n_steps && !separate; ++i) {
-    if (block->steps[i].kind == FIAR_BLOCK_ACTIVATE && !join_gate_and_up(block, &block->steps[i])) {
-      return false;
+    if (block->steps[i].kind == FIAR_BLOCK_ACTIVATE) {
+      join_gate_and_up(block, &block->steps[i]);
     }
   }
   for (int i = 0; i < block->n_steps; ++i) {
@@ -176,5 +170,4 @@ bool fiarBlockPack(FiarBlock* block, bool separate) {
     }
   }
   place_constants(block);
-  return true;
 }

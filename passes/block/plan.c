@@ -147,6 +147,12 @@ FiarBlockStep* fiarBlockStepInsert(FiarBlock* block, int at, const FiarBlockStep
   return &block->steps[at];
 }
 
+void fiarBlockStepRemove(FiarBlock* block, int at) {
+  --block->n_steps;
+  memmove(&block->steps[at], &block->steps[at + 1],
+          (size_t)(block->n_steps - at) * sizeof *block->steps);
+}
+
 FiarBlockStep* fiarBlockMakerOf(FiarBlock* block, int value) {
   for (int i = 0; i < block->n_steps; ++i) {
     FiarBlockStep* step = &block->steps[i];
@@ -305,7 +311,8 @@ static bool read_arguments(FiarBlock* block, MlirBlock body) {
   block->n_results = (int)mlirFunctionTypeGetNumResults(type);
   block->arguments = calloc((size_t)block->n_arguments + 1, sizeof *block->arguments);
   block->results = calloc((size_t)block->n_results + 1, sizeof *block->results);
-  if (block->arguments == NULL || block->results == NULL) {
+  block->packed = calloc((size_t)block->n_arguments + 1, sizeof *block->packed);
+  if (block->arguments == NULL || block->results == NULL || block->packed == NULL) {
     return fiarErrorAt(block->function, "out of memory");
   }
   for (int i = 0; i < block->n_arguments; ++i) {
@@ -594,9 +601,10 @@ static bool plan(FiarBlock* block, FiarView* view, const FiarBlockOptions* optio
   block->max_tokens = options->max_tokens;
   note_uses(block);
   drop_unused(block);
-  if (!plan_tokens(block) || !fiarBlockPack(block, options->separate)) {
+  if (!fiarBlockPackScales(block) || !plan_tokens(block) || !fiarBlockSwizzle(block)) {
     return false;
   }
+  fiarBlockPack(block, options->separate);
   note_lifetimes(block);
   return plan_arena(block) && !block->failed;
 }

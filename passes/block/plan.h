@@ -133,6 +133,7 @@ bool fiarBlockElement(MlirType tensor, uint8_t* out_element);
 FiarBlockStep* fiarBlockStepAdd(FiarBlock* block);
 // plan.c: a step in front of the one at `at`; the others move. NULL: out of memory.
 FiarBlockStep* fiarBlockStepInsert(FiarBlock* block, int at, const FiarBlockStep* step);
+void fiarBlockStepRemove(FiarBlock* block, int at);
 // plan.c: the step that makes the value, or NULL.
 FiarBlockStep* fiarBlockMakerOf(FiarBlock* block, int value);
 // step.c: the place of the step's pointer for this field of its params, or -1.
@@ -144,15 +145,17 @@ uint64_t fiarBlockPackAdd(FiarBlock* block, FiarPackedWeight weight, uint64_t by
 // pack.c: the next weight begins a line of memory of its own.
 void fiarBlockPackAlign(FiarBlock* block);
 
-// swizzle.c: scales of block-scaled products are laid out in swizzled_128x4, by the quantiser that
-// computes them, in the packed weights, or by a copy. Steps move.
+// swizzle.c: the scales of block-scaled products are laid out in swizzled_128x4: first a weight's,
+// in the packed weights, before tokens are spread (they have none); then the others, by the
+// quantiser that computes them or by a copy. Steps move.
+bool fiarBlockPackScales(FiarBlock* block);
 bool fiarBlockSwizzle(FiarBlock* block);
 // swizzle.c: the bytes of scales so laid out.
 uint64_t fiarSwizzledBytes(int64_t rows, int64_t cols);
 
 // pack.c: chooses what is packed, and puts two products of one operand into one where their weights
 // can lie side by side.
-bool fiarBlockPack(FiarBlock* block, bool separate);
+void fiarBlockPack(FiarBlock* block, bool separate);
 
 // How many bytes a value may have, its tokens at their most.
 uint64_t fiarBlockBytes(const FiarBlock* block, const FiarBlockValue* value);

@@ -94,52 +94,54 @@ static bool quantiser_lays_out(FiarBlock* block, const scales_t* scales) {
 }
 
 // The argument that a weight's scales are, where nothing else reads it; -1. *out_transpose: the
-// step that transposes it, or NULL.
-static int weight_scales(FiarBlock* block, const scales_t* scales, FiarBlockStep** out_transpose) {
+// place of the step that transposes it, or -1.
+static int weight_scales(FiarBlock* block, const scales_t* scales, int* out_transpose) {
   FiarBlockStep* maker = fiarBlockMakerOf(block, scales->value);
   int argument = scales->value;
-  *out_transpose = NULL;
+  *out_transpose = -1;
   if (maker != NULL) {
-    if (maker->kind != FIAR_BLOCK_COPY || !maker->params.copy.transposed ||
-        maker->params.copy.in_dtype != maker->params.copy.out_dtype ||
-        maker->params.copy.cols != scales->rows ||
-        block->values[maker->pointers[0].value].uses != 1) {
+    const fiar_copy_params* copy = &maker->params.copy;
+    argument = maker->pointers[0].value;
+    if (maker->kind != FIAR_BLOCK_COPY || !copy->transposed || copy->in_dtype != copy->out_dtype ||
+        copy->cols != scales->rows || block->values[argument].uses != 1) {
       return -1;
     }
-    argument = maker->pointers[0].value;
-    *out_transpose = maker;
+    *out_transpose = (int)(maker - block->steps);
   }
   return block->values[argument].home == FIAR_HOME_ARGUMENT && only_products_read(block, scales)
              ? argument
              : -1;
 }
 
-// A value in the packed weights, or -1: they are no weight's.
-static int pack_scales(FiarBlock* block, const FiarBlockStep* product, const scales_t* scales) {
-  int at = fiarStepPointerAt(product, offsetof(fiar_matmul_params, b));
-  FiarBlockStep* transpose;
-  if (scales->field != B_SCALES ||
-      block->values[product->pointers[at].value].home != FIAR_HOME_ARGUMENT) {
+// A value in the packed weights; -1: they are no weight's, or memory is out (block->failed). The
+// product moves where the step before it that transposes them goes.
+static int pack_scales(FiarBlock* block, int* product, const scales_t* scales) {
+  const FiarBlockStep* step = &block->steps[*product];
+  int b = step->pointers[fiarStepPointerAt(step, offsetof(fiar_matmul_params, b))].value;
+  int transpose = -1;
+  int argument =
+      block->values[b].home == FIAR_HOME_ARGUMENT ? weight_scales(block, scales, &transpose) : -1;
+  if (argument < 0) {
     return -1;
   }
-  int argument = weight_scales(block, scales, &transpose);
   uint64_t bytes = fiarSwizzledBytes(scales->rows, scales->cols);
-  int value = argument < 0 ? -1
-                           : fiarBlockValueMake(block, block->values[scales->value].type, bytes,
-                                                FIAR_HOME_PACKED);
+  MlirType type = block->values[scales->value].type;
+  int value = fiarBlockValueMake(block, type, bytes, FIAR_HOME_PACKED);
   if (value < 0) {
     return -1;
   }
+  bool turns = transpose >= 0;
   FiarPackedWeight weight = {.value = argument,
-                             .rows = transpose != NULL ? scales->cols : scales->rows,
-                             .cols = transpose != NULL ? scales->rows : scales->cols,
-                             .transposed = transpose != NULL,
+                             .rows = turns ? scales->cols : scales->rows,
+                             .cols = turns ? scales->rows : scales->cols,
+                             .transposed = turns,
                              .dtype = FIAR_ELEMENT_BYTE,
                              .layout = FIAR_SCALE_LAYOUT_SWIZZLED_128X4};
   block->values[value].offset = fiarBlockPackAdd(block, weight, bytes);
   fiarBlockPackAlign(block);
-  if (transpose != NULL) {
-    transpose->dropped = true;
+  if (turns) {
+    fiarBlockStepRemove(block, transpose);
+    --*product;
   }
   return value;
 }
@@ -176,38 +178,64 @@ static int copy_scales(FiarBlock* block, int* product, const scales_t* scales) {
 
 // ---- a product ----
 
+// The value with these scales swizzled that another product has already, or -1.
+static int made_before(const FiarBlock* block, const scales_t* scales) {
+  int made = block->values[scales->value].swizzled_as;
+  bool same = made > 0 && block->values[made].swizzled_rows == scales->rows &&
+              block->values[made].swizzled_cols == scales->cols;
+  return same ? made : -1;
+}
+
+// The product reads `made` instead.
+static void take(FiarBlock* block, FiarBlockStep* product, const scales_t* scales, int made) {
+  set_swizzled(block, made, scales);
+  block->values[scales->value].swizzled_as = made;
+  product->pointers[fiarStepPointerAt(product, scales->field)].value = made;
+  ++block->values[made].uses;
+}
+
+static bool check_scales(const FiarBlock* block, const FiarBlockStep* product, uint32_t field) {
+  scales_t scales = scales_of(product, field);
+  if (scales.value < 0) {
+    return fiarErrorAt(product->op, "has block scaling, but not both its scales");
+  }
+  const FiarBlockValue* value = &block->values[scales.value];
+  return value->swizzled_rows > 0 || value->bytes == (uint64_t)(scales.rows * scales.cols) ||
+         fiarErrorAt(product->op, "%s has %" PRIu64 " scales, not %" PRId64 " rows of %" PRId64,
+                     field == A_SCALES ? "a_scales" : "b_scales", value->bytes, scales.rows,
+                     scales.cols);
+}
+
+bool fiarBlockPackScales(FiarBlock* block) {
+  for (int i = 0; i < block->n_steps; ++i) {
+    if (!is_linear_product(&block->steps[i])) {
+      continue;
+    }
+    if (!check_scales(block, &block->steps[i], A_SCALES) ||
+        !check_scales(block, &block->steps[i], B_SCALES)) {
+      return false;
+    }
+    scales_t scales = scales_of(&block->steps[i], B_SCALES);
+    int made = made_before(block, &scales);
+    made = made < 0 ? pack_scales(block, &i, &scales) : made;
+    if (made >= 0) {
+      take(block, &block->steps[i], &scales, made);
+    }
+  }
+  return !block->failed || fiarErrorAt(block->function, "out of memory");
+}
+
 static bool lay_out(FiarBlock* block, int* product, uint32_t field) {
   scales_t scales = scales_of(&block->steps[*product], field);
-  if (scales.value < 0) {
-    return fiarErrorAt(block->steps[*product].op, "has block scaling, but not both its scales");
-  }
-  if (block->values[scales.value].swizzled_rows > 0) {
-    return true;  // by the quantiser
-  }
-  if (block->values[scales.value].bytes != (uint64_t)(scales.rows * scales.cols)) {
-    return fiarErrorAt(block->steps[*product].op,
-                       "%s has %" PRIu64 " scales, not %" PRId64 " rows of %" PRId64,
-                       field == A_SCALES ? "a_scales" : "b_scales",
-                       block->values[scales.value].bytes, scales.rows, scales.cols);
-  }
-  if (quantiser_lays_out(block, &scales)) {
+  if (block->values[scales.value].swizzled_rows > 0 || quantiser_lays_out(block, &scales)) {
     return true;
   }
-  int made = block->values[scales.value].swizzled_as;
-  if (made == 0 || block->values[made].swizzled_rows != scales.rows ||
-      block->values[made].swizzled_cols != scales.cols) {
-    made = pack_scales(block, &block->steps[*product], &scales);
-    made = made < 0 ? copy_scales(block, product, &scales) : made;
-    if (made < 0) {
-      return fiarErrorAt(block->function, "out of memory");
-    }
-    set_swizzled(block, made, &scales);
-    block->values[scales.value].swizzled_as = made;
+  int made = made_before(block, &scales);
+  made = made < 0 ? copy_scales(block, product, &scales) : made;
+  if (made >= 0) {
+    take(block, &block->steps[*product], &scales, made);
   }
-  FiarBlockStep* step = &block->steps[*product];
-  step->pointers[fiarStepPointerAt(step, field)].value = made;
-  ++block->values[made].uses;
-  return true;
+  return made >= 0 || fiarErrorAt(block->function, "out of memory");
 }
 
 bool fiarBlockSwizzle(FiarBlock* block) {

@@ -23,8 +23,8 @@ extern "C" {
 #define FIAR_STATIC_ASSERT _Static_assert
 #endif
 
-// A model carries the version it was compiled for; the runtime refuses a newer one. Number 1 is what
-// release 0.1.0 will have: until then names and structs may change under it, and models are
+// A model carries the version it was compiled for; the runtime refuses a newer one. Number 1 is
+// what release 0.1.0 will have: until then names and structs may change under it, and models are
 // compiled anew with each build of the library.
 #define FIAR_ABI_VERSION 1
 

@@ -75,6 +75,25 @@ func.func @shared(%x: tensor<4x64xf4E2M1FN>, %xs: tensor<4x4xf8E4M3FN>, %w: tens
 }
 
 // -----
+// By the norms that quantise: the fused call, and one rank's.
+// CHECK-LABEL: llvm.func @norms(
+// CHECK:         llvm.call @fiar_rt_all_reduce_norm
+// CHECK-NOT:     llvm.call @fiar_rt_copy
+// CHECK:         llvm.call @fiar_rt_matmul
+// CHECK-NOT:     llvm.call @fiar_rt_copy
+// CHECK:         llvm.call @fiar_rt_rms_norm
+// CHECK-NOT:     llvm.call @fiar_rt_copy
+// CHECK:         llvm.call @fiar_rt_matmul
+// CHECK-LABEL: llvm.func @norms_arena_bytes
+func.func @norms(%x: tensor<4x64xbf16>, %g: tensor<64xbf16>, %w: tensor<160x64xf4E2M1FN>, %ws: tensor<160x4xf8E4M3FN>, %v: tensor<160x64xf4E2M1FN>, %vs: tensor<160x4xf8E4M3FN>) -> (tensor<4x160xf32>, tensor<4x160xf32>) {
+  %q:2 = "fiar.all_reduce_norm"(%x, %g) {eps = 1.0e-6 : f32, weight_bias = 0.0 : f32, scale_min = 0.0 : f32, quant = "nvfp4", scale_layout = "linear", group_size = 16 : i64, scale_is = "divisor", norm_input = "rounded", scale_type = "e4m3", norm_rounding = "after_weight", world = 2 : i64, groups = dense<[[0, 1]]> : tensor<1x2xi64>, residual_layout = "full", group_mode = "cross_replica", operandSegmentSizes = array<i32: 1, 0, 1, 0>, resultSegmentSizes = array<i32: 0, 0, 0, 1, 1>} : (tensor<4x64xbf16>, tensor<64xbf16>) -> (tensor<4x64xf4E2M1FN>, tensor<4x4xf8E4M3FN>)
+  %0 = "fiar.matmul"(%q#0, %w, %q#1, %ws) {a_scale_is = "divisor", a_scaling = "block", b_scale_is = "divisor", b_scaling = "block", b_transposed = true, block_scale_layout = "linear", block_scale_type = "e4m3", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 1>} : (tensor<4x64xf4E2M1FN>, tensor<160x64xf4E2M1FN>, tensor<4x4xf8E4M3FN>, tensor<160x4xf8E4M3FN>) -> tensor<4x160xf32>
+  %r:2 = "fiar.rms_norm"(%x, %g) {eps = 1.0e-6 : f32, weight_bias = 0.0 : f32, scale_min = 0.0 : f32, quant = "nvfp4", scale_layout = "linear", group_size = 16 : i64, scale_is = "divisor", norm_input = "rounded", scale_type = "e4m3", norm_rounding = "after_weight", operandSegmentSizes = array<i32: 1, 0, 1, 0>, resultSegmentSizes = array<i32: 0, 0, 1, 1>} : (tensor<4x64xbf16>, tensor<64xbf16>) -> (tensor<4x64xf4E2M1FN>, tensor<4x4xf8E4M3FN>)
+  %1 = "fiar.matmul"(%r#0, %v, %r#1, %vs) {a_scale_is = "divisor", a_scaling = "block", b_scale_is = "divisor", b_scaling = "block", b_transposed = true, block_scale_layout = "linear", block_scale_type = "e4m3", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 1>} : (tensor<4x64xf4E2M1FN>, tensor<160x64xf4E2M1FN>, tensor<4x4xf8E4M3FN>, tensor<160x4xf8E4M3FN>) -> tensor<4x160xf32>
+  return %0, %1 : tensor<4x160xf32>, tensor<4x160xf32>
+}
+
+// -----
 func.func @few(%x: tensor<4x64xf4E2M1FN>, %xs: tensor<4x2xf8E4M3FN>, %w: tensor<160x64xf4E2M1FN>, %ws: tensor<160x4xf8E4M3FN>) -> tensor<4x160xf32> {
   // expected-error@+1 {{a_scales has 8 scales, not 4 rows of 4}}
   %0 = "fiar.matmul"(%x, %w, %xs, %ws) {a_scale_is = "divisor", a_scaling = "block", b_scale_is = "divisor", b_scaling = "block", b_transposed = true, block_scale_layout = "linear", block_scale_type = "e4m3", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 1>} : (tensor<4x64xf4E2M1FN>, tensor<160x64xf4E2M1FN>, tensor<4x2xf8E4M3FN>, tensor<160x4xf8E4M3FN>) -> tensor<4x160xf32>

@@ -21,7 +21,8 @@ typedef enum fiar_block_kernel {
 // and rows and strides are multiples of it, else 1.
 enum { FIAR_BLOCK_WIDTH = 8, FIAR_BLOCK_THREADS = 256, FIAR_BLOCK_TILE = 32 };
 
-// All kernels take one of these by value, by kernel: ACTIVATE; CONVERT and TRANSPOSE; SCALE_MATMUL.
+// All kernels take one of these by value, by kernel: ACTIVATE; CONVERT, TRANSPOSE and SWIZZLE;
+// SCALE_MATMUL.
 typedef struct fiar_activate_args {
   fiar_activate_params call;  // complete
   int32_t width;

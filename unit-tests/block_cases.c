@@ -80,16 +80,18 @@ static const activate_row_t activates[] = {
 };
 
 typedef struct copy_row {
-  int64_t rows, cols, pad;
-  uint8_t in, out, transposed;
+  int64_t rows, cols, pad;  // of swizzled rows the input's
+  uint8_t in, out, transposed, layout;
 } copy_row_t;
 
 static const copy_row_t copies[] = {
-    {16, 512, 0, F32, BF16, 0}, {16, 512, 0, BF16, F32, 0}, {5, 33, 3, F32, F16, 0},
-    {16, 64, 0, BF16, E4M3, 0}, {9, 31, 1, F32, E5M2, 0},   {16, 64, 0, E4M3, BF16, 0},
-    {16, 64, 0, E5M2, F16, 0},  {16, 64, 0, BF16, BF16, 0}, {7, 64, 16, BYTE, BYTE, 0},
-    {6, 64, 2, E2M1, E2M1, 0},  {40, 72, 0, BF16, BF16, 1}, {33, 65, 1, E4M3, E4M3, 1},
-    {33, 65, 0, F32, BF16, 1},  {1, 100, 0, F32, F32, 1},   {7, 64, 8, F16, BF16, 0},
+    {16, 512, 0, F32, BF16, 0, 0}, {16, 512, 0, BF16, F32, 0, 0}, {5, 33, 3, F32, F16, 0, 0},
+    {16, 64, 0, BF16, E4M3, 0, 0}, {9, 31, 1, F32, E5M2, 0, 0},   {16, 64, 0, E4M3, BF16, 0, 0},
+    {16, 64, 0, E5M2, F16, 0, 0},  {16, 64, 0, BF16, BF16, 0, 0}, {7, 64, 16, BYTE, BYTE, 0, 0},
+    {6, 64, 2, E2M1, E2M1, 0, 0},  {40, 72, 0, BF16, BF16, 1, 0}, {33, 65, 1, E4M3, E4M3, 1, 0},
+    {33, 65, 0, F32, BF16, 1, 0},  {1, 100, 0, F32, F32, 1, 0},   {7, 64, 8, F16, BF16, 0, 0},
+    {300, 9, 0, BYTE, BYTE, 0, 1}, {128, 8, 3, E4M3, E4M3, 0, 1}, {6, 131, 0, BYTE, BYTE, 1, 1},
+    {1, 1, 0, E4M3, E4M3, 0, 1},
 };
 
 typedef struct quantize_row {
@@ -345,10 +347,11 @@ static void make_copy(const copy_row_t* row, uint32_t seed, block_call_t* call) 
                                          .rows = row->rows,
                                          .cols = row->cols,
                                          .input_stride = row->cols + row->pad,
-                                         .out_stride = out_cols + row->pad,
+                                         .out_stride = row->layout ? 0 : out_cols + row->pad,
                                          .in_dtype = row->in,
                                          .out_dtype = row->out,
-                                         .transposed = row->transposed};
+                                         .transposed = row->transposed,
+                                         .out_layout = row->layout};
   const fiar_copy_params* p = &call->params.copy;
   const size_t bytes = bytes_of(row->rows, p->input_stride, row->cols, row->in);
   unsigned char* input = ADD(call, copy, input, bytes, false);
@@ -359,10 +362,14 @@ static void make_copy(const copy_row_t* row, uint32_t seed, block_call_t* call) 
       input[i] = (unsigned char)hash(seed, (uint32_t)i);
     }
   }
-  (void)ADD(call, copy, out, bytes_of(out_rows, p->out_stride, out_cols, row->out), true);
-  (void)snprintf(call->name, sizeof call->name, "copy %lldx%lld types %d -> %d%s pad %lld",
+  const size_t out_bytes = row->layout
+                               ? (size_t)((out_rows + 127) / 128 * 128 * ((out_cols + 3) / 4 * 4))
+                               : bytes_of(out_rows, p->out_stride, out_cols, row->out);
+  (void)ADD(call, copy, out, out_bytes, true);
+  (void)snprintf(call->name, sizeof call->name, "copy %lldx%lld types %d -> %d%s%s pad %lld",
                  (long long)row->rows, (long long)row->cols, row->in, row->out,
-                 row->transposed ? " transposed" : "", (long long)row->pad);
+                 row->transposed ? " transposed" : "", row->layout ? " swizzled" : "",
+                 (long long)row->pad);
 }
 
 static void make_quantize(const quantize_row_t* row, uint32_t seed, block_call_t* call) {

@@ -23,7 +23,9 @@ extern "C" {
 #define FIAR_STATIC_ASSERT _Static_assert
 #endif
 
-// A model carries the version it was compiled for; the runtime refuses a newer one.
+// A model carries the version it was compiled for; the runtime refuses a newer one. Number 1 is
+// what release 0.1.0 will have: until then names and structs may change under it, and models are
+// compiled anew with each build of the library.
 #define FIAR_ABI_VERSION 1
 
 typedef struct fiar_comm fiar_comm_t;  // a group of ranks: see fiar/runtime.h
@@ -329,6 +331,11 @@ FIAR_API fiar_status_t fiar_rt_activate(fiar_comm_t* comm, const fiar_activate_p
 // out = input, converted where the types differ: f16, bf16, f32, E4M3 and E5M2 to one another, to
 // nearest even (f8 codes saturate, NaN stays NaN). Types that are the same are moved byte for byte;
 // E2M1 and BYTE only so. transposed: out is [cols, rows]; not for E2M1.
+//
+// out_layout: where the elements of out's rows lie. LINEAR: out_stride apart. SWIZZLED_128X4 turns
+// rows of block scales into what matmuls on devices read (docs/numerics.md): of one-byte elements
+// that are not converted, out_stride 0, out's up(rows, 128) * up(cols, 4) bytes with their padding,
+// which is zero; out is aligned to 4 bytes.
 typedef struct fiar_copy_params {
   uint32_t struct_size;
   int32_t group;
@@ -339,7 +346,8 @@ typedef struct fiar_copy_params {
   int64_t input_stride, out_stride;
   uint8_t in_dtype, out_dtype;  // fiar_element_t
   uint8_t transposed;           // 0 or 1
-  uint8_t reserved[5];          // 0
+  uint8_t out_layout;           // fiar_scale_layout_t: linear or swizzled_128x4
+  uint8_t reserved[4];          // 0
 } fiar_copy_params;
 
 #define FIAR_ABI_COPY(field, at) FIAR_ABI_OFFSET_OF(fiar_copy_params, field, at)
@@ -352,7 +360,8 @@ FIAR_ABI_COPY(out_stride, 48);
 FIAR_ABI_COPY(in_dtype, 56);
 FIAR_ABI_COPY(out_dtype, 57);
 FIAR_ABI_COPY(transposed, 58);
-FIAR_ABI_COPY(reserved, 59);
+FIAR_ABI_COPY(out_layout, 59);
+FIAR_ABI_COPY(reserved, 60);
 FIAR_STATIC_ASSERT(sizeof(fiar_copy_params) == 64, "ABI: the struct's size changed");
 
 FIAR_API fiar_status_t fiar_rt_copy(fiar_comm_t* comm, const fiar_copy_params* params,

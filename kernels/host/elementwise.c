@@ -30,7 +30,36 @@ void fiar_reference_activate(const fiar_activate_params* params) {
   }
 }
 
+fiar_all_reduce_norm_params fiar_reference_copy_scales(const fiar_copy_params* params) {
+  enum { BLOCK = 32 };  // MXFP8's
+  const bool transposed = params->transposed != 0;
+  return (fiar_all_reduce_norm_params){
+      .tokens = transposed ? params->cols : params->rows,
+      .hidden = BLOCK * (transposed ? params->rows : params->cols),
+      .quant = FIAR_QUANT_MXFP8,
+      .scale_type = FIAR_SCALE_TYPE_UE8M0,
+      .scale_layout = params->out_layout,
+  };
+}
+
+static void copy_scales(const fiar_copy_params* params) {
+  const fiar_all_reduce_norm_params scales = fiar_reference_copy_scales(params);
+  unsigned char* out = params->out;
+  memset(out, 0, fiar_reference_scales_bytes(&scales));
+  for (int64_t row = 0; row < params->rows; ++row) {
+    for (int64_t col = 0; col < params->cols; ++col) {
+      const size_t to = params->transposed ? fiar_scale_offset(&scales, col, row)
+                                           : fiar_scale_offset(&scales, row, col);
+      out[to] = ((const unsigned char*)params->input)[row * params->input_stride + col];
+    }
+  }
+}
+
 void fiar_reference_copy(const fiar_copy_params* params) {
+  if (params->out_layout != FIAR_SCALE_LAYOUT_LINEAR) {
+    copy_scales(params);
+    return;
+  }
   const size_t bits = (size_t)fiar_element_bits(params->in_dtype), bytes = bits / 8;
   const bool same = params->in_dtype == params->out_dtype;
   for (int64_t row = 0; row < params->rows; ++row) {

@@ -82,6 +82,10 @@ fiar_status_t fiar_reference_matmul(const fiar_matmul_params* params, fiar_multi
 void fiar_reference_activate(const fiar_activate_params* params);
 void fiar_reference_copy(const fiar_copy_params* params);
 
+// What fiar_scale_offset and fiar_reference_scales_bytes want to know of the rows of one-byte
+// scales that the copy writes.
+fiar_all_reduce_norm_params fiar_reference_copy_scales(const fiar_copy_params* params);
+
 // ---- Between the files of this folder
 //
 // Row `row` of the codes and

@@ -17,6 +17,7 @@
 // NV:    1 fiar ops (matmul 1), 0 ops left
 // NV:    "fiar.matmul"(%arg0, %arg1, %arg2, %arg3) {{.*}}b_transposed = true{{.*}}block_scale_type = "e4m3"
 // WHOLE: 3 fiar ops (matmul 1, quantize 2), 0 ops left
+// WHOLE-COUNT-2: "fiar.quantize"({{.*}}scale_layout = "linear"
 // WHOLE: "fiar.matmul"({{.*}}operandSegmentSizes = array<i32: 1, 1, 0, 1, 1, 1, 1>
 
 // Dequantised by hand in f32, in blocks beside the rows, before a rounding to bf16 that loses nothing.

@@ -93,6 +93,32 @@ func.func @transposed(%a: tensor<4x32xbf16>, %b: tensor<16x32xbf16>, %r: tensor<
 }
 
 // -----
+// Of square matrices the sizes do not say which way they lie, nor a vector which way it goes: a bias is one over the columns.
+// CHECK-LABEL: @square_transposed
+// CHECK-NEXT:    "fiar.matmul"(%arg0, %arg1) {{.*}}b_transposed = true
+// CHECK-LABEL: @square_bias
+// CHECK:         "fiar.matmul"(%arg0, %arg1, %arg2) {{.*}}operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>
+// CHECK-LABEL: @square_no_bias
+// CHECK:         "fiar.matmul"(%arg0, %arg1) {{.*}}operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>
+func.func @square_transposed(%a: tensor<4x16xbf16>, %b: tensor<16x16xbf16>) -> tensor<4x16xf32> {
+  %0 = stablehlo.transpose %b, dims = [1, 0] : (tensor<16x16xbf16>) -> tensor<16x16xbf16>
+  %1 = stablehlo.dot_general %a, %0, contracting_dims = [1] x [0] : (tensor<4x16xbf16>, tensor<16x16xbf16>) -> tensor<4x16xf32>
+  return %1 : tensor<4x16xf32>
+}
+func.func @square_bias(%a: tensor<8x16xbf16>, %b: tensor<16x8xbf16>, %v: tensor<8xf32>) -> tensor<8x8xf32> {
+  %0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0] : (tensor<8x16xbf16>, tensor<16x8xbf16>) -> tensor<8x8xf32>
+  %1 = stablehlo.broadcast_in_dim %v, dims = [1] : (tensor<8xf32>) -> tensor<8x8xf32>
+  %2 = stablehlo.add %0, %1 : tensor<8x8xf32>
+  return %2 : tensor<8x8xf32>
+}
+func.func @square_no_bias(%a: tensor<8x16xbf16>, %b: tensor<16x8xbf16>, %v: tensor<8xf32>) -> tensor<8x8xf32> {
+  %0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0] : (tensor<8x16xbf16>, tensor<16x8xbf16>) -> tensor<8x8xf32>
+  %1 = stablehlo.broadcast_in_dim %v, dims = [0] : (tensor<8xf32>) -> tensor<8x8xf32>
+  %2 = stablehlo.add %0, %1 : tensor<8x8xf32>
+  return %2 : tensor<8x8xf32>
+}
+
+// -----
 // Products that no call computes, each with its reason.
 // REPORT: left  stablehlo.dot_general: a product with batching dimensions
 // REPORT: left  stablehlo.dot_general: only products of the left operand's last dimension

@@ -309,7 +309,8 @@ static void print_pack(FILE* out, const FiarBlock* block) {
                                .cols = weight->cols,
                                .in_dtype = weight->dtype,
                                .out_dtype = weight->dtype,
-                               .transposed = weight->transposed};
+                               .transposed = weight->transposed,
+                               .out_layout = weight->layout};
     FiarBlockValue from = {.home = FIAR_HOME_ARGUMENT, .index = block->values[weight->value].index};
     FiarBlockValue to = {.home = FIAR_HOME_PACKED, .offset = weight->offset};
     char tag[16], next[16], name[32], value[48];

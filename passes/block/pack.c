@@ -2,7 +2,8 @@
 // Weights that are laid out anew once, when they are loaded, by the block's pack function:
 //   - f8 weights [k, n] become [n, k], as tensor cores before compute capability 10.0 want them;
 //   - the weights of silu's gate and up, whose products have one operand, become one [2n, k], and
-//     the two products one: a decode step launches one kernel less and reads the rows once.
+//     the two products one: a decode step launches one kernel less and reads the rows once;
+//   - the block scales of weights, in swizzle.c.
 // Constants lie behind them.
 // A weight is an argument that only products read, as their b.
 #include <stdlib.h>
@@ -14,18 +15,8 @@
 
 enum { B_FIELD = offsetof(fiar_matmul_params, b) };
 
-// The place of the step's pointer for this field, or -1.
-static int pointer_at(const FiarBlockStep* step, uint32_t field) {
-  for (int i = 0; i < step->n_pointers; ++i) {
-    if (step->pointers[i].field == field) {
-      return i;
-    }
-  }
-  return -1;
-}
-
 static int value_at(const FiarBlockStep* step, uint32_t field) {
-  int at = pointer_at(step, field);
+  int at = fiarStepPointerAt(step, field);
   return at < 0 ? -1 : step->pointers[at].value;
 }
 
@@ -35,38 +26,34 @@ static bool is_weight(const FiarBlock* block, int value) {
          block->values[value].uses == 1;
 }
 
-static void pack(FiarBlock* block, FiarBlockStep* step, int value, int64_t n) {
-  const fiar_matmul_params* params = &step->params.matmul;
-  FiarPackedWeight* weight = &block->packed[block->n_packed++];
-  *weight = (FiarPackedWeight){.value = value,
-                               .rows = params->b_transposed ? n : params->k,
-                               .cols = params->b_transposed ? params->k : n,
-                               .transposed = !params->b_transposed,
-                               .dtype = params->b_dtype,
-                               .offset = block->packed_bytes};
-  FiarBlockValue* to = &block->values[value];
-  to->home = FIAR_HOME_PACKED;
-  to->offset = block->packed_bytes;
-  block->arguments[to->index].packed = true;
-  block->packed_bytes += to->bytes;
+uint64_t fiarBlockPackAdd(FiarBlock* block, FiarPackedWeight weight, uint64_t bytes) {
+  weight.offset = block->packed_bytes;
+  block->packed[block->n_packed++] = weight;
+  block->arguments[block->values[weight.value].index].packed = true;
+  block->packed_bytes += bytes;
+  return weight.offset;
 }
 
-// The next weight begins a line of memory of its own.
-static void align(FiarBlock* block) {
+void fiarBlockPackAlign(FiarBlock* block) {
   block->packed_bytes = (block->packed_bytes + FIAR_ARENA_ALIGNMENT - 1) / FIAR_ARENA_ALIGNMENT *
                         FIAR_ARENA_ALIGNMENT;
 }
 
-static FiarBlockStep* maker_of(FiarBlock* block, int value) {
-  for (int i = 0; i < block->n_steps; ++i) {
-    FiarBlockStep* step = &block->steps[i];
-    for (int k = step->n_inputs; k < step->n_pointers; ++k) {
-      if (step->pointers[k].value == value && step->kind == FIAR_BLOCK_MATMUL) {
-        return step;
-      }
-    }
-  }
-  return NULL;
+static void pack(FiarBlock* block, FiarBlockStep* step, int value, int64_t n) {
+  const fiar_matmul_params* params = &step->params.matmul;
+  FiarBlockValue* to = &block->values[value];
+  FiarPackedWeight weight = {.value = value,
+                             .rows = params->b_transposed ? n : params->k,
+                             .cols = params->b_transposed ? params->k : n,
+                             .transposed = !params->b_transposed,
+                             .dtype = params->b_dtype};
+  to->offset = fiarBlockPackAdd(block, weight, to->bytes);
+  to->home = FIAR_HOME_PACKED;
+}
+
+static FiarBlockStep* product_of(FiarBlock* block, int value) {
+  FiarBlockStep* step = fiarBlockMakerOf(block, value);
+  return step != NULL && step->kind == FIAR_BLOCK_MATMUL ? step : NULL;
 }
 
 // Whether the two products differ in b and the result alone.
@@ -75,8 +62,8 @@ static bool alike(const FiarBlockStep* a, const FiarBlockStep* b) {
       offsetof(fiar_matmul_params, a),        offsetof(fiar_matmul_params, bias),
       offsetof(fiar_matmul_params, a_scale),  offsetof(fiar_matmul_params, b_scale),
       offsetof(fiar_matmul_params, a_scales), offsetof(fiar_matmul_params, b_scales)};
-  bool columns = pointer_at(a, offsetof(fiar_matmul_params, bias)) >= 0 ||
-                 pointer_at(a, offsetof(fiar_matmul_params, b_scales)) >= 0;
+  bool columns = fiarStepPointerAt(a, offsetof(fiar_matmul_params, bias)) >= 0 ||
+                 fiarStepPointerAt(a, offsetof(fiar_matmul_params, b_scales)) >= 0;
   for (size_t i = 0; i < sizeof same / sizeof *same; ++i) {
     if (value_at(a, same[i]) != value_at(b, same[i])) {
       return false;
@@ -86,40 +73,41 @@ static bool alike(const FiarBlockStep* a, const FiarBlockStep* b) {
 }
 
 // One value with the columns of both, in the place of gate.
-static bool join(FiarBlock* block, FiarBlockStep* gate, FiarBlockStep* up, FiarBlockStep* silu) {
+static void join(FiarBlock* block, FiarBlockStep* gate, FiarBlockStep* up, FiarBlockStep* silu) {
   int gate_b = value_at(gate, B_FIELD), up_b = value_at(up, B_FIELD);
   int out = value_at(gate, offsetof(fiar_matmul_params, out));
   pack(block, gate, gate_b, gate->params.matmul.n);
   pack(block, up, up_b, up->params.matmul.n);
-  align(block);
+  fiarBlockPackAlign(block);
   gate->params.matmul.n *= 2;
   gate->params.matmul.b_transposed = 1;
   gate->second_b = up_b;
   block->values[out].bytes *= 2;
   up->dropped = true;
-  int at = pointer_at(silu, offsetof(fiar_activate_params, up));
+  int at = fiarStepPointerAt(silu, offsetof(fiar_activate_params, up));
   memmove(&silu->pointers[at], &silu->pointers[at + 1],
           (size_t)(silu->n_pointers - at - 1) * sizeof *silu->pointers);
   --silu->n_pointers;
   --silu->n_inputs;
   --silu->row_inputs;
-  return true;
 }
 
-static bool join_gate_and_up(FiarBlock* block, FiarBlockStep* silu) {
+static void join_gate_and_up(FiarBlock* block, FiarBlockStep* silu) {
   int gate_value = value_at(silu, offsetof(fiar_activate_params, gate));
   int up_value = value_at(silu, offsetof(fiar_activate_params, up));
   if (gate_value < 0 || up_value < 0 || gate_value == up_value) {
-    return true;
+    return;
   }
-  FiarBlockStep *gate = maker_of(block, gate_value), *up = maker_of(block, up_value);
+  FiarBlockStep *gate = product_of(block, gate_value), *up = product_of(block, up_value);
   bool fits = gate != NULL && up != NULL && block->values[gate_value].uses == 1 &&
               block->values[up_value].uses == 1 && alike(gate, up) &&
               is_weight(block, value_at(gate, B_FIELD)) &&
               is_weight(block, value_at(up, B_FIELD)) &&
               gate->params.matmul.b_dtype != FIAR_ELEMENT_E2M1 &&
               block->values[value_at(gate, B_FIELD)].bytes % FIAR_ARENA_ALIGNMENT == 0;
-  return !fits || join(block, gate, up, silu);
+  if (fits) {
+    join(block, gate, up, silu);
+  }
 }
 
 // ---- constants ----
@@ -160,18 +148,14 @@ static void place_constants(FiarBlock* block) {
   for (int i = 0; i < block->n_constants; ++i) {
     block->values[block->constants[i].value].offset = block->packed_bytes;
     block->packed_bytes += block->values[block->constants[i].value].bytes;
-    align(block);
+    fiarBlockPackAlign(block);
   }
 }
 
-bool fiarBlockPack(FiarBlock* block, bool separate) {
-  block->packed = calloc((size_t)block->n_arguments + 1, sizeof *block->packed);
-  if (block->packed == NULL) {
-    return fiarErrorAt(block->function, "out of memory");
-  }
+void fiarBlockPack(FiarBlock* block, bool separate) {
   for (int i = 0; i < block->n_steps && !separate; ++i) {
-    if (block->steps[i].kind == FIAR_BLOCK_ACTIVATE && !join_gate_and_up(block, &block->steps[i])) {
-      return false;
+    if (block->steps[i].kind == FIAR_BLOCK_ACTIVATE) {
+      join_gate_and_up(block, &block->steps[i]);
     }
   }
   for (int i = 0; i < block->n_steps; ++i) {
@@ -181,10 +165,9 @@ bool fiarBlockPack(FiarBlock* block, bool separate) {
     if (!step->dropped && is_weight(block, b) && !step->params.matmul.b_transposed &&
         (dtype == FIAR_ELEMENT_E4M3 || dtype == FIAR_ELEMENT_E5M2)) {
       pack(block, step, b, step->params.matmul.n);
-      align(block);
+      fiarBlockPackAlign(block);
       step->params.matmul.b_transposed = 1;
     }
   }
   place_constants(block);
-  return true;
 }

@@ -65,7 +65,7 @@ static int64_t rows_of(MlirType type) {
   return rank > 0 ? mlirShapedTypeGetDimSize(type, 0) : 0;
 }
 
-int fiarBlockValueAdd(FiarBlock* block, MlirValue value, FiarHome home, int index) {
+int fiarBlockValueMake(FiarBlock* block, MlirType type, uint64_t bytes, FiarHome home) {
   if (block->n_values == block->value_capacity) {
     int capacity = block->value_capacity == 0 ? 64 : 2 * block->value_capacity;
     FiarBlockValue* values = realloc(block->values, (size_t)capacity * sizeof *values);
@@ -76,6 +76,12 @@ int fiarBlockValueAdd(FiarBlock* block, MlirValue value, FiarHome home, int inde
     block->values = values;
     block->value_capacity = capacity;
   }
+  block->values[block->n_values] =
+      (FiarBlockValue){.type = type, .bytes = bytes, .home = home, .first = -1, .last = -1};
+  return block->n_values++;
+}
+
+int fiarBlockValueAdd(FiarBlock* block, MlirValue value, FiarHome home, int index) {
   int64_t bits = bits_of(mlirValueGetType(value));
   if (bits < 0) {
     (void)fiarErrorAt(block->function,
@@ -83,14 +89,12 @@ int fiarBlockValueAdd(FiarBlock* block, MlirValue value, FiarHome home, int inde
     block->failed = true;
     return -1;
   }
-  block->values[block->n_values] = (FiarBlockValue){.type = mlirValueGetType(value),
-                                                    .bytes = ((uint64_t)bits + 7) / 8,
-                                                    .home = home,
-                                                    .index = index,
-                                                    .first = -1,
-                                                    .last = -1};
-  block->failed |= !fiarMapSet(&block->value_of, value.ptr, 0, (uint32_t)block->n_values);
-  return block->n_values++;
+  int number = fiarBlockValueMake(block, mlirValueGetType(value), ((uint64_t)bits + 7) / 8, home);
+  if (number >= 0) {
+    block->values[number].index = index;
+    block->failed |= !fiarMapSet(&block->value_of, value.ptr, 0, (uint32_t)number);
+  }
+  return number;
 }
 
 int fiarBlockValueOf(FiarBlock* block, MlirOperation op, MlirValue value) {
@@ -107,6 +111,12 @@ int fiarBlockValueOf(FiarBlock* block, MlirOperation op, MlirValue value) {
 }
 
 uint64_t fiarBlockBytes(const FiarBlock* block, const FiarBlockValue* value) {
+  if (value->swizzled_rows > 0) {
+    bool varies = value->by_tokens && block->tokens > 0;
+    return fiarSwizzledBytes(
+        varies ? value->swizzled_rows / block->tokens * block->max_tokens : value->swizzled_rows,
+        value->swizzled_cols);
+  }
   if (!value->by_tokens || block->tokens == 0) {
     return value->bytes;
   }
@@ -125,6 +135,34 @@ FiarBlockStep* fiarBlockStepAdd(FiarBlock* block) {
     block->step_capacity = capacity;
   }
   return &block->steps[block->n_steps++];
+}
+
+FiarBlockStep* fiarBlockStepInsert(FiarBlock* block, int at, const FiarBlockStep* step) {
+  if (fiarBlockStepAdd(block) == NULL) {
+    return NULL;
+  }
+  memmove(&block->steps[at + 1], &block->steps[at],
+          (size_t)(block->n_steps - 1 - at) * sizeof *block->steps);
+  block->steps[at] = *step;
+  return &block->steps[at];
+}
+
+void fiarBlockStepRemove(FiarBlock* block, int at) {
+  --block->n_steps;
+  memmove(&block->steps[at], &block->steps[at + 1],
+          (size_t)(block->n_steps - at) * sizeof *block->steps);
+}
+
+FiarBlockStep* fiarBlockMakerOf(FiarBlock* block, int value) {
+  for (int i = 0; i < block->n_steps; ++i) {
+    FiarBlockStep* step = &block->steps[i];
+    for (int k = step->n_inputs; k < step->n_pointers; ++k) {
+      if (step->pointers[k].value == value) {
+        return step;
+      }
+    }
+  }
+  return NULL;
 }
 
 // ---- names ----
@@ -273,7 +311,8 @@ static bool read_arguments(FiarBlock* block, MlirBlock body) {
   block->n_results = (int)mlirFunctionTypeGetNumResults(type);
   block->arguments = calloc((size_t)block->n_arguments + 1, sizeof *block->arguments);
   block->results = calloc((size_t)block->n_results + 1, sizeof *block->results);
-  if (block->arguments == NULL || block->results == NULL) {
+  block->packed = calloc((size_t)block->n_arguments + 1, sizeof *block->packed);
+  if (block->arguments == NULL || block->results == NULL || block->packed == NULL) {
     return fiarErrorAt(block->function, "out of memory");
   }
   for (int i = 0; i < block->n_arguments; ++i) {
@@ -562,9 +601,10 @@ static bool plan(FiarBlock* block, FiarView* view, const FiarBlockOptions* optio
   block->max_tokens = options->max_tokens;
   note_uses(block);
   drop_unused(block);
-  if (!plan_tokens(block) || !fiarBlockPack(block, options->separate)) {
+  if (!fiarBlockPackScales(block) || !plan_tokens(block) || !fiarBlockSwizzle(block)) {
     return false;
   }
+  fiarBlockPack(block, options->separate);
   note_lifetimes(block);
   return plan_arena(block) && !block->failed;
 }

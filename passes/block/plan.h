@@ -4,6 +4,7 @@
 //   plan.c     the function read: arguments, results, values, steps; where each value lies
 //   step.c     one op as a call of the runtime
 //   pack.c     weights that are laid out anew when they are loaded
+//   swizzle.c  the scales of block-scaled products in the order that devices multiply with
 //   lower.c    the pass; emit.c writes the LLVM dialect, header.c C's header, program.c a main
 #ifndef FIAR_PASSES_BLOCK_PLAN_H
 #define FIAR_PASSES_BLOCK_PLAN_H
@@ -27,10 +28,12 @@ typedef struct FiarBlockValue {
   uint64_t bytes;  // as exported; fp4 codes two a byte
   bool by_tokens;  // so many for the exported tokens, and in proportion for others
   FiarHome home;
-  int index;        // of the argument or result
-  uint64_t offset;  // in the arena or the packed weights
-  int first, last;  // the steps that make and last read it; -1: an argument
-  int uses;         // by steps and as results
+  int index;                             // of the argument or result
+  uint64_t offset;                       // in the arena or the packed weights
+  int first, last;                       // the steps that make and last read it; -1: an argument
+  int uses;                              // by steps and as results
+  int64_t swizzled_rows, swizzled_cols;  // of scales in swizzled_128x4, as exported; else 0
+  int swizzled_as;                       // the value that has the same scales so laid out; else 0
 } FiarBlockValue;
 
 typedef struct FiarStepPointer {
@@ -75,6 +78,7 @@ typedef struct FiarPackedWeight {
   int64_t rows, cols;  // of the argument, [k, n] or [n, k]
   bool transposed;     // [k, n] becomes [n, k]
   uint8_t dtype;       // fiar_element_t
+  uint8_t layout;      // fiar_scale_layout_t of what it becomes
   uint64_t offset;
 } FiarPackedWeight;
 
@@ -122,13 +126,36 @@ bool fiarStepRead(FiarBlock* block, MlirOperation op, FiarBlockStep* out_step);
 // plan.c: the value of an SSA value, which must have one (-1, reported at `op`, where not).
 int fiarBlockValueOf(FiarBlock* block, MlirOperation op, MlirValue value);
 int fiarBlockValueAdd(FiarBlock* block, MlirValue value, FiarHome home, int index);
+// plan.c: a value that stands for none of the IR. -1: out of memory.
+int fiarBlockValueMake(FiarBlock* block, MlirType type, uint64_t bytes, FiarHome home);
 // The fiar_element_t of a tensor's elements. False where the runtime has none.
 bool fiarBlockElement(MlirType tensor, uint8_t* out_element);
 FiarBlockStep* fiarBlockStepAdd(FiarBlock* block);
+// plan.c: a step in front of the one at `at`; the others move. NULL: out of memory.
+FiarBlockStep* fiarBlockStepInsert(FiarBlock* block, int at, const FiarBlockStep* step);
+void fiarBlockStepRemove(FiarBlock* block, int at);
+// plan.c: the step that makes the value, or NULL.
+FiarBlockStep* fiarBlockMakerOf(FiarBlock* block, int value);
+// step.c: the place of the step's pointer for this field of its params, or -1.
+int fiarStepPointerAt(const FiarBlockStep* step, uint32_t field);
+
+// pack.c: has the argument packed as `weight` says, its offset aside. The value stays where it is.
+// Gives the offset of its `bytes` in the packed weights.
+uint64_t fiarBlockPackAdd(FiarBlock* block, FiarPackedWeight weight, uint64_t bytes);
+// pack.c: the next weight begins a line of memory of its own.
+void fiarBlockPackAlign(FiarBlock* block);
+
+// swizzle.c: the scales of block-scaled products are laid out in swizzled_128x4: first a weight's,
+// in the packed weights, before tokens are spread (they have none); then the others, by the
+// quantiser that computes them or by a copy. Steps move.
+bool fiarBlockPackScales(FiarBlock* block);
+bool fiarBlockSwizzle(FiarBlock* block);
+// swizzle.c: the bytes of scales so laid out.
+uint64_t fiarSwizzledBytes(int64_t rows, int64_t cols);
 
 // pack.c: chooses what is packed, and puts two products of one operand into one where their weights
 // can lie side by side.
-bool fiarBlockPack(FiarBlock* block, bool separate);
+void fiarBlockPack(FiarBlock* block, bool separate);
 
 // How many bytes a value may have, its tokens at their most.
 uint64_t fiarBlockBytes(const FiarBlock* block, const FiarBlockValue* value);

@@ -14,6 +14,15 @@ static void add_pointer(FiarBlockStep* step, uint32_t field, int value) {
   step->pointers[step->n_pointers++] = (FiarStepPointer){field, value};
 }
 
+int fiarStepPointerAt(const FiarBlockStep* step, uint32_t field) {
+  for (int i = 0; i < step->n_pointers; ++i) {
+    if (step->pointers[i].field == field) {
+      return i;
+    }
+  }
+  return -1;
+}
+
 // Operands come first, then results; absent ones are null.
 static bool add_operand(FiarBlock* block, FiarBlockStep* step, uint32_t field, MlirValue value,
                         bool by_rows) {

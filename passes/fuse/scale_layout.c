@@ -102,7 +102,7 @@ static bool same_order(const digits_t* digits, const digit_t* wanted, int n) {
 // m rows of k scales, padded to m_padded rows of k_padded, and where their elements have gone.
 typedef struct moved {
   int64_t m, k, m_padded, k_padded;
-  bool one_byte;
+  bool one_byte, padded, transposed;
   digits_t digits;
 } moved_t;
 
@@ -110,13 +110,17 @@ static int64_t up(int64_t number, int64_t multiple) {
   return (number + multiple - 1) / multiple * multiple;
 }
 
-// The layout that the scales have in this order; linear for any other order.
+// The layout that the scales have in this order; linear for any other order, and for rows that only
+// reshapes moved: four columns of whole tiles lie in swizzled_8x4 as they do in none.
 static fiar_scale_layout_t layout_of(const moved_t* moved) {
   const digits_t* digits = &moved->digits;
   int64_t m = moved->m_padded, k = moved->k_padded;
   const digit_t by_128[] = {{m / 128, 128 * k}, {k / 4, 4}, {32, k}, {4, 32 * k}, {4, 1}};
   const digit_t by_8[] = {{m / 8, 8 * k}, {k / 4, 4}, {8, k}, {4, 1}};
   const digit_t by_column[] = {{k, 1}, {m, k}};
+  if (!moved->padded && !moved->transposed) {
+    return FIAR_SCALE_LAYOUT_LINEAR;
+  }
   bool by_fours = moved->one_byte && k == up(moved->k, 4);
   if (by_fours && m == up(moved->m, 128) && same_order(digits, by_128, 5)) {
     return FIAR_SCALE_LAYOUT_SWIZZLED_128X4;
@@ -169,6 +173,7 @@ static bool pad(moved_t* moved, const FiarShape* shape) {
   }
   moved->m_padded = shape->size[0];
   moved->k_padded = shape->size[1];
+  moved->padded = true;
   moved->digits = (digits_t){.n = 1, .at = {{shape->size[0] * shape->size[1], 1}}};
   return reshape(&moved->digits, shape);
 }
@@ -206,6 +211,7 @@ static bool move(FiarFusion* fusion, MlirOperation op, MlirValue from, MlirOpera
         return false;
       }
       transpose(&moved->digits, p.dims);
+      moved->transposed = true;
       return true;
     default:
       return false;
@@ -273,8 +279,12 @@ MlirValue fiarScalesMoved(FiarFusion* fusion, FiarAnchor* anchor, MlirValue scal
     return best;
   }
   int64_t m = fiarShapeElements(&shape) / k;
-  moved_t moved = {
-      m, k, m, k, facts->scale_type != FIAR_SCALE_TYPE_F32, {.n = 1, .at = {{m * k, 1}}}};
+  moved_t moved = {.m = m,
+                   .k = k,
+                   .m_padded = m,
+                   .k_padded = k,
+                   .one_byte = facts->scale_type != FIAR_SCALE_TYPE_F32,
+                   .digits = {.n = 1, .at = {{m * k, 1}}}};
   if (!reshape(&moved.digits, &shape)) {
     return best;
   }

@@ -311,6 +311,38 @@ fiar_status_t fiar_activate_check(const fiar_activate_params* params,
 
 // ---- copy ----
 
+// Rows of scales, laid out for matmuls.
+static fiar_status_t check_copy_layout(const fiar_copy_params* p) {
+  FIAR_TRY(check_below("out_layout", p->out_layout, FIAR_SCALE_LAYOUT_SWIZZLED_128X4 + 1));
+  if (p->out_layout == FIAR_SCALE_LAYOUT_LINEAR) {
+    return FIAR_OK;
+  }
+  if (p->in_dtype != p->out_dtype || fiar_element_bits(p->in_dtype) != 8) {
+    return FIAR_FAIL(INVALID_ARGUMENT,
+                     "out_layout is 1 (swizzled_128x4), which %s to %s has not: one-byte elements "
+                     "that are not converted",
+                     elements[p->in_dtype], elements[p->out_dtype]);
+  }
+  const int64_t most = INT64_MAX / 256;  // with padding, and as elements of 32 to a scale
+  if (p->out_stride != 0) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "out_stride is %lld, must be 0 with out_layout 1",
+                     (long long)p->out_stride);
+  }
+  return p->rows < most && p->cols < most && (p->rows + 128) <= most / (p->cols + 128)
+             ? FIAR_OK
+             : FIAR_FAIL(INVALID_ARGUMENT, "rows is %lld and cols %lld, more than memory can hold",
+                         (long long)p->rows, (long long)p->cols);
+}
+
+static size_t copy_out_bytes(const fiar_copy_params* p) {
+  if (p->out_layout != FIAR_SCALE_LAYOUT_LINEAR) {
+    const fiar_all_reduce_norm_params scales = fiar_reference_copy_scales(p);
+    return fiar_reference_scales_bytes(&scales);
+  }
+  return fiar_strided_bytes(p->transposed ? p->cols : p->rows, p->out_stride,
+                            p->transposed ? p->rows : p->cols, fiar_element_bits(p->out_dtype));
+}
+
 fiar_status_t fiar_copy_check(const fiar_copy_params* params, fiar_copy_params* out_params) {
   fiar_copy_params* p = out_params;
   memset(p, 0, sizeof *p);
@@ -331,6 +363,7 @@ fiar_status_t fiar_copy_check(const fiar_copy_params* params, fiar_copy_params* 
   }
   FIAR_TRY(check_least("rows", p->rows, 0));
   FIAR_TRY(check_least("cols", p->cols, 1));
+  FIAR_TRY(check_copy_layout(p));
   FIAR_TRY(fiar_stride_check("input_stride", p->rows, "cols", p->cols, &p->input_stride));
   FIAR_TRY(p->transposed
                ? fiar_stride_check("out_stride", p->cols, "rows", p->rows, &p->out_stride)
@@ -343,13 +376,13 @@ fiar_status_t fiar_copy_check(const fiar_copy_params* params, fiar_copy_params* 
   }
   FIAR_TRY(check_given("input", p->input, true));
   FIAR_TRY(check_given("out", p->out, true));
-  const int64_t out_rows = p->transposed ? p->cols : p->rows;
-  const int64_t out_cols = p->transposed ? p->rows : p->cols;
+  // Swizzled scales are written four at once.
+  const size_t aligned =
+      p->out_layout == FIAR_SCALE_LAYOUT_LINEAR ? alignment_of(p->out_dtype) : sizeof(uint32_t);
   const fiar_extent_t extents[] = {
       {"input", p->input, fiar_strided_bytes(p->rows, p->input_stride, p->cols, in),
        alignment_of(p->in_dtype), false},
-      {"out", p->out, fiar_strided_bytes(out_rows, p->out_stride, out_cols, out),
-       alignment_of(p->out_dtype), true},
+      {"out", p->out, copy_out_bytes(p), aligned, true},
   };
   return fiar_extents_check(extents, FIAR_ARRAY_LENGTH(extents), NULL, NULL);
 }

@@ -151,6 +151,12 @@ static fiar_status_t run_copy(fiar_cuda_compute_t* compute, const fiar_copy_para
   CHECK(input);
   CHECK(out);
   fiar_copy_args_t args = {.call = *params, .width = 1};
+  if (params->out_layout != FIAR_SCALE_LAYOUT_LINEAR) {
+    const fiar_all_reduce_norm_params scales = fiar_reference_copy_scales(params);
+    const int64_t words = (int64_t)fiar_reference_scales_bytes(&scales) / 4;
+    return fiar_launch_block(FIAR_BLOCK_SWIZZLE, blocks_across(words, 1), 1, compute->flags,
+                             &compute->caps, &args, stream);
+  }
   if (params->transposed) {
     return fiar_launch_block(FIAR_BLOCK_TRANSPOSE,
                              (params->cols + FIAR_BLOCK_TILE - 1) / FIAR_BLOCK_TILE,

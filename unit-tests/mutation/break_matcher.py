@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Does the mutation test notice a broken matcher? Breaks fiar-fuse in one place after another and runs it on each.
+"""Do the tests notice a broken matcher? Breaks fiar-fuse and fiar-raise-block in one place after another and runs them on each.
 
 usage: break_matcher.py [--mutants N] [--work DIR] [FAULT...]
 
 Works on a copy of the sources in DIR (build/break-matcher), so the tree stays as it is: for each fault the copy is changed, built and
-tested with mutate.py, N mutants (1000) of the models of bench/make_model.py. Prints a line a fault, and last the same for the copy
-without one. Exit status 1 where a fault is not noticed, no longer applies, or the copy without one fails. With names, those alone.
+tested. fiar-fuse with mutate.py, N mutants (1000) of the models of bench/make_model.py; fiar-raise-block with
+fiar-check{rewrite=fuse-and-raise} on the modules of lit-tests/block, whose values must then differ: a crash, or a module that no
+longer verifies, is not counted. Prints a line a fault, and last the same for the copy without one. Exit status 1 where a fault is not
+noticed, no longer applies, or the copy without one fails. With names, those alone.
 """
 import argparse
 import os
@@ -34,6 +36,25 @@ FAULTS = [
     ("power", "any power is a square", "passes/fuse/norm.c",
      "if (b != NULL && b->role == FIAR_ROLE_CONST && b->number != 2) {", "if (b != NULL && b->role == FIAR_ROLE_CONST && b->number == 0) {"),
 ]
+RAISE_FAULTS = [
+    ("scale", "the first scale of a product counts twice", "passes/block/matmul.c",
+     "MlirValue operands[] = {m->a, m->b, m->bias, m->scale[0], m->scale[1],",
+     "MlirValue operands[] = {m->a, m->b, m->bias, m->scale[0], m->scale[0],"),
+    ("transpose", "a square matrix that the program transposes is taken as it lies", "passes/block/matmul.c",
+     "m->b_transposed = !m->b_transposed;", "m->b_transposed ^= b.size[0] != b.size[1];"),
+    ("axis", "a square product is contracted over its columns whichever it says", "passes/block/matmul.c",
+     "m->b_transposed = p->dims2[0] == 1;", "m->b_transposed = p->dims2[0] == 1 || b.size[0] == b.size[1];"),
+    ("activation", "gelu by erfc is taken for gelu by tanh", "passes/block/activate.c",
+     '{"gelu", fiarRaiseGeluOf}', '{"gelu_tanh", fiarRaiseGeluOf}'),
+    ("combine", "a sum with an activation is taken for a product", "passes/block/activate.c",
+     'act_t act = {.activation = "none", .combine = "add", .last = op};', 'act_t act = {.activation = "none", .combine = "mul", .last = op};'),
+    ("blocks", "scales may lie beside any elements, not only their block's", "passes/block/block_scales.c",
+     "      return false;\n    }\n  }\n  return true;\n}\n\n// X(codes, scales, block, scale type)",
+     "      return true;\n    }\n  }\n  return true;\n}\n\n// X(codes, scales, block, scale type)"),
+    ("columns", "a vector over the rows is taken for the columns' bias", "passes/block/matmul.c",
+     "    if (source.dims[source.n_dims - 1] != along) {", "    if (source.dims[source.n_dims - 1] < 0) {"),
+]
+RAISE_MODULES = ["raise.mlir", "quantisers.mlir", "activations.mlir", "block_scaled.mlir", "Inputs/jax_scaled_dot_mxfp8.mlir"]
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -66,7 +87,22 @@ def mutants(tree, count, name=""):
     return done.returncode != 0, lines[-1]
 
 
-def with_fault(tree, name, file, old, new, count):
+def raised(tree):
+    """Whether fiar-check finds a value changed in what fiar-raise-block makes of its tests' modules, and which; or what else fails."""
+    line = None
+    for name in RAISE_MODULES:
+        command = [os.path.join(tree, "build/bin/fiar-opt"), "--split-input-file", os.path.join(SOURCE, "lit-tests/block", name), "-o",
+                   os.devnull, "--pass-pipeline=builtin.module(fiar-check{rewrite=fuse-and-raise seeds=2})"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        differs = [text for text in done.stderr.splitlines() if "differs after the rewrite" in text]
+        if differs:
+            return True, os.path.basename(differs[0])
+        if done.returncode:
+            line = f"{name}: {(done.stderr.strip().splitlines() or [f'exit status {done.returncode}'])[0]}"
+    return (None, line) if line else (False, f"{len(RAISE_MODULES)} files of modules hold")
+
+
+def with_fault(tree, file, old, new, test):
     path = os.path.join(tree, file)
     text = open(path).read()
     if text.count(old) != 1:
@@ -75,7 +111,7 @@ def with_fault(tree, name, file, old, new, count):
         out.write(text.replace(old, new))
     try:
         error = build(tree)
-        return (False, "does not build: " + error) if error else mutants(tree, count, name)
+        return (False, "does not build: " + error) if error else test()
     finally:
         with open(path, "w") as out:
             out.write(text)
@@ -90,16 +126,22 @@ def main():
     tree = os.path.join(args.work, "tree")
     copy_sources(tree)
     bad = 0
-    for name, claim, file, old, new in FAULTS:
+    faults = [(*fault, lambda name=fault[0]: mutants(tree, args.mutants, name)) for fault in FAULTS]
+    faults += [(*fault, lambda: raised(tree)) for fault in RAISE_FAULTS]
+    for name, claim, file, old, new, test in faults:
         if args.faults and name not in args.faults:
             continue
-        noticed, line = with_fault(tree, name, file, old, new, args.mutants)
+        noticed, line = with_fault(tree, file, old, new, test)
         bad += not noticed
         print(f"{'noticed' if noticed else 'NOT NOTICED'}: {name} ({claim}): {line}", flush=True)
     error = build(tree)
-    failed, line = (True, error) if error else mutants(tree, args.mutants)
-    print(f"{'FAILS' if failed else 'passes'}: without a fault: {line}")
-    sys.exit(bad != 0 or failed)
+    tests = [lambda: (True, error)] if error else [lambda: mutants(tree, args.mutants), lambda: raised(tree)]
+    for test in tests:
+        failed, line = test()
+        failed = failed is not False
+        bad += failed
+        print(f"{'FAILS' if failed else 'passes'}: without a fault: {line}")
+    sys.exit(bad != 0)
 
 
 main()

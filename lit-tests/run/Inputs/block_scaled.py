@@ -30,10 +30,10 @@ def packed(codes):
     return bytes(low | high << 4 for low, high in zip(codes[::2], codes[1::2]))
 
 
-def run(name, inputs, results):
+def run(name, inputs, results, *options):
     safetensors(f"{folder}/inputs.safetensors", inputs)
     safetensors(f"{folder}/results.safetensors", results)
-    return subprocess.run([f"{folder}/{name}", "--host", "--inputs", f"{folder}/inputs.safetensors", "--expect",
+    return subprocess.run([f"{folder}/{name}", "--host", *options, "--inputs", f"{folder}/inputs.safetensors", "--expect",
                            f"{folder}/results.safetensors", "--max-ulps", "0"], capture_output=True, text=True, check=False)
 
 
@@ -66,8 +66,59 @@ def case(name, fp4, block, batch, b_rows):
     assert other.returncode != 0 and f": {M} of {M * N} values differ" in other.stdout, (name, other.stdout, other.stderr)
 
 
+STEP = """
+func.func @step(%x: tensor<4x128xbf16>, %y: tensor<4x128xf4E2M1FN>, %ys: tensor<4x8xf8E4M3FN>, %w: tensor<160x128xf4E2M1FN>,
+                %ws: tensor<160x8xf8E4M3FN>) -> (tensor<4x160xf32>, tensor<4x160xf32>) {
+  %q:2 = "fiar.quantize"(%x) {group_size = 16 : i64, operandSegmentSizes = array<i32: 1, 0>, quant = "nvfp4",
+    resultSegmentSizes = array<i32: 1, 1>, scale_is = "divisor", scale_layout = "linear", scale_min = 0.0 : f32,
+    scale_type = "e4m3"} : (tensor<4x128xbf16>) -> (tensor<4x128xf4E2M1FN>, tensor<4x8xf8E4M3FN>)
+  %0 = "fiar.matmul"(%q#0, %w, %q#1, %ws) {ATTRIBUTES} : (tensor<4x128xf4E2M1FN>, tensor<160x128xf4E2M1FN>, tensor<4x8xf8E4M3FN>,
+    tensor<160x8xf8E4M3FN>) -> tensor<4x160xf32>
+  %1 = "fiar.matmul"(%y, %w, %ys, %ws) {ATTRIBUTES} : (tensor<4x128xf4E2M1FN>, tensor<160x128xf4E2M1FN>, tensor<4x8xf8E4M3FN>,
+    tensor<160x8xf8E4M3FN>) -> tensor<4x160xf32>
+  return %0, %1 : tensor<4x160xf32>, tensor<4x160xf32>
+}
+""".replace("ATTRIBUTES", 'a_scale_is = "divisor", a_scaling = "block", b_scale_is = "divisor", b_scaling = "block", b_transposed = true, '
+            'block_scale_layout = "linear", block_scale_type = "e4m3", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 1>')
+
+
+def step(tokens, k=128, n=160):
+    """Scales of all three kinds (a quantiser's, a weight's, a caller's), more than one tile of 128 rows of each, tokens unlike
+    the exported: rows that the quantiser turns into their codes and scales exactly."""
+    blocks = k // 16
+    def codes(rows):
+        return [7 if i % 16 == 0 else rng.randrange(16) for i in range(rows * k)]  # 6 in each block: its scale is amax / 6
+
+    def scales(rows):
+        return [rng.choice((48, 56, 64)) for _ in range(rows * blocks)]  # 1/2, 1 and 2
+
+    def values(code, scale):
+        return [E2M1[c] * E4M3[scale[i // 16]] for i, c in enumerate(code)]
+
+    a, w, sa, sw = codes(tokens), codes(n), scales(tokens), scales(n)
+    x, y = values(a, sa), values(w, sw)
+    product = [sum(x[i * k + c] * y[j * k + c] for c in range(k)) for i in range(tokens) for j in range(n)]
+    tensors = {
+        "x": ("BF16", [tokens, k], b"".join(struct.pack("<f", value)[2:] for value in x)),
+        "y": ("F4", [tokens, k], packed(a)), "ys": ("F8_E4M3", [tokens, blocks], bytes(sa)),
+        "w": ("F4", [n, k], packed(w)), "ws": ("F8_E4M3", [n, blocks], bytes(sw)),
+    }
+    tensors = {f"arg{i}": tensor for i, tensor in enumerate(tensors.values())}
+    want = ("F32", [tokens, n], struct.pack(f"<{tokens * n}f", *product))
+    with open(f"{folder}/step.mlir", "w", encoding="utf-8") as file:
+        file.write(STEP)
+    subprocess.run([fiarc, f"{folder}/step.mlir", "--max-tokens=200", "-o", f"{folder}/step"], check=True)
+    results = {"result0": want, "result1": want}
+    done = run("step", tensors, results, "--tokens", str(tokens))
+    assert done.returncode == 0 and done.stdout.count(f": 0 of {tokens * n} values differ") == 2, (done.stdout, done.stderr)
+    kind, shape, data = tensors["arg4"]
+    other = run("step", {**tensors, "arg4": (kind, shape, data[:-1] + bytes([data[-1] ^ 8]))}, results, "--tokens", str(tokens))
+    assert other.returncode != 0 and other.stdout.count(f": {tokens} of {tokens * n} values differ") == 2, (other.stdout, other.stderr)
+
+
 os.makedirs(folder, exist_ok=True)
 case("scaled_dot_mxfp8", False, 32, False, False)
 case("scaled_matmul_mxfp8", False, 32, True, True)
 case("scaled_matmul_nvfp4", True, 16, True, True)
-print("3 block-scaled products are exact")
+step(130)
+print("5 block-scaled products are exact")

@@ -101,3 +101,32 @@ func.func @groups(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
   %1 = "fiar.all_reduce"(%0) {world = 2 : i64, groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>} : (tensor<4x32xbf16>) -> tensor<4x32xbf16>
   return %1 : tensor<4x32xbf16>
 }
+
+// -----
+// What is raised from ops that nobody has verified may be of any shape: no call reads or writes beyond its tensors.
+func.func @copied(%x: tensor<4x32xbf16>) -> tensor<8x32xf32> {
+  // expected-error@+1 {{out has 8 rows of 32 elements; 4 of 32 are computed}}
+  %0 = "fiar.copy"(%x) {transposed = false} : (tensor<4x32xbf16>) -> tensor<8x32xf32>
+  return %0 : tensor<8x32xf32>
+}
+
+// -----
+func.func @transposed(%x: tensor<4x32xbf16>) -> tensor<8x32xbf16> {
+  // expected-error@+1 {{out has 8 rows of 32 elements; 32 of 4 are computed}}
+  %0 = "fiar.copy"(%x) {transposed = true} : (tensor<4x32xbf16>) -> tensor<8x32xbf16>
+  return %0 : tensor<8x32xbf16>
+}
+
+// -----
+func.func @activated(%x: tensor<4x32xf32>, %u: tensor<4x16xf32>) -> tensor<4x32xf32> {
+  // expected-error@+1 {{up has 4 rows of 16 elements; 4 of 32 are computed}}
+  %0 = "fiar.activate"(%x, %u) {activation = "silu", combine = "mul", operandSegmentSizes = array<i32: 1, 1, 0>, quant = "none", resultSegmentSizes = array<i32: 1, 0>, rounding = "none", scale_is = "divisor"} : (tensor<4x32xf32>, tensor<4x16xf32>) -> tensor<4x32xf32>
+  return %0 : tensor<4x32xf32>
+}
+
+// -----
+func.func @activated_into(%x: tensor<4x32xf32>, %u: tensor<4x32xf32>) -> tensor<8x32xf32> {
+  // expected-error@+1 {{out has 8 rows of 32 elements; 4 of 32 are computed}}
+  %0 = "fiar.activate"(%x, %u) {activation = "silu", combine = "mul", operandSegmentSizes = array<i32: 1, 1, 0>, quant = "none", resultSegmentSizes = array<i32: 1, 0>, rounding = "none", scale_is = "divisor"} : (tensor<4x32xf32>, tensor<4x32xf32>) -> tensor<8x32xf32>
+  return %0 : tensor<8x32xf32>
+}

@@ -230,3 +230,11 @@ func.func @async(%x: tensor<4x64xbf16>) -> tensor<4x64xbf16> {
   %sum = "stablehlo.async_done"(%future) : (!stablehlo.future<tensor<4x64xbf16>>) -> tensor<4x64xbf16>
   return %sum : tensor<4x64xbf16>
 }
+
+// -----
+// A function that ends in an op with a result has no terminator, and a fiar op would be none.
+// CHECK-LABEL: @no_return
+// CHECK-NEXT:    stablehlo.convert
+func.func @no_return(%a: tensor<4x32xbf16>) {
+  %0 = stablehlo.convert %a : (tensor<4x32xbf16>) -> tensor<4x32xf32>
+}

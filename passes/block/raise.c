@@ -64,10 +64,21 @@ bool fiarBlockIsWrapper(MlirOperation op) {
   return fiarStringEqual(fiarOpName(op), "sdy.manual_computation");
 }
 
+// Foreign text may have an op where a terminator should be, which a fiar op cannot stand in for.
+static bool ends_in_values(MlirBlock block) {
+  MlirOperation last = {NULL};
+  for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op);
+       op = mlirOperationGetNextInBlock(op)) {
+    last = op;
+  }
+  return !mlirOperationIsNull(last) && mlirOperationGetNumResults(last) > 0;
+}
+
 static void each_in(FiarRaising* raising, MlirRegion region, FiarRaiseVisit* visit, void* data) {
   for (MlirBlock block = mlirRegionGetFirstBlock(region); !mlirBlockIsNull(block);
        block = mlirBlockGetNextInRegion(block)) {
-    for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op);
+    bool whole = !ends_in_values(block);
+    for (MlirOperation op = mlirBlockGetFirstOperation(block); whole && !mlirOperationIsNull(op);
          op = mlirOperationGetNextInBlock(op)) {
       if (fiarIsDead(&raising->fusion, op)) {
         continue;

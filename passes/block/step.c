@@ -59,7 +59,7 @@ static bool take_rows(MlirOperation op, MlirValue value, int64_t* out_rows, int6
 // as its source had it, and nobody has verified that.
 static bool has_rows(MlirOperation op, const char* what, MlirValue value, int64_t rows,
                      int64_t cols) {
-  int64_t own_rows, own_cols;
+  int64_t own_rows = 0, own_cols = 0;
   return mlirValueIsNull(value) ||
          (take_rows(op, value, &own_rows, &own_cols) &&
           ((own_rows == rows && own_cols == cols) ||

@@ -257,7 +257,7 @@ static bool read_quantize(FiarBlock* block, FiarBlockStep* step) {
     return fiarErrorAt(op, "needs the attributes scale_min and group_size");
   }
   params->scale_min = (float)scale_min;
-  params->group_size = (int32_t)group_size;
+  params->group_size = (int32_t)fiarWhole(group_size);
   step->size = sizeof *params;
   step->rows_field = AT(rows);
   step->rows = params->rows;

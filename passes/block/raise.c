@@ -61,7 +61,9 @@ bool fiarBlockIsEntry(MlirOperation op) {
 }
 
 bool fiarBlockIsWrapper(MlirOperation op) {
-  return fiarStringEqual(fiarOpName(op), "sdy.manual_computation");
+  return fiarStringEqual(fiarOpName(op), "sdy.manual_computation") &&
+         mlirOperationGetNumRegions(op) == 1 &&
+         !mlirBlockIsNull(mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(op)));
 }
 
 // Foreign text may have an op where a terminator should be, which a fiar op cannot stand in for.

@@ -14,16 +14,22 @@ format() {
   sources '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' | xargs clang-format-14 --dry-run --Werror
 }
 
-# Only the C files that this build compiles: the compilation database knows their flags.
+# Only the C files that this build compiles: the compilation database knows their flags. A file that several targets
+# compile is looked at once, with the flags of the first; clang-tidy would take every one.
 tidy() {
   need clang-tidy-14
   [ -f "$build/compile_commands.json" ] || { echo "skipped: $build/compile_commands.json is missing"; exit 77; }
-  python3 - "$build" <<'EOF' | xargs -P 2 -n 4 clang-tidy-14 -p "$build" --quiet 2>/dev/null
+  mkdir -p "$build/lint"
+  python3 - "$build" <<'EOF' | xargs -P 2 -n 4 clang-tidy-14 -p "$build/lint" --quiet 2>/dev/null
 import json, os, sys
-here = os.getcwd()
-files = {os.path.relpath(os.path.join(e["directory"], e["file"]), here)
-         for e in json.load(open(sys.argv[1] + "/compile_commands.json"))}
-print("\n".join(sorted(f for f in files if f.endswith(".c") and not f.startswith(("..", "build")))))
+here, build = os.getcwd(), sys.argv[1]
+entries = {}
+for entry in json.load(open(build + "/compile_commands.json")):
+    name = os.path.relpath(os.path.join(entry["directory"], entry["file"]), here)
+    if name.endswith(".c") and not name.startswith(("..", "build")):
+        entries.setdefault(name, entry)
+json.dump(list(entries.values()), open(build + "/lint/compile_commands.json", "w"))
+print("\n".join(sorted(entries)))
 EOF
 }
 

@@ -79,3 +79,31 @@ func.func @blocks_of_16(%a: tensor<4x64xf8E4M3FN>, %b: tensor<8x64xf8E4M3FN>, %s
   %0 = stablehlo.custom_call @__op$block_scaled_dot(%a, %b, %sa, %sb) : (tensor<4x64xf8E4M3FN>, tensor<8x64xf8E4M3FN>, tensor<4x4xf8E8M0FNU>, tensor<8x4xf8E8M0FNU>) -> tensor<4x8xf32>
   return %0 : tensor<4x8xf32>
 }
+
+// -----
+// Dimensions that the result does not have are no broadcast's: nobody has verified them.
+// CHECK-LABEL: @no_dimension
+// CHECK:         "fiar.matmul"(%{{.*}}, %{{.*}}) {{.*}}a_scaling = "none"
+func.func @no_dimension(%a: tensor<4x32xf4E2M1FN>, %b: tensor<8x32xf4E2M1FN>, %sa: tensor<4x2xf8E4M3FN>, %sb: tensor<8x2xf8E4M3FN>) -> tensor<4x8xf32> {
+  %0 = stablehlo.convert %a : (tensor<4x32xf4E2M1FN>) -> tensor<4x32xbf16>
+  %1 = stablehlo.convert %sa : (tensor<4x2xf8E4M3FN>) -> tensor<4x2xbf16>
+  %2 = stablehlo.broadcast_in_dim %1, dims = [0, 900000000] : (tensor<4x2xbf16>) -> tensor<4x2x16xbf16>
+  %3 = stablehlo.reshape %2 : (tensor<4x2x16xbf16>) -> tensor<4x32xbf16>
+  %4 = stablehlo.multiply %0, %3 : tensor<4x32xbf16>
+  %5 = stablehlo.convert %sb : (tensor<8x2xf8E4M3FN>) -> tensor<8x2xbf16>
+  %6 = stablehlo.broadcast_in_dim %5, dims = [0, 1] : (tensor<8x2xbf16>) -> tensor<8x2x16xbf16>
+  %7 = stablehlo.reshape %6 : (tensor<8x2x16xbf16>) -> tensor<8x32xbf16>
+  %8 = stablehlo.convert %b : (tensor<8x32xf4E2M1FN>) -> tensor<8x32xbf16>
+  %9 = stablehlo.multiply %8, %7 : tensor<8x32xbf16>
+  %10 = stablehlo.dot_general %4, %9, contracting_dims = [1] x [1] : (tensor<4x32xbf16>, tensor<8x32xbf16>) -> tensor<4x8xf32>
+  return %10 : tensor<4x8xf32>
+}
+
+// -----
+// Scales of another number of rows are no scales of the operand's.
+// CHECK-LABEL: @fewer_scales
+// CHECK:         __op$block_scaled_dot
+func.func @fewer_scales(%a: tensor<400x64xf8E4M3FN>, %b: tensor<8x64xf8E4M3FN>, %sa: tensor<4x2xf8E8M0FNU>, %sb: tensor<8x2xf8E8M0FNU>) -> tensor<400x8xf32> {
+  %0 = stablehlo.custom_call @__op$block_scaled_dot(%a, %b, %sa, %sb) : (tensor<400x64xf8E4M3FN>, tensor<8x64xf8E4M3FN>, tensor<4x2xf8E8M0FNU>, tensor<8x2xf8E8M0FNU>) -> tensor<400x8xf32>
+  return %0 : tensor<400x8xf32>
+}

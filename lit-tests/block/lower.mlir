@@ -101,3 +101,58 @@ func.func @groups(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
   %1 = "fiar.all_reduce"(%0) {world = 2 : i64, groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>} : (tensor<4x32xbf16>) -> tensor<4x32xbf16>
   return %1 : tensor<4x32xbf16>
 }
+
+// -----
+// What is raised from ops that nobody has verified may be of any shape: no call reads or writes beyond its tensors.
+func.func @copied(%x: tensor<4x32xbf16>) -> tensor<8x32xf32> {
+  // expected-error@+1 {{out has 8 rows of 32 elements; 4 of 32 are computed}}
+  %0 = "fiar.copy"(%x) {transposed = false} : (tensor<4x32xbf16>) -> tensor<8x32xf32>
+  return %0 : tensor<8x32xf32>
+}
+
+// -----
+func.func @transposed(%x: tensor<4x32xbf16>) -> tensor<8x32xbf16> {
+  // expected-error@+1 {{out has 8 rows of 32 elements; 32 of 4 are computed}}
+  %0 = "fiar.copy"(%x) {transposed = true} : (tensor<4x32xbf16>) -> tensor<8x32xbf16>
+  return %0 : tensor<8x32xbf16>
+}
+
+// -----
+func.func @activated(%x: tensor<4x32xf32>, %u: tensor<4x16xf32>) -> tensor<4x32xf32> {
+  // expected-error@+1 {{up has 4 rows of 16 elements; 4 of 32 are computed}}
+  %0 = "fiar.activate"(%x, %u) {activation = "silu", combine = "mul", operandSegmentSizes = array<i32: 1, 1, 0>, quant = "none", resultSegmentSizes = array<i32: 1, 0>, rounding = "none", scale_is = "divisor"} : (tensor<4x32xf32>, tensor<4x16xf32>) -> tensor<4x32xf32>
+  return %0 : tensor<4x32xf32>
+}
+
+// -----
+func.func @activated_into(%x: tensor<4x32xf32>, %u: tensor<4x32xf32>) -> tensor<8x32xf32> {
+  // expected-error@+1 {{out has 8 rows of 32 elements; 4 of 32 are computed}}
+  %0 = "fiar.activate"(%x, %u) {activation = "silu", combine = "mul", operandSegmentSizes = array<i32: 1, 1, 0>, quant = "none", resultSegmentSizes = array<i32: 1, 0>, rounding = "none", scale_is = "divisor"} : (tensor<4x32xf32>, tensor<4x32xf32>) -> tensor<8x32xf32>
+  return %0 : tensor<8x32xf32>
+}
+
+// -----
+func.func @no_return(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
+  // expected-error@+1 {{ends a function of 1 results with 0 operands}}
+  %0 = stablehlo.constant dense<2.0> : tensor<bf16>
+}
+
+// -----
+func.func @more_arguments(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
+  // expected-error@+1 {{its body has not one argument for each operand}}
+  %0 = "sdy.manual_computation"(%x) ({
+  ^bb0(%a: tensor<4x32xbf16>, %b: tensor<4x32xbf16>):
+    "sdy.return"(%b) : (tensor<4x32xbf16>) -> ()
+  }) : (tensor<4x32xbf16>) -> tensor<4x32xbf16>
+  return %0 : tensor<4x32xbf16>
+}
+
+// -----
+func.func @fewer_results(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
+  %0 = "sdy.manual_computation"(%x) ({
+  ^bb0(%a: tensor<4x32xbf16>):
+    "sdy.return"() : () -> ()
+  }) : (tensor<4x32xbf16>) -> tensor<4x32xbf16>
+  // expected-error@+1 {{result 0 is none of the manual computation's}}
+  return %0 : tensor<4x32xbf16>
+}

@@ -236,3 +236,31 @@ func.func private @private(%a: tensor<4x32xbf16>, %b: tensor<32x16xbf16>) -> ten
   %0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0] : (tensor<4x32xbf16>, tensor<32x16xbf16>) -> tensor<4x16xbf16>
   return %0 : tensor<4x16xbf16>
 }
+
+// -----
+// An all-reduce that one op starts and another waits for is of the start's operand.
+// CHECK-LABEL: @async
+// CHECK-NEXT:    %[[S:.*]] = "fiar.all_reduce"(%arg0)
+// CHECK-NEXT:    return %[[S]]
+// REPORT: fiar-raise-block: 1 fiar ops (all_reduce 1), 0 ops left
+func.func @async(%x: tensor<4x64xbf16>) -> tensor<4x64xbf16> {
+  %future = "stablehlo.async_start"(%x) ({
+  ^bb0(%in: tensor<4x64xbf16>):
+    %s = "stablehlo.all_reduce"(%in) <{replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>}> ({
+    ^bb0(%l: tensor<bf16>, %r: tensor<bf16>):
+      %0 = stablehlo.add %l, %r : tensor<bf16>
+      stablehlo.return %0 : tensor<bf16>
+    }) : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+    stablehlo.return %s : tensor<4x64xbf16>
+  }) : (tensor<4x64xbf16>) -> !stablehlo.future<tensor<4x64xbf16>>
+  %sum = "stablehlo.async_done"(%future) : (!stablehlo.future<tensor<4x64xbf16>>) -> tensor<4x64xbf16>
+  return %sum : tensor<4x64xbf16>
+}
+
+// -----
+// A function that ends in an op with a result has no terminator, and a fiar op would be none.
+// CHECK-LABEL: @no_return
+// CHECK-NEXT:    stablehlo.convert
+func.func @no_return(%a: tensor<4x32xbf16>) {
+  %0 = stablehlo.convert %a : (tensor<4x32xbf16>) -> tensor<4x32xf32>
+}

@@ -134,3 +134,14 @@ func.func @rows_unknown(%x: tensor<?x32xf32>) -> tensor<?x32xf32> {
   %0 = "fiar.all_gather_rows"(%x) {world = 2 : i64, groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<?x32xf32>) -> tensor<?x32xf32>
   return %0 : tensor<?x32xf32>
 }
+
+// -----
+
+func.func @no_return(%x: tensor<4x32xbf16>) {
+  // expected-error@+1 {{it stands where its block's terminator should}}
+  %0 = "stablehlo.all_reduce"(%x) ({
+  ^bb0(%l: tensor<bf16>, %r: tensor<bf16>):
+    %1 = stablehlo.add %l, %r : tensor<bf16>
+    stablehlo.return %1 : tensor<bf16>
+  }) {replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<4x32xbf16>) -> tensor<4x32xbf16>
+}

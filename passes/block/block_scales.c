@@ -32,7 +32,8 @@ static bool is_float(FiarElement elem) {
   return elem == FIAR_ELEM_F16 || elem == FIAR_ELEM_BF16 || elem == FIAR_ELEM_F32;
 }
 
-// False: a size is not known, or there is no room.
+// False: a size is not known, the dimensions are no broadcast's (nobody has verified them), or
+// there is no room.
 static bool add_broadcast(moves_t* moves, const FiarPrimitive* p) {
   if (moves->count == MAX_MOVES) {
     return false;
@@ -40,9 +41,14 @@ static bool add_broadcast(moves_t* moves, const FiarPrimitive* p) {
   FiarShape *in = &moves->list[moves->count].in, *out = &moves->list[moves->count].out;
   memcpy(moves->list[moves->count].dims, p->dims, sizeof p->dims);
   ++moves->count;
-  return fiarShapeRead(mlirValueGetType(p->in[0]), in) &&
-         fiarShapeRead(mlirValueGetType(mlirOperationGetResult(p->op, 0)), out) &&
-         fiarShapeElements(in) > 0 && fiarShapeElements(out) > 0 && in->rank == p->n_dims;
+  bool fits = fiarShapeRead(mlirValueGetType(p->in[0]), in) &&
+              fiarShapeRead(mlirValueGetType(mlirOperationGetResult(p->op, 0)), out) &&
+              fiarShapeElements(in) > 0 && fiarShapeElements(out) > 0 && in->rank == p->n_dims;
+  for (int d = 0; fits && d < in->rank; ++d) {
+    fits = p->dims[d] >= 0 && p->dims[d] < out->rank &&
+           (in->size[d] == 1 || in->size[d] == out->size[p->dims[d]]);
+  }
+  return fits;
 }
 
 // Down to an op that neither moves nor widens; what is rounded there is exact (see above).

@@ -101,7 +101,8 @@ static bool take_block_product(FiarRaising* raising, const FiarPrimitive* p, mat
   for (int i = 0; i < 2; ++i) {
     (void)fiarShapeRead(mlirValueGetType(p->in[i]), &a);
     (void)fiarShapeRead(mlirValueGetType(p->in[2 + i]), &scales);
-    if (a.size[a.rank - 1] < 1 || a.size[a.rank - 1] != block * scales.size[scales.rank - 1]) {
+    if (a.size[a.rank - 1] < 1 || a.size[a.rank - 1] != block * scales.size[scales.rank - 1] ||
+        fiarShapeElements(&a) != block * fiarShapeElements(&scales)) {
       return fiarRaiseLeave(raising, p->op, "its blocks have not %lld elements", (long long)block);
     }
   }

@@ -290,12 +290,16 @@ static bool find_body(FiarBlock* block, MlirBlock* out_body, MlirOperation* out_
   }
   *out_wrapper = first;
   *out_body = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(first));
-  return true;
+  return mlirBlockGetNumArguments(*out_body) == mlirBlockGetNumArguments(body) ||
+         fiarErrorAt(first, "its body has not one argument for each operand");
 }
 
 // The dimension in which the whole model's tensor is longer; -1: none, or several.
 static int shard_dim(MlirType whole, MlirType part) {
   int found = -1, count = 0;
+  if (!mlirTypeIsAShaped(whole) || mlirShapedTypeGetRank(whole) != mlirShapedTypeGetRank(part)) {
+    return -1;
+  }
   for (int64_t i = 0; i < mlirShapedTypeGetRank(part); ++i) {
     if (mlirShapedTypeGetDimSize(whole, i) != mlirShapedTypeGetDimSize(part, i)) {
       found = (int)i;
@@ -428,11 +432,16 @@ static bool read_results(FiarBlock* block, MlirOperation wrapper, MlirOperation 
   if (!mlirOperationIsNull(wrapper)) {
     outer = mlirOperationGetNextInBlock(wrapper);
   }
+  if (mlirOperationGetNumOperands(outer) != block->n_results) {  // no func.return
+    return fiarErrorAt(outer, "ends a function of %d results with %d operands", block->n_results,
+                       (int)mlirOperationGetNumOperands(outer));
+  }
   for (int i = 0; i < block->n_results; ++i) {
     MlirValue value = mlirOperationGetOperand(outer, i);
     if (!mlirOperationIsNull(wrapper)) {
       if (!mlirValueIsAOpResult(value) ||
-          !mlirOperationEqual(mlirOpResultGetOwner(value), wrapper)) {
+          !mlirOperationEqual(mlirOpResultGetOwner(value), wrapper) ||
+          mlirOpResultGetResultNumber(value) >= mlirOperationGetNumOperands(end)) {
         return fiarErrorAt(outer, "result %d is none of the manual computation's", i);
       }
       value = mlirOperationGetOperand(end, mlirOpResultGetResultNumber(value));

@@ -61,13 +61,26 @@ bool fiarBlockIsEntry(MlirOperation op) {
 }
 
 bool fiarBlockIsWrapper(MlirOperation op) {
-  return fiarStringEqual(fiarOpName(op), "sdy.manual_computation");
+  return fiarStringEqual(fiarOpName(op), "sdy.manual_computation") &&
+         mlirOperationGetNumRegions(op) == 1 &&
+         !mlirBlockIsNull(mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(op)));
+}
+
+// Foreign text may have an op where a terminator should be, which a fiar op cannot stand in for.
+static bool ends_in_values(MlirBlock block) {
+  MlirOperation last = {NULL};
+  for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op);
+       op = mlirOperationGetNextInBlock(op)) {
+    last = op;
+  }
+  return !mlirOperationIsNull(last) && mlirOperationGetNumResults(last) > 0;
 }
 
 static void each_in(FiarRaising* raising, MlirRegion region, FiarRaiseVisit* visit, void* data) {
   for (MlirBlock block = mlirRegionGetFirstBlock(region); !mlirBlockIsNull(block);
        block = mlirBlockGetNextInRegion(block)) {
-    for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op);
+    bool whole = !ends_in_values(block);
+    for (MlirOperation op = mlirBlockGetFirstOperation(block); whole && !mlirOperationIsNull(op);
          op = mlirOperationGetNextInBlock(op)) {
       if (fiarIsDead(&raising->fusion, op)) {
         continue;
@@ -108,8 +121,13 @@ static void raise_all_reduce(FiarRaising* raising, MlirOperation op, void* data)
     (void)fiarRaiseLeave(raising, op, "its reducer is no sum");
     return;
   }
-  if (mlirOperationGetNumOperands(op) == 1 && mlirOperationGetNumResults(op) == 1 &&
-      mlirTypeEqual(mlirValueGetType(p.in[0]), mlirValueGetType(mlirOperationGetResult(op, 0)))) {
+  // What an async_done waits for is reduced in the body of its start.
+  MlirValue input = {NULL};
+  if (mlirOperationGetNumOperands(op) == 1 && mlirOperationGetNumResults(op) == 1) {
+    input = fiarReducedOperand(&p, 0);
+  }
+  if (fiarIsValue(input) &&
+      mlirTypeEqual(mlirValueGetType(input), mlirValueGetType(mlirOperationGetResult(op, 0)))) {
     world = fiarGroupsWorld(&raising->fusion.view, &p, text, sizeof text);
   }
   if (world < 1) {
@@ -118,13 +136,17 @@ static void raise_all_reduce(FiarRaising* raising, MlirOperation op, void* data)
   }
   MlirContext context = mlirOperationGetContext(op);
   FiarBuilder builder = fiarBuild(context, "fiar.all_reduce", mlirOperationGetLocation(op));
-  fiarBuildOperand(&builder, p.in[0]);
-  fiarBuildResult(&builder, mlirValueGetType(p.in[0]));
+  fiarBuildOperand(&builder, input);
+  fiarBuildResult(&builder, mlirValueGetType(input));
   fiarBuildAttribute(&builder, "world", mlirIntegerAttrGet(mlirIntegerTypeGet(context, 64), world));
   fiarBuildAttribute(&builder, "groups", p.groups);
   fiarBuildText(&builder, "group_mode", p.mode);
   MlirOperation made = fiarBuildOp(&builder, op, false, false);
   fiarRaiseReplace(raising, op, mlirOperationGetResult(made, 0));
+  if (!mlirOperationIsNull(p.start)) {  // nothing else waits for it
+    (void)fiarMarkOpDead(&raising->fusion, p.start);
+    fiarMarkOperands(&raising->fusion, p.start, &raising->nothing);
+  }
 }
 
 // ---- conversions and transposes that no op took along ----

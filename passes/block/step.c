@@ -64,6 +64,19 @@ static bool take_rows(MlirOperation op, MlirValue value, int64_t* out_rows, int6
   return *out_cols > 0 || fiarErrorAt(op, "its rows are empty");
 }
 
+// Whether the tensor, if there is one, has these rows: what was raised from other dialects' ops is
+// as its source had it, and nobody has verified that.
+static bool has_rows(MlirOperation op, const char* what, MlirValue value, int64_t rows,
+                     int64_t cols) {
+  int64_t own_rows = 0, own_cols = 0;
+  return mlirValueIsNull(value) ||
+         (take_rows(op, value, &own_rows, &own_cols) &&
+          ((own_rows == rows && own_cols == cols) ||
+           fiarErrorAt(op, "%s has %lld rows of %lld elements; %lld of %lld are computed", what,
+                       (long long)own_rows, (long long)own_cols, (long long)rows,
+                       (long long)cols)));
+}
+
 static bool take_element(MlirOperation op, MlirValue value, uint8_t* out_element) {
   return mlirValueIsNull(value) || fiarBlockElement(mlirValueGetType(value), out_element) ||
          fiarErrorAt(op, "the runtime does not compute with its element types");
@@ -253,7 +266,7 @@ static bool read_quantize(FiarBlock* block, FiarBlockStep* step) {
     return fiarErrorAt(op, "needs the attributes scale_min and group_size");
   }
   params->scale_min = (float)scale_min;
-  params->group_size = (int32_t)group_size;
+  params->group_size = (int32_t)fiarWhole(group_size);
   step->size = sizeof *params;
   step->rows_field = AT(rows);
   step->rows = params->rows;
@@ -282,7 +295,10 @@ static bool read_activate(FiarBlock* block, FiarBlockStep* step) {
                         mlirOperationGetResult, out, 2) ||
       !take_fields(op, fields, LENGTH(fields), params) ||
       !take_element(op, in[0], &params->dtype) || !take_element(op, out[0], &params->out_dtype) ||
-      !take_rows(op, in[0], &params->rows, &params->cols)) {
+      !take_rows(op, in[0], &params->rows, &params->cols) ||
+      !has_rows(op, "up", in[1], params->rows, params->cols) ||
+      !has_rows(op, "out", out[0], params->rows, params->cols) ||
+      !has_rows(op, "quant", out[1], params->rows, params->cols)) {
     return false;
   }
   step->size = sizeof *params;
@@ -302,7 +318,9 @@ static bool read_copy(FiarBlock* block, FiarBlockStep* step) {
   *params = (fiar_copy_params){.struct_size = sizeof *params};
   if (!take_bool(op, "transposed", &params->transposed) ||
       !take_element(op, in, &params->in_dtype) || !take_element(op, out, &params->out_dtype) ||
-      !take_rows(op, in, &params->rows, &params->cols)) {
+      !take_rows(op, in, &params->rows, &params->cols) ||
+      !has_rows(op, "out", out, params->transposed ? params->cols : params->rows,
+                params->transposed ? params->rows : params->cols)) {
     return false;
   }
   step->size = sizeof *params;

@@ -560,7 +560,8 @@ static MlirWalkResult largest_id(MlirOperation op, void* data) {
   } else if (!mlirAttributeIsNull(named) && mlirAttributeIsAString(named)) {
     double world = (double)(p.world > 0 ? p.world : ranks->view->world);
     (void)(fused && fiarReadNumber(fiarOpAttribute(op, "world"), &world));
-    ranks->largest = (int64_t)world - 1 > ranks->largest ? (int64_t)world - 1 : ranks->largest;
+    int64_t last = fiarWhole(world) - 1;
+    ranks->largest = last > ranks->largest ? last : ranks->largest;
   }
   return MlirWalkResultAdvance;
 }

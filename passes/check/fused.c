@@ -261,7 +261,7 @@ static bool read_call(FiarEval* eval, MlirOperation op, const FusedForm* form, F
   q->scale_type = INDEX_OF(op, "scale_type", scale_types);
   q->scale_is = INDEX_OF(op, "scale_is", scale_ises);
   q->scale_min = (float)number_of(op, "scale_min");
-  q->group_size = (int32_t)number_of(op, "group_size");
+  q->group_size = (int32_t)fiarWhole(number_of(op, "group_size"));
   return true;
 }
 
@@ -648,7 +648,7 @@ bool fiarEvalFused(FiarEval* eval, MlirOperation op) {
   if (!fiarEvalBlockOp(eval, op, &local) || local) {
     return local;
   }
-  if (!fiarEvalGroups(eval, fiarOpAttribute(op, "groups"), (int64_t)number_of(op, "world"),
+  if (!fiarEvalGroups(eval, fiarOpAttribute(op, "groups"), fiarWhole(number_of(op, "world")),
                       &groups)) {
     return false;
   }

@@ -399,7 +399,8 @@ void fiarGroupsFree(FiarGroups* groups) {
 // mhlo.num_replicas and mhlo.num_partitions; 0 where the module does not say.
 static int64_t module_count(MlirOperation module, const char* name) {
   double number;
-  return fiarReadNumber(fiarOpAttribute(module, name), &number) && number > 0 ? (int64_t)number : 0;
+  return fiarReadNumber(fiarOpAttribute(module, name), &number) && number > 0 ? fiarWhole(number)
+                                                                              : 0;
 }
 
 int64_t fiarGroupsWorld(FiarView* view, const FiarPrimitive* collective, char* text,

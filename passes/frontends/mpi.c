@@ -325,7 +325,7 @@ static void read_stand_in(FiarView* view, FiarPrimitive* p) {
   p->reduction = "sum";
   p->groups = fiarOpAttribute(p->op, "groups");
   p->mode = mlirAttributeIsAString(p->groups) ? FIAR_GROUPS_PROCESS : FIAR_GROUPS_FLATTENED;
-  p->world = fiarReadNumber(fiarOpAttribute(p->op, "world"), &world) ? (int64_t)world : 0;
+  p->world = fiarReadNumber(fiarOpAttribute(p->op, "world"), &world) ? fiarWhole(world) : 0;
 }
 
 static const char* const dialects[] = {"mpi", "memref", "bufferization", NULL};

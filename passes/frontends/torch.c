@@ -43,7 +43,7 @@ static int ints_at(FiarPrimitive* p, intptr_t operand, int64_t* out_ints, int ma
     if (i == max || !number_at(&list, i, &number)) {
       return -1;
     }
-    out_ints[i] = (int64_t)number;
+    out_ints[i] = fiarWhole(number);
   }
   return (int)n;
 }
@@ -201,8 +201,8 @@ static bool read_half(FiarPrimitive* p, MlirStringRef name) {
     p->kind = known ? halves[i].kind : FIAR_PRIM_COLLECTIVE;
     p->n_in = 1;
     p->n_dims = 1;
-    p->dims[0] = (int64_t)dimension + (known && dimension < 0 ? shape.rank : 0);
-    p->world = (int64_t)world;
+    p->dims[0] = fiarWhole(dimension) + (known && dimension < 0 ? shape.rank : 0);
+    p->world = fiarWhole(world);
     p->mode = FIAR_GROUPS_PROCESS;
     p->groups = constant_at(p, halves[i].group);
     p->reduction = fiarStringEqual(reduction, "sum") ? "sum" : "another reduction";

@@ -94,7 +94,7 @@ static bool read_number(FiarNamed* named, MlirOperation op, int at, char letter)
       named->scale_min = (double)((float)number / 448.0f);
       return number >= 0;
     case 'g':
-      named->group_size = (int64_t)number;
+      named->group_size = fiarWhole(number);
       return number > 0;
     case 'l':
       named->scale_layout =

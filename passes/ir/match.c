@@ -203,6 +203,14 @@ bool fiarReadNumber(MlirAttribute attribute, double* out_number) {
   return false;
 }
 
+int64_t fiarWhole(double number) {
+  const double most = 0x1p53;
+  if (number != number) {
+    return 0;
+  }
+  return (int64_t)(number > most ? most : number < -most ? -most : number);
+}
+
 MlirAttribute fiarOpAttribute(MlirOperation op, const char* name) {
   return mlirOperationGetAttributeByName(op, mlirStringRefCreateFromCString(name));
 }

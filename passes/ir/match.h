@@ -55,6 +55,10 @@ int fiarReadInts(MlirAttribute attribute, int64_t* out_ints, int max);
 // A number from a float or integer attribute, or from a splat of one. False for others.
 bool fiarReadNumber(MlirAttribute attribute, double* out_number);
 
+// The whole number of a count, size or place that was read as one; what no tensor or group can have
+// becomes 2^53 or its negative, and NaN 0.
+int64_t fiarWhole(double number);
+
 // The attribute whatever its home is: properties or the discardable dictionary.
 MlirAttribute fiarOpAttribute(MlirOperation op, const char* name);
 

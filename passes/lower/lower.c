@@ -247,6 +247,10 @@ static MlirWalkResult collect(MlirOperation op, void* user) {
     }
     FiarCall* call = add_call(collector, op, FIAR_CALL_ALL_REDUCE);
     collector->failed |= call == NULL || !take_all_reduce(collector->view, &primitive, call);
+    if (mlirOperationIsNull(mlirOperationGetNextInBlock(op))) {
+      // MLIR takes an unknown op for a terminator, but not the call that would replace it.
+      collector->failed |= !fiarErrorAt(op, "it stands where its block's terminator should");
+    }
   }
   return MlirWalkResultAdvance;
 }

@@ -121,7 +121,7 @@ static MlirWalkResult collect(MlirOperation op, void* data) {
       !fiarReadNumber(fiarOpAttribute(op, "world"), &world)) {
     return MlirWalkResultAdvance;
   }
-  site.world = (int64_t)world;
+  site.world = fiarWhole(world);
   return fiarShardAdd(sharding, &site, 0) ? MlirWalkResultAdvance : MlirWalkResultInterrupt;
 }
 

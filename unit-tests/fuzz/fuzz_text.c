@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Fuzz target: MLIR text -> read -> fiar-fuse -> fiar-shard-residual -> both lowerings.
+// Fuzz target: MLIR text -> read -> fiar-fuse -> fiar-shard-residual -> both lowerings,
+// and fiar-raise-block -> fiar-lower-to-block.
 //
 // Whatever the text, nothing may crash; a pass that succeeds leaves a module that verifies, and
 // fusing or sharding a second time changes nothing.
@@ -106,6 +107,19 @@ static void fuse_and_shard(MlirOperation module, bool assume) {
           "fiar-shard-residual sharded more the second time", module);
 }
 
+static void raise_and_lower(MlirOperation module, bool separate) {
+  MlirOperation clone = mlirOperationClone(module);
+  FiarRaiseOptions raise = {
+      .struct_size = sizeof raise, .message = ignore_message, .separate = separate};
+  FiarBlockOptions block = {.struct_size = sizeof block, .separate = separate};
+  require(
+      mlirLogicalResultIsFailure(fiarRaiseBlock(clone, &raise, NULL)) || mlirOperationVerify(clone),
+      "fiar-raise-block left a broken module", clone);
+  require(mlirLogicalResultIsFailure(fiarLowerToBlock(clone, &block)) || mlirOperationVerify(clone),
+          "fiar-lower-to-block left a broken module", clone);
+  mlirOperationDestroy(clone);
+}
+
 static void lower(MlirOperation module, MlirLogicalResult (*pass)(MlirOperation),
                   const char* claim) {
   MlirOperation clone = mlirOperationClone(module);
@@ -163,6 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     MlirOperation module = mlirModuleGetOperation(parsed);
     fuse_and_shard(module, size % 2 == 0);
     load_what_lowering_makes(context);
+    raise_and_lower(module, size % 3 == 0);
     lower(module, fiarLowerToFfi, "fiar-lower-to-ffi left a broken module");
     lower(module, fiarLowerToRuntime, "fiar-lower-to-runtime left a broken module");
     mlirModuleDestroy(parsed);

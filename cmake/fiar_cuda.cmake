@@ -4,7 +4,8 @@ if(NOT FIAR_CUDA STREQUAL "OFF")
   find_program(FIAR_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDACXX PATHS /usr/local/cuda PATH_SUFFIXES bin)
   if(FIAR_NVCC)
     set(CMAKE_CUDA_COMPILER ${FIAR_NVCC})
-    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    # CUDAARCHS, which CMake knows, takes precedence.
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND "$ENV{CUDAARCHS}" STREQUAL "")
       # Machine code for Ampere, Hopper and both Blackwells, and PTX of the last for what comes after.
       set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100-real 120)
     endif()

@@ -66,11 +66,13 @@ void fiarMarkOperands(FiarFusion* fusion, MlirOperation op, const FiarMap* is_re
   }
 }
 
-// Marks the op, then what only it kept.
+// Marks the op, then what only it kept. An op that stands where a terminator should be, as foreign
+// text may have it, stays: its block may not end without.
 static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced) {
   if (fiarIsDead(fusion, op) || fiarMapFind(&fusion->kept, op.ptr, 0) != NULL ||
-      mlirOperationGetNumResults(op) == 0 || !only_dead_uses(fusion, op, is_replaced) ||
-      !fiarPrimitivePure(&fusion->view, op) || !fiarMarkOpDead(fusion, op)) {
+      mlirOperationIsNull(mlirOperationGetNextInBlock(op)) || mlirOperationGetNumResults(op) == 0 ||
+      !only_dead_uses(fusion, op, is_replaced) || !fiarPrimitivePure(&fusion->view, op) ||
+      !fiarMarkOpDead(fusion, op)) {
     return;
   }
   fiarMarkOperands(fusion, op, is_replaced);

@@ -43,3 +43,30 @@ bool check_holds_with(const char* model, FiarCheckOptions options) {
   mlirContextDestroy(context);
   return holds;
 }
+
+static MlirStringRef text_of(const char* text) {
+  return mlirStringRefCreateFromCString(text);
+}
+
+static MlirWalkResult break_op(MlirOperation op, void* data) {
+  const check_breakage_t* breakage = data;
+  if (!mlirStringRefEqual(mlirIdentifierStr(mlirOperationGetName(op)), text_of(breakage->op))) {
+    return MlirWalkResultAdvance;
+  }
+  if (breakage->attribute != NULL) {
+    MlirAttribute value =
+        mlirAttributeParseGet(mlirOperationGetContext(op), text_of(breakage->value));
+    mlirOperationSetDiscardableAttributeByName(op, text_of(breakage->attribute), value);
+  } else {
+    MlirValue operand = mlirOperationGetOperand(op, breakage->first);
+    mlirOperationSetOperand(op, breakage->first, mlirOperationGetOperand(op, breakage->second));
+    mlirOperationSetOperand(op, breakage->second, operand);
+  }
+  return MlirWalkResultInterrupt;
+}
+
+void check_break(MlirOperation module, const check_breakage_t* breakage) {
+  if (breakage != NULL) {
+    mlirOperationWalk(module, break_op, (void*)(uintptr_t)breakage, MlirWalkPreOrder);
+  }
+}

@@ -16,4 +16,16 @@ bool check_holds(const char* model, MlirLogicalResult (*rewrite)(MlirOperation, 
 // The same with more options; the messages are set here.
 bool check_holds_with(const char* model, FiarCheckOptions options);
 
+// One way to make a rewrite wrong, at the first op of a name.
+typedef struct check_breakage {
+  const char* op;
+  const char*
+      attribute;  // set to the value that this text parses to; NULL: two operands change places
+  const char* value;
+  int first, second;  // the operands
+} check_breakage_t;
+
+// Breaks the module; NULL does nothing.
+void check_break(MlirOperation module, const check_breakage_t* breakage);
+
 #endif  // FIAR_UNIT_TESTS_CHECK_HOLDS_H

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "check_holds.h"
-#include "mlir-c/BuiltinAttributes.h"
 
 #define T "tensor<5x64xbf16>"
 #define V "tensor<64xbf16>"
@@ -61,32 +60,16 @@
                                   "\n}\n"                                             \
                                   "\"test.use\"(%l) : (" T ") -> ()\nreturn\n}\n"
 
-typedef struct Breakage {
-  const char* op;
-  const char* groups;
-} Breakage;
-
-static MlirWalkResult break_op(MlirOperation op, void* data) {
-  const Breakage* breakage = data;
-  MlirStringRef name = mlirIdentifierStr(mlirOperationGetName(op));
-  if (!mlirStringRefEqual(name, mlirStringRefCreateFromCString(breakage->op))) {
-    return MlirWalkResultAdvance;
-  }
-  mlirOperationSetAttributeByName(
-      op, mlirStringRefCreateFromCString("groups"),
-      mlirAttributeParseGet(mlirOperationGetContext(op),
-                            mlirStringRefCreateFromCString(breakage->groups)));
-  return MlirWalkResultInterrupt;
-}
+// Rows of another rank.
+#define OTHER_ROWS(op) \
+  { op, "groups", "dense<[[1, 0]]> : tensor<1x2xi64>", 0, 0 }
 
 static MlirLogicalResult shard_and_break(MlirOperation clone, void* data) {
   FiarShardOptions options = {.struct_size = sizeof options, .assume_replicated = true};
   FiarShardCounts counts = {0};
   MlirLogicalResult result = fiarShardResidual(clone, &options, &counts);
   assert_int_equal(counts.sharded, 2);
-  if (data != NULL) {
-    mlirOperationWalk(clone, break_op, data, MlirWalkPreOrder);
-  }
+  check_break(clone, data);
   return result;
 }
 
@@ -107,7 +90,7 @@ static void a_weight_of_each_ranks_own_may_not(void** state) {
 
 static void a_loop_may_carry_rows_of_a_replicated_residual_alone(void** state) {
   (void)state;
-  static const Breakage take = {"fiar.take_rows", "dense<[[1, 0]]> : tensor<1x2xi64>"};
+  static const check_breakage_t take = OTHER_ROWS("fiar.take_rows");
   assert_true(check_holds(LOOP("r"), shard_and_break, NULL, 1));
   assert_false(check_holds(LOOP("lr"), shard_and_break, NULL, 1));
   assert_false(check_holds(LOOP("r"), shard_and_break, &take, 1));
@@ -115,8 +98,8 @@ static void a_loop_may_carry_rows_of_a_replicated_residual_alone(void** state) {
 
 static void rows_of_another_rank_are_noticed(void** state) {
   (void)state;
-  static const Breakage take = {"fiar.take_rows", "dense<[[1, 0]]> : tensor<1x2xi64>"};
-  static const Breakage gather = {"fiar.all_gather_rows", "dense<[[1, 0]]> : tensor<1x2xi64>"};
+  static const check_breakage_t take = OTHER_ROWS("fiar.take_rows");
+  static const check_breakage_t gather = OTHER_ROWS("fiar.all_gather_rows");
   assert_false(check_holds(MODEL("r", "w"), shard_and_break, &take, 1));
   assert_false(check_holds(MODEL("r", "w"), shard_and_break, &gather, 1));
 }

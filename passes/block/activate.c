@@ -7,11 +7,6 @@
 // ("each").
 #include "block/raise.h"
 
-static FiarElement element_of(MlirValue value) {
-  FiarShape shape;
-  return fiarShapeRead(mlirValueGetType(value), &shape) ? shape.elem : FIAR_ELEM_OTHER;
-}
-
 static bool is_one(FiarRaising* raising, MlirValue value) {
   double number;
   return fiarRaiseNumber(raising, value, &number) && number == 1;
@@ -95,7 +90,7 @@ static MlirValue activation_of(FiarRaising* raising, MlirValue value, act_t* act
 }
 
 static bool find_gate(FiarRaising* raising, MlirValue value, act_t* act) {
-  FiarElement elem = element_of(value);
+  FiarElement elem = fiarValueElement(value);
   act->gate = activation_of(raising, value, act);
   act->rounding = elem == FIAR_ELEM_F32 ? "none" : "each";
   if (fiarIsValue(act->gate)) {
@@ -103,13 +98,13 @@ static bool find_gate(FiarRaising* raising, MlirValue value, act_t* act) {
   }
   // in f32, rounded before the product
   FiarPrimitive p = fiarRaiseSource(raising, value);
-  if (p.kind != FIAR_PRIM_CONVERT || element_of(p.in[0]) != FIAR_ELEM_F32) {
+  if (p.kind != FIAR_PRIM_CONVERT || fiarValueElement(p.in[0]) != FIAR_ELEM_F32) {
     return false;
   }
   MlirValue wide = activation_of(raising, p.in[0], act);
   act->gate = fiarIsValue(wide) ? fiarRaiseNarrow(raising, wide) : wide;
   act->rounding = "act";
-  return fiarIsValue(act->gate) && element_of(act->gate) == elem;
+  return fiarIsValue(act->gate) && fiarValueElement(act->gate) == elem;
 }
 
 static void build(FiarRaising* raising, const act_t* act) {
@@ -134,7 +129,7 @@ static void finish_in_f32(FiarRaising* raising, act_t* act) {
   bool alone = !fiarIsValue(act->up);
   MlirValue gate = fiarRaiseNarrow(raising, act->gate);
   MlirValue up = alone ? gate : fiarRaiseNarrow(raising, act->up);
-  if (element_of(gate) == element_of(up)) {
+  if (fiarValueElement(gate) == fiarValueElement(up)) {
     act->gate = gate;
     act->up = alone ? act->up : up;
   }
@@ -144,8 +139,8 @@ static void finish_in_f32(FiarRaising* raising, act_t* act) {
     return;
   }
   FiarPrimitive p = fiarPrimitiveRead(&raising->fusion.view, user);
-  FiarElement to =
-      p.kind == FIAR_PRIM_CONVERT ? element_of(mlirOperationGetResult(user, 0)) : FIAR_ELEM_OTHER;
+  FiarElement to = p.kind == FIAR_PRIM_CONVERT ? fiarValueElement(mlirOperationGetResult(user, 0))
+                                               : FIAR_ELEM_OTHER;
   if (to == FIAR_ELEM_F16 || to == FIAR_ELEM_BF16) {
     act->last = user;
     act->out = mlirOperationGetResult(user, 0);
@@ -163,7 +158,7 @@ static bool is_rows(MlirValue value) {
 
 // What was found, where it can be said; else the op is left.
 static void finish(FiarRaising* raising, MlirOperation op, act_t* act) {
-  FiarElement elem = element_of(act->out);
+  FiarElement elem = fiarValueElement(act->out);
   act->last = op;
   if (!is_rows(act->out)) {
     (void)fiarRaiseLeave(raising, op,
@@ -210,7 +205,7 @@ void fiarRaiseActivation(FiarRaising* raising, MlirOperation op, void* data) {
       binary(raising, op, FIAR_PRIM_MUL).kind == FIAR_PRIM_MUL) {
     act.out = mlirOperationGetResult(op, 0);
     act.gate = activation_of(raising, act.out, &act);
-    act.rounding = element_of(act.out) == FIAR_ELEM_F32 ? "none" : "each";
+    act.rounding = fiarValueElement(act.out) == FIAR_ELEM_F32 ? "none" : "each";
     if (fiarIsValue(act.gate)) {
       finish(raising, op, &act);
     }
@@ -235,7 +230,7 @@ void fiarRaiseSum(FiarRaising* raising, MlirOperation op, void* data) {
   act.out = mlirOperationGetResult(op, 0);
   act.rounding = "none";
   if (is_rows(act.out)) {
-    if (element_of(act.out) == FIAR_ELEM_F32) {
+    if (fiarValueElement(act.out) == FIAR_ELEM_F32) {
       finish_in_f32(raising, &act);
     }
     build(raising, &act);

@@ -23,11 +23,6 @@ typedef struct moves {
   bool f16;  // some type on the way is f16
 } moves_t;
 
-static FiarElement element_of(MlirValue value) {
-  FiarShape shape;
-  return fiarShapeRead(mlirValueGetType(value), &shape) ? shape.elem : FIAR_ELEM_OTHER;
-}
-
 static bool is_float(FiarElement elem) {
   return elem == FIAR_ELEM_F16 || elem == FIAR_ELEM_BF16 || elem == FIAR_ELEM_F32;
 }
@@ -55,10 +50,10 @@ static bool add_broadcast(moves_t* moves, const FiarPrimitive* p) {
 static MlirValue walk(FiarRaising* raising, MlirValue value, bool broadcasts, moves_t* moves) {
   for (int depth = 0; depth < MAX_MOVES; ++depth) {
     value = fiarRaiseThrough(raising, value);
-    moves->f16 |= element_of(value) == FIAR_ELEM_F16;
+    moves->f16 |= fiarValueElement(value) == FIAR_ELEM_F16;
     FiarPrimitive p = fiarRaiseSource(raising, value);
     bool broadcast = p.kind == FIAR_PRIM_BROADCAST && broadcasts;
-    bool converted = p.kind == FIAR_PRIM_CONVERT && is_float(element_of(value));
+    bool converted = p.kind == FIAR_PRIM_CONVERT && is_float(fiarValueElement(value));
     if ((p.kind != FIAR_PRIM_RESHAPE && !broadcast && !converted) ||
         (broadcast && !add_broadcast(moves, &p))) {
       break;
@@ -118,7 +113,7 @@ const char* fiarRaiseBlockType(MlirValue codes, MlirValue scales, int64_t* out_b
       FORMATS(X)
 #undef X
   };
-  FiarElement code = element_of(codes), scale = element_of(scales);
+  FiarElement code = fiarValueElement(codes), scale = fiarValueElement(scales);
   for (size_t i = 0; i < sizeof formats / sizeof *formats; ++i) {
     if (formats[i].codes == code && formats[i].scales == scale) {
       *out_block = formats[i].block;
@@ -145,7 +140,7 @@ static bool take_sides(FiarRaising* raising, const FiarPrimitive* product, int c
   for (int d = 0; same && d < codes.rank; ++d) {
     same = codes.size[d] == operand->size[d];
   }
-  bool narrow = element_of(out->scales) == FIAR_ELEM_F8E8M0FNU && (none.f16 || moves.f16);
+  bool narrow = fiarValueElement(out->scales) == FIAR_ELEM_F8E8M0FNU && (none.f16 || moves.f16);
   return same && !narrow && operand->size[along] % block == 0 &&
          fiarShapeElements(&scales) * block == fiarShapeElements(operand) &&
          scales_blocks(&moves, operand, along, block);

@@ -3,11 +3,6 @@
 // jax.nn.gelu exports. The factor 0.5 may stand anywhere, since it is exact.
 #include "block/raise.h"
 
-static FiarElement element_of(MlirValue value) {
-  FiarShape shape;
-  return fiarShapeRead(mlirValueGetType(value), &shape) ? shape.elem : FIAR_ELEM_OTHER;
-}
-
 static bool is_value(FiarRaising* raising, MlirValue a, MlirValue b) {
   return mlirValueEqual(fiarRaiseThrough(raising, a), fiarRaiseThrough(raising, b));
 }
@@ -20,7 +15,7 @@ static MlirValue beside(FiarRaising* raising, MlirValue value, FiarPrimitiveKind
   double found;
   for (int i = 0; i < 2 && p.kind == kind && p.n_in == 2; ++i) {
     if (fiarRaiseNumber(raising, p.in[i], &found) &&
-        found == fiarRoundTo(element_of(value), number)) {
+        found == fiarRoundTo(fiarValueElement(value), number)) {
       return fiarRaiseThrough(raising, p.in[1 - i]);
     }
   }

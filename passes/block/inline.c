@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "block/raise.h"
+#include "ir/array.h"
 
 enum { MAX_OPS = 200000 };  // an end for functions that call one another many times
 
@@ -15,16 +16,13 @@ typedef struct copying {
 } copying_t;
 
 static void remember(copying_t* copying, MlirValue from, MlirValue to) {
-  if (copying->n_values == copying->capacity) {
-    size_t capacity = copying->capacity == 0 ? 64 : 2 * copying->capacity;
-    MlirValue* values = realloc(copying->values, capacity * sizeof *values);
-    if (values == NULL) {
-      copying->failed = true;
-      return;
-    }
-    copying->values = values;
-    copying->capacity = capacity;
+  MlirValue* values =
+      fiarGrow(copying->values, copying->n_values, &copying->capacity, sizeof *values);
+  if (values == NULL) {
+    copying->failed = true;
+    return;
   }
+  copying->values = values;
   copying->values[copying->n_values] = to;
   copying->failed |= !fiarMapSet(&copying->map, from.ptr, 0, (uint32_t)copying->n_values++);
 }

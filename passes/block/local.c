@@ -8,6 +8,7 @@
 // fiar.local_sum is put, from which it starts as from an all-reduce of one rank; what it makes is
 // then renamed, and the markers go.
 #include "block/raise.h"
+#include "ir/array.h"
 
 #include <stdlib.h>
 
@@ -85,16 +86,12 @@ static void note(marks_t* marks, MlirValue value, bool sums) {
   if (!is_start(marks, value, sums)) {
     return;
   }
-  if (marks->count == marks->capacity) {
-    size_t capacity = marks->capacity == 0 ? 64 : 2 * marks->capacity;
-    MlirValue* values = realloc(marks->values, capacity * sizeof *values);
-    if (values == NULL) {
-      marks->failed = true;
-      return;
-    }
-    marks->values = values;
-    marks->capacity = capacity;
+  MlirValue* values = fiarGrow(marks->values, marks->count, &marks->capacity, sizeof *values);
+  if (values == NULL) {
+    marks->failed = true;
+    return;
   }
+  marks->values = values;
   marks->values[marks->count++] = value;
 }
 
@@ -150,16 +147,12 @@ static MlirWalkResult find(MlirOperation op, void* user) {
   if (!local) {
     return MlirWalkResultAdvance;
   }
-  if (found->count == found->capacity) {
-    size_t capacity = found->capacity == 0 ? 64 : 2 * found->capacity;
-    MlirOperation* ops = realloc(found->ops, capacity * sizeof *ops);
-    if (ops == NULL) {
-      found->failed = true;
-      return MlirWalkResultInterrupt;
-    }
-    found->ops = ops;
-    found->capacity = capacity;
+  MlirOperation* ops = fiarGrow(found->ops, found->count, &found->capacity, sizeof *ops);
+  if (ops == NULL) {
+    found->failed = true;
+    return MlirWalkResultInterrupt;
   }
+  found->ops = ops;
   found->ops[found->count++] = op;
   return MlirWalkResultAdvance;
 }

@@ -24,15 +24,10 @@ typedef struct matmul {
   FiarElement elem;  // of out
 } matmul_t;
 
-static FiarElement element_of(MlirValue value) {
-  FiarShape shape;
-  return fiarShapeRead(mlirValueGetType(value), &shape) ? shape.elem : FIAR_ELEM_OTHER;
-}
-
 // Operands widened to f32 have the same products as what they widen.
 static void take_narrow(FiarRaising* raising, matmul_t* m) {
   MlirValue a = fiarRaiseNarrow(raising, m->a), b = fiarRaiseNarrow(raising, m->b);
-  if (element_of(a) == element_of(b)) {
+  if (fiarValueElement(a) == fiarValueElement(b)) {
     m->a = a;
     m->b = b;
   }
@@ -65,7 +60,7 @@ static bool take_blocks(FiarRaising* raising, matmul_t* m) {
   (void)fiarShapeRead(mlirValueGetType(m->a), &shape);
   if (!fiarRaiseBlocks(raising, m->a, shape.rank - 1, &a) ||
       !fiarRaiseBlocks(raising, m->b, along, &b) || strcmp(a.type, b.type) != 0 ||
-      element_of(a.codes) != element_of(b.codes)) {
+      fiarValueElement(a.codes) != fiarValueElement(b.codes)) {
     return false;
   }
   // The runtime wants a row of scales for each of b's columns.
@@ -92,11 +87,11 @@ static bool take_block_product(FiarRaising* raising, const FiarPrimitive* p, mat
   m->columns = fiarRaiseThrough(raising, p->in[3]);
   m->out = mlirOperationGetResult(p->op, 0);
   m->blocks = fiarRaiseBlockType(m->a, m->rows, &block);
-  if (m->blocks == NULL || element_of(m->a) != element_of(m->b) ||
-      element_of(m->rows) != element_of(m->columns)) {
-    return fiarRaiseLeave(raising, p->op,
-                          "block scales of %s for %s: the runtime has no such format",
-                          fiarElementText(element_of(m->rows)), fiarElementText(element_of(m->a)));
+  if (m->blocks == NULL || fiarValueElement(m->a) != fiarValueElement(m->b) ||
+      fiarValueElement(m->rows) != fiarValueElement(m->columns)) {
+    return fiarRaiseLeave(
+        raising, p->op, "block scales of %s for %s: the runtime has no such format",
+        fiarElementText(fiarValueElement(m->rows)), fiarElementText(fiarValueElement(m->a)));
   }
   for (int i = 0; i < 2; ++i) {
     (void)fiarShapeRead(mlirValueGetType(p->in[i]), &a);
@@ -142,7 +137,7 @@ static bool take_product(FiarRaising* raising, const FiarPrimitive* p, matmul_t*
   if (!take_blocks(raising, m)) {
     take_narrow(raising, m);
   }
-  FiarElement from = element_of(m->a), with = element_of(m->b);
+  FiarElement from = fiarValueElement(m->a), with = fiarValueElement(m->b);
   bool codes = m->blocks != NULL || (from == FIAR_ELEM_F8E4M3FN && with == FIAR_ELEM_F8E4M3FN);
   if (!(is_float(from) && from == with) && !codes) {
     return fiarRaiseLeave(raising, p->op, "a product of %s and %s: the runtime has none",
@@ -239,7 +234,7 @@ static void take_bias(FiarRaising* raising, matmul_t* m) {
 static void take_rounding(FiarRaising* raising, matmul_t* m) {
   FiarPrimitive p = next_op(raising, m);
   if (m->elem == FIAR_ELEM_F32 && p.kind == FIAR_PRIM_CONVERT && p.n_in == 1) {
-    FiarElement to = element_of(mlirOperationGetResult(p.op, 0));
+    FiarElement to = fiarValueElement(mlirOperationGetResult(p.op, 0));
     if (to == FIAR_ELEM_F16 || to == FIAR_ELEM_BF16) {
       m->elem = to;
       take_result(m, &p);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // A raised function read as a block: its steps in order, and where every value lies.
 #include "block/plan.h"
+#include "ir/array.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -66,16 +67,13 @@ static int64_t rows_of(MlirType type) {
 }
 
 int fiarBlockValueMake(FiarBlock* block, MlirType type, uint64_t bytes, FiarHome home) {
-  if (block->n_values == block->value_capacity) {
-    int capacity = block->value_capacity == 0 ? 64 : 2 * block->value_capacity;
-    FiarBlockValue* values = realloc(block->values, (size_t)capacity * sizeof *values);
-    if (values == NULL) {
-      block->failed = true;
-      return -1;
-    }
-    block->values = values;
-    block->value_capacity = capacity;
+  FiarBlockValue* values =
+      fiarGrow(block->values, (size_t)block->n_values, &block->value_capacity, sizeof *values);
+  if (values == NULL) {
+    block->failed = true;
+    return -1;
   }
+  block->values = values;
   block->values[block->n_values] =
       (FiarBlockValue){.type = type, .bytes = bytes, .home = home, .first = -1, .last = -1};
   return block->n_values++;
@@ -124,16 +122,13 @@ uint64_t fiarBlockBytes(const FiarBlock* block, const FiarBlockValue* value) {
 }
 
 FiarBlockStep* fiarBlockStepAdd(FiarBlock* block) {
-  if (block->n_steps == block->step_capacity) {
-    int capacity = block->step_capacity == 0 ? 32 : 2 * block->step_capacity;
-    FiarBlockStep* steps = realloc(block->steps, (size_t)capacity * sizeof *steps);
-    if (steps == NULL) {
-      block->failed = true;
-      return NULL;
-    }
-    block->steps = steps;
-    block->step_capacity = capacity;
+  FiarBlockStep* steps =
+      fiarGrow(block->steps, (size_t)block->n_steps, &block->step_capacity, sizeof *steps);
+  if (steps == NULL) {
+    block->failed = true;
+    return NULL;
   }
+  block->steps = steps;
   return &block->steps[block->n_steps++];
 }
 

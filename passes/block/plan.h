@@ -97,10 +97,12 @@ typedef struct FiarBlock {
   FiarBlockArgument *arguments, *results;
   int n_arguments, n_results;
   FiarBlockValue* values;
-  int n_values, value_capacity;
+  int n_values;
+  size_t value_capacity;
   FiarMap value_of;  // an SSA value -> its place in values
   FiarBlockStep* steps;
-  int n_steps, step_capacity;
+  int n_steps;
+  size_t step_capacity;
   FiarPackedWeight* packed;
   int n_packed;
   FiarBlockConstant* constants;  // they lie behind the packed weights

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "block/raise.h"
+#include "ir/array.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Diagnostics.h"
@@ -20,16 +21,13 @@ bool fiarRaiseLeave(FiarRaising* raising, MlirOperation op, const char* format, 
   if (fiarMapFind(&raising->reasons, op.ptr, 0) != NULL) {
     return false;
   }
-  if (raising->n_reasons == raising->reason_capacity) {
-    size_t capacity = raising->reason_capacity == 0 ? 16 : 2 * raising->reason_capacity;
-    void* list = realloc(raising->reason_list, capacity * sizeof *raising->reason_list);
-    if (list == NULL) {
-      raising->fusion.failed = true;
-      return false;
-    }
-    raising->reason_list = list;
-    raising->reason_capacity = capacity;
+  void* list = fiarGrow(raising->reason_list, raising->n_reasons, &raising->reason_capacity,
+                        sizeof *raising->reason_list);
+  if (list == NULL) {
+    raising->fusion.failed = true;
+    return false;
   }
+  raising->reason_list = list;
   va_list arguments;
   va_start(arguments, format);
   (void)vsnprintf(raising->reason_list[raising->n_reasons], FIAR_RAISE_REASON, format, arguments);

@@ -46,18 +46,13 @@ bool fiarRaiseNumber(FiarRaising* raising, MlirValue value, double* out_number) 
   return false;
 }
 
-static FiarElement element_of(MlirValue value) {
-  FiarShape shape;
-  return fiarShapeRead(mlirValueGetType(value), &shape) ? shape.elem : FIAR_ELEM_OTHER;
-}
-
 MlirValue fiarRaiseNarrow(FiarRaising* raising, MlirValue value) {
   value = fiarRaiseThrough(raising, value);
   FiarPrimitive source = fiarRaiseSource(raising, value);
-  if (source.kind != FIAR_PRIM_CONVERT || element_of(value) != FIAR_ELEM_F32) {
+  if (source.kind != FIAR_PRIM_CONVERT || fiarValueElement(value) != FIAR_ELEM_F32) {
     return value;
   }
-  FiarElement from = element_of(source.in[0]);
+  FiarElement from = fiarValueElement(source.in[0]);
   return from == FIAR_ELEM_F16 || from == FIAR_ELEM_BF16 ? fiarRaiseThrough(raising, source.in[0])
                                                          : value;
 }

@@ -4,11 +4,8 @@
 #include <string.h>
 
 #include "check/eval_impl.h"
+#include "ir/array.h"
 #include "mlir-c/BuiltinTypes.h"
-
-static bool is_op(MlirOperation op, const char* name) {
-  return fiarStringEqual(fiarOpName(op), name);
-}
 
 FiarTensor* fiarEvalCell(FiarEval* eval, MlirValue buffer) {
   const uint32_t* found = fiarMapFind(&eval->cell_index, buffer.ptr, 0);
@@ -35,7 +32,7 @@ static bool cell_add(FiarEval* eval, MlirValue buffer, const FiarTensor* like, i
     cell.count = fiarShapeElements(&cell.shape);
     cell.key = fiarEvalKey(eval, id, 3000);
   }
-  FiarTensor* cells = fiarEvalGrow(eval->cells, eval->n_cells, &eval->cell_capacity, sizeof *cells);
+  FiarTensor* cells = fiarGrow(eval->cells, eval->n_cells, &eval->cell_capacity, sizeof *cells);
   if (cells == NULL) {
     return fiarEvalFail(eval, "out of memory");
   }
@@ -109,16 +106,16 @@ bool fiarEvalBuffer(FiarEval* eval, MlirOperation op, bool* out_done) {
   intptr_t operands = mlirOperationGetNumOperands(op);
   FiarTensor* cell = operands > 0 ? fiarEvalCell(eval, mlirOperationGetOperand(op, 0)) : NULL;
   FiarTensor* second = operands > 1 ? fiarEvalCell(eval, mlirOperationGetOperand(op, 1)) : NULL;
-  bool copies = is_op(op, "linalg.copy") || is_op(op, "memref.copy");
-  if (is_op(op, "memref.alloc")) {
+  bool copies = fiarIsOp(op, "linalg.copy") || fiarIsOp(op, "memref.copy");
+  if (fiarIsOp(op, "memref.alloc")) {
     return cell_add(eval, mlirOperationGetResult(op, 0), NULL, fiarEvalId(op));
   }
-  if (is_op(op, "bufferization.to_buffer")) {
+  if (fiarIsOp(op, "bufferization.to_buffer")) {
     const FiarTensor* tensor = fiarEvalFind(eval, mlirOperationGetOperand(op, 0));
     return tensor == NULL || cell_add(eval, mlirOperationGetResult(op, 0), tensor, fiarEvalId(op));
   }
-  if (is_op(op, "memref.collapse_shape") || is_op(op, "memref.expand_shape") ||
-      is_op(op, "memref.cast")) {
+  if (fiarIsOp(op, "memref.collapse_shape") || fiarIsOp(op, "memref.expand_shape") ||
+      fiarIsOp(op, "memref.cast")) {
     return alias(eval, op);
   }
   if (cell != NULL && second != NULL && cell->count == second->count) {
@@ -128,11 +125,11 @@ bool fiarEvalBuffer(FiarEval* eval, MlirOperation op, bool* out_done) {
       }
       return cell->at != NULL;
     }
-    if (is_op(op, "mpi.allreduce") && adds(eval, op)) {
+    if (fiarIsOp(op, "mpi.allreduce") && adds(eval, op)) {
       return all_reduce(eval, op, cell, second);
     }
   }
-  if (cell != NULL && is_op(op, "bufferization.to_tensor")) {
+  if (cell != NULL && fiarIsOp(op, "bufferization.to_tensor")) {
     return look_at(eval, cell) && to_tensor(eval, op, cell);
   }
   *out_done = false;
@@ -142,7 +139,7 @@ bool fiarEvalBuffer(FiarEval* eval, MlirOperation op, bool* out_done) {
 void fiarEvalForget(FiarEval* eval, MlirOperation op) {
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
     FiarTensor* cell = fiarEvalCell(eval, mlirOperationGetOperand(op, i));
-    if (cell != NULL && !is_op(op, "memref.dim")) {
+    if (cell != NULL && !fiarIsOp(op, "memref.dim")) {
       cell->at = NULL;
       cell->taint = FIAR_TAINT_EXACT;
       cell->replicated = false;

@@ -95,8 +95,6 @@ void fiarEvalForget(FiarEval* eval, MlirOperation op);
 int64_t fiarEvalId(MlirOperation op);
 // The key of data invented for part `part` of an op.
 uint64_t fiarEvalKey(const FiarEval* eval, int64_t id, int64_t part);
-// Room for one more item; NULL when out of memory.
-void* fiarEvalGrow(void* list, size_t count, size_t* capacity, size_t item);
 // Whether the collective can be run: the module, or an option, says which ranks it has.
 bool fiarEvalGroupsKnown(const FiarEval* eval, const FiarPrimitive* p);
 // `count` elements from `first` on, added up over the members as a collective does.

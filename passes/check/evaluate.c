@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "check/evaluate.h"
+#include "ir/array.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -21,33 +22,16 @@ bool fiarEvalFail(FiarEval* eval, const char* format, ...) {
   return false;
 }
 
-// Doubles an array's capacity when it is full.
-static bool grow(void** list, size_t count, size_t* capacity, size_t item) {
-  if (count < *capacity) {
-    return true;
-  }
-  size_t wanted = *capacity == 0 ? 64 : 2 * *capacity;
-  void* larger = realloc(*list, wanted * item);
-  if (larger != NULL) {
-    *list = larger;
-    *capacity = wanted;
-  }
-  return larger != NULL;
-}
-
-void* fiarEvalGrow(void* list, size_t count, size_t* capacity, size_t item) {
-  return grow(&list, count, capacity, item) ? list : NULL;
-}
-
 double* fiarEvalRoom(FiarEval* eval, int64_t count) {
   FiarEvaluation* out = eval->out;
   const size_t wanted = (size_t)(eval->options->ranks * count) + 1;
   if (out->n_used == out->n_rooms) {
-    if (!grow((void**)&out->rooms, out->n_rooms, &out->rooms_capacity, sizeof *out->rooms) ||
-        out->rooms == NULL) {
+    FiarRoom* rooms = fiarGrow(out->rooms, out->n_rooms, &out->rooms_capacity, sizeof *out->rooms);
+    if (rooms == NULL) {
       (void)fiarEvalFail(eval, "out of memory");
       return NULL;
     }
+    out->rooms = rooms;
     out->rooms[out->n_rooms++] = (FiarRoom){NULL, 0};
   }
   FiarRoom* room = &out->rooms[out->n_used++];
@@ -84,10 +68,12 @@ const FiarTensor* fiarEvalFind(FiarEval* eval, MlirValue value) {
 bool fiarEvalBind(FiarEval* eval, MlirValue value, const FiarTensor* tensor) {
   uint32_t at = UINT32_MAX;  // bound to nothing
   if (tensor != NULL) {
-    if (!grow((void**)&eval->tensors, eval->n_tensors, &eval->capacity, sizeof *eval->tensors) ||
-        eval->tensors == NULL) {
+    FiarTensor* tensors =
+        fiarGrow(eval->tensors, eval->n_tensors, &eval->capacity, sizeof *tensors);
+    if (tensors == NULL) {
       return fiarEvalFail(eval, "out of memory");
     }
+    eval->tensors = tensors;
     eval->tensors[eval->n_tensors] = *tensor;
     at = (uint32_t)eval->n_tensors++;
   }
@@ -219,9 +205,11 @@ static bool observe(FiarEval* eval, MlirOperation op) {
       continue;
     }
     FiarEvaluation* out = eval->out;
-    if (!grow((void**)&out->list, out->count, &out->capacity, sizeof *out->list)) {
+    FiarObservation* list = fiarGrow(out->list, out->count, &out->capacity, sizeof *list);
+    if (list == NULL) {
       return fiarEvalFail(eval, "out of memory");
     }
+    out->list = list;
     out->list[out->count++] = (FiarObservation){fiarEvalId(op), (int)i, op, *seen};
   }
   return true;

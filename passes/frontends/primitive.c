@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "frontends/primitive.h"
+#include "ir/array.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,15 +110,12 @@ static bool symbol_add(FiarView* view, MlirOperation op) {
   if (mlirAttributeIsNull(name) || !mlirAttributeIsAString(name)) {
     return true;
   }
-  if (view->n_symbols == view->symbol_capacity) {
-    size_t capacity = view->symbol_capacity == 0 ? 16 : view->symbol_capacity * 2;
-    MlirOperation* ops = realloc(view->symbol_ops, capacity * sizeof *ops);
-    if (ops == NULL) {
-      return false;
-    }
-    view->symbol_ops = ops;
-    view->symbol_capacity = capacity;
+  MlirOperation* ops =
+      fiarGrow(view->symbol_ops, view->n_symbols, &view->symbol_capacity, sizeof *ops);
+  if (ops == NULL) {
+    return false;
   }
+  view->symbol_ops = ops;
   view->symbol_ops[view->n_symbols] = op;
   return fiarMapSet(&view->symbols, name.ptr, 0, (uint32_t)view->n_symbols++);
 }

@@ -19,10 +19,6 @@ static MlirOperation defining(FiarPrimitive* p, intptr_t operand) {
   return mlirValueIsAOpResult(value) ? mlirOpResultGetOwner(value) : none;
 }
 
-static bool is_op(MlirOperation op, const char* name) {
-  return !mlirOperationIsNull(op) && fiarStringEqual(fiarOpName(op), name);
-}
-
 static MlirAttribute constant_at(FiarPrimitive* p, intptr_t operand) {
   return fiarTorchConstant(p->op, operand);
 }
@@ -34,7 +30,7 @@ static bool number_at(FiarPrimitive* p, intptr_t operand, double* out_number) {
 // A list of constant ints; -1 where it is none.
 static int ints_at(FiarPrimitive* p, intptr_t operand, int64_t* out_ints, int max) {
   FiarPrimitive list = {.op = defining(p, operand)};
-  if (!is_op(list.op, "torch.prim.ListConstruct")) {
+  if (!fiarIsOp(list.op, "torch.prim.ListConstruct")) {
     return -1;
   }
   intptr_t n = mlirOperationGetNumOperands(list.op);
@@ -100,7 +96,7 @@ static void read_reduce(FiarView* view, FiarPrimitive* p) {
   MlirOperation dtype = defining(p, 3);
   p->n_dims = ints_at(p, 1, p->dims, FIAR_MAX_RANK);
   p->n_in = 1;
-  bool plain = mlirOperationIsNull(dtype) || is_op(dtype, "torch.constant.none");
+  bool plain = mlirOperationIsNull(dtype) || fiarIsOp(dtype, "torch.constant.none");
   if (p->n_dims < 1 || !number_at(p, 2, &keep) || !plain) {
     p->n_dims = 0;
     give_up(p);
@@ -141,11 +137,11 @@ static void read_rms_norm(FiarView* view, FiarPrimitive* p) {
                fiarShapeRead(mlirValueGetType(p->in[0]), &shape) && shape.rank > 0 &&
                shape.size[shape.rank - 1] == normalized[0];
   p->number = default_eps;
-  if (!known || (!is_op(eps, "torch.constant.none") && !number_at(p, 3, &p->number))) {
+  if (!known || (!fiarIsOp(eps, "torch.constant.none") && !number_at(p, 3, &p->number))) {
     give_up(p);
     return;
   }
-  p->n_in = is_op(weight, "torch.constant.none") ? 1 : 2;
+  p->n_in = fiarIsOp(weight, "torch.constant.none") ? 1 : 2;
   p->in[1] = p->in[2];
 }
 
@@ -158,13 +154,14 @@ static void read_process_group(FiarPrimitive* p, intptr_t group) {
 // (x, weight, eps[, variance_size]): x is converted to the weight's type before the product.
 static void read_vllm_norm(FiarPrimitive* p) {
   FiarShape x, weight;
-  bool known = (p->n_in == 3 || (p->n_in == 4 && is_op(defining(p, 3), "torch.constant.none"))) &&
-               number_at(p, 2, &p->number);
+  bool known =
+      (p->n_in == 3 || (p->n_in == 4 && fiarIsOp(defining(p, 3), "torch.constant.none"))) &&
+      number_at(p, 2, &p->number);
   if (!known) {
     return;
   }
   p->kind = FIAR_PRIM_RMS_NORM;
-  p->n_in = is_op(defining(p, 1), "torch.constant.none") ? 1 : 2;
+  p->n_in = fiarIsOp(defining(p, 1), "torch.constant.none") ? 1 : 2;
   p->before_weight = p->n_in == 2 && fiarShapeRead(mlirValueGetType(p->in[0]), &x) &&
                      fiarShapeRead(mlirValueGetType(p->in[1]), &weight) && x.elem == weight.elem;
 }

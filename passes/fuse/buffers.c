@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "fuse/fuse.h"
+#include "ir/array.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
@@ -27,22 +28,18 @@ typedef struct FiarBuffers {
   MlirValue tensor;  // what is reduced
 } FiarBuffers;
 
-static bool is_op(MlirOperation op, const char* name) {
-  return !mlirOperationIsNull(op) && fiarStringEqual(fiarOpName(op), name);
-}
-
 static MlirOperation maker(MlirValue value) {
   return mlirValueIsAOpResult(value) ? mlirOpResultGetOwner(value) : (MlirOperation){NULL};
 }
 
 static bool is_copy(MlirOperation op) {
-  return (is_op(op, "linalg.copy") || is_op(op, "memref.copy")) &&
+  return (fiarIsOp(op, "linalg.copy") || fiarIsOp(op, "memref.copy")) &&
          mlirOperationGetNumOperands(op) == 2 && mlirOperationGetNumResults(op) == 0;
 }
 
 static bool is_view(MlirOperation op) {
-  return is_op(op, "memref.collapse_shape") || is_op(op, "memref.expand_shape") ||
-         is_op(op, "memref.cast");
+  return fiarIsOp(op, "memref.collapse_shape") || fiarIsOp(op, "memref.expand_shape") ||
+         fiarIsOp(op, "memref.cast");
 }
 
 // The buffer behind views that have the same elements in the same order.
@@ -76,7 +73,7 @@ static bool only_read(const FiarBuffers* buffers, MlirValue buffer) {
     bool sent = mlirOperationEqual(user, op) && source;
     bool view = is_view(user) && used_by_all_reduce(buffers, mlirOperationGetResult(user, 0), 1) &&
                 !mlirValueEqual(root_of(mlirOperationGetOperand(op, 1)), buffer);
-    if (!sent && !view && !is_op(user, "memref.dim") && !(is_copy(user) && source)) {
+    if (!sent && !view && !fiarIsOp(user, "memref.dim") && !(is_copy(user) && source)) {
       return false;
     }
   }
@@ -87,18 +84,18 @@ static bool only_read(const FiarBuffers* buffers, MlirValue buffer) {
 // may be; else null.
 static MlirValue tensor_of(const FiarBuffers* buffers, MlirValue buffer) {
   MlirValue none = {NULL};
-  if (!is_op(maker(buffer), "bufferization.to_buffer")) {
+  if (!fiarIsOp(maker(buffer), "bufferization.to_buffer")) {
     return none;
   }
   MlirValue tensor = mlirOperationGetOperand(maker(buffer), 0);
-  if (is_op(maker(tensor), "bufferization.to_tensor") &&
+  if (fiarIsOp(maker(tensor), "bufferization.to_tensor") &&
       mlirAttributeIsNull(fiarOpAttribute(maker(tensor), "restrict"))) {
     return none;
   }
   for (MlirOpOperand use = mlirValueGetFirstUse(tensor); !mlirOpOperandIsNull(use);
        use = mlirOpOperandGetNextUse(use)) {
     MlirOperation user = mlirOpOperandGetOwner(use);
-    if (is_op(user, "bufferization.to_buffer") &&
+    if (fiarIsOp(user, "bufferization.to_buffer") &&
         !only_read(buffers, mlirOperationGetResult(user, 0))) {
       return none;
     }
@@ -114,9 +111,10 @@ static bool read_uses(FiarBuffers* buffers, MlirValue buffer) {
     if (is_copy(user) && mlirOpOperandGetOperandNumber(use) == 1 &&
         mlirOperationIsNull(buffers->copy)) {
       buffers->copy = user;
-    } else if (is_op(user, "bufferization.to_tensor") && mlirOperationIsNull(buffers->to_tensor)) {
+    } else if (fiarIsOp(user, "bufferization.to_tensor") &&
+               mlirOperationIsNull(buffers->to_tensor)) {
       buffers->to_tensor = user;
-    } else if (!mlirOperationEqual(user, buffers->all_reduce) && !is_op(user, "memref.dim") &&
+    } else if (!mlirOperationEqual(user, buffers->all_reduce) && !fiarIsOp(user, "memref.dim") &&
                !(is_view(user) &&
                  used_by_all_reduce(buffers, mlirOperationGetResult(user, 0), 1))) {
       return false;
@@ -146,7 +144,7 @@ static const char* find(const FiarFusion* fusion, FiarBuffers* buffers) {
       return "its status is used";
     }
   }
-  if (!is_op(maker(received), "memref.alloc") ||
+  if (!fiarIsOp(maker(received), "memref.alloc") ||
       !mlirBlockEqual(mlirOperationGetBlock(maker(received)), mlirOperationGetBlock(op))) {
     return fiar_mpi_on_buffers;
   }
@@ -199,16 +197,13 @@ static void stand_in(FiarFusion* fusion, FiarBuffers* buffers) {
 }
 
 static bool note(FiarFusion* fusion, const FiarBuffers* buffers) {
-  if (fusion->n_buffers == fusion->buffer_capacity) {
-    size_t capacity = fusion->buffer_capacity == 0 ? 16 : fusion->buffer_capacity * 2;
-    FiarBuffers* larger = realloc(fusion->buffers, capacity * sizeof *larger);
-    if (larger == NULL) {
-      fusion->failed = true;
-      return false;
-    }
-    fusion->buffers = larger;
-    fusion->buffer_capacity = capacity;
+  FiarBuffers* larger =
+      fiarGrow(fusion->buffers, fusion->n_buffers, &fusion->buffer_capacity, sizeof *larger);
+  if (larger == NULL) {
+    fusion->failed = true;
+    return false;
   }
+  fusion->buffers = larger;
   fusion->buffers[fusion->n_buffers++] = *buffers;
   return true;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "fuse/fuse.h"
+#include "ir/array.h"
 
 #include <stdlib.h>
 
@@ -356,18 +357,15 @@ static FiarTerm eval_batch_mul(const eval_t* eval, const FiarTerm* a, const Fiar
 // ---- calls ----
 
 static bool frame_add(FiarFusion* fusion, FiarFrame frame, uint32_t* out_index) {
-  if (fusion->n_frames == fusion->frame_capacity) {
-    size_t capacity = fusion->frame_capacity == 0 ? 64 : fusion->frame_capacity * 2;
-    FiarFrame* frames = realloc(fusion->frames, capacity * sizeof *frames);
-    if (frames == NULL) {
-      fusion->failed = true;
-      return false;
-    }
-    fusion->frames = frames;
-    fusion->frame_capacity = capacity;
-    if (fusion->n_frames == 0) {
-      fusion->frames[fusion->n_frames++] = (FiarFrame){0};
-    }
+  FiarFrame* frames =
+      fiarGrow(fusion->frames, fusion->n_frames, &fusion->frame_capacity, sizeof *frames);
+  if (frames == NULL) {
+    fusion->failed = true;
+    return false;
+  }
+  fusion->frames = frames;
+  if (fusion->n_frames == 0) {
+    fusion->frames[fusion->n_frames++] = (FiarFrame){0};
   }
   fusion->frames[fusion->n_frames] = frame;
   *out_index = (uint32_t)fusion->n_frames++;

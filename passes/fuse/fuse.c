@@ -8,6 +8,7 @@
 //
 // docs/passes/fiar-fuse.md has the forms, the options and every refusal.
 #include "fuse/fuse.h"
+#include "ir/array.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,16 +23,13 @@ enum { CALL_BUDGET = 20000, POSITION_STEP = 64 };
 // ---- finding the all-reduces ----
 
 static FiarAnchor* anchor_add(FiarFusion* fusion, MlirOperation op) {
-  if (fusion->n_anchors == fusion->anchor_capacity) {
-    size_t capacity = fusion->anchor_capacity == 0 ? 16 : fusion->anchor_capacity * 2;
-    FiarAnchor* anchors = realloc(fusion->anchors, capacity * sizeof *anchors);
-    if (anchors == NULL) {
-      fusion->failed = true;
-      return NULL;
-    }
-    fusion->anchors = anchors;
-    fusion->anchor_capacity = capacity;
+  FiarAnchor* anchors =
+      fiarGrow(fusion->anchors, fusion->n_anchors, &fusion->anchor_capacity, sizeof *anchors);
+  if (anchors == NULL) {
+    fusion->failed = true;
+    return NULL;
   }
+  fusion->anchors = anchors;
   FiarAnchor* anchor = &fusion->anchors[fusion->n_anchors++];
   *anchor = (FiarAnchor){.op = op, .location = mlirOperationGetLocation(op)};
   anchor->reason.location = anchor->quant_reason.location = anchor->location;
@@ -223,16 +221,13 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
 // ---- following the sum ----
 
 bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint32_t term) {
-  if (anchor->n_members == anchor->member_capacity) {
-    size_t capacity = anchor->member_capacity == 0 ? 32 : anchor->member_capacity * 2;
-    FiarMember* members = realloc(anchor->members, capacity * sizeof *members);
-    if (members == NULL) {
-      fusion->failed = true;
-      return false;
-    }
-    anchor->members = members;
-    anchor->member_capacity = capacity;
+  FiarMember* members =
+      fiarGrow(anchor->members, anchor->n_members, &anchor->member_capacity, sizeof *members);
+  if (members == NULL) {
+    fusion->failed = true;
+    return false;
   }
+  anchor->members = members;
   anchor->members[anchor->n_members++] = (FiarMember){value, term};
   return true;
 }

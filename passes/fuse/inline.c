@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "fuse/fuse.h"
+#include "ir/array.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
@@ -25,16 +26,12 @@ typedef struct list {
 } list_t;
 
 static void add(list_t* list, MlirOperation op) {
-  if (list->n == list->capacity) {
-    size_t capacity = list->capacity == 0 ? 32 : list->capacity * 2;
-    MlirOperation* ops = realloc(list->ops, capacity * sizeof *ops);
-    if (ops == NULL) {
-      list->failed = true;
-      return;
-    }
-    list->ops = ops;
-    list->capacity = capacity;
+  MlirOperation* ops = fiarGrow(list->ops, list->n, &list->capacity, sizeof *ops);
+  if (ops == NULL) {
+    list->failed = true;
+    return;
   }
+  list->ops = ops;
   list->ops[list->n++] = op;
 }
 

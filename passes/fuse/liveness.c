@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fuse/fuse.h"
+#include "ir/array.h"
 #include "mlir-c/BuiltinAttributes.h"
 
 bool fiarIsDead(const FiarFusion* fusion, MlirOperation op) {
@@ -15,16 +16,13 @@ bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op) {
   if (fiarIsDead(fusion, op)) {
     return true;
   }
-  if (fusion->n_dead == fusion->dead_capacity) {
-    size_t capacity = fusion->dead_capacity == 0 ? 256 : fusion->dead_capacity * 2;
-    MlirOperation* ops = realloc(fusion->dead_ops, capacity * sizeof *ops);
-    if (ops == NULL) {
-      fusion->failed = true;
-      return false;
-    }
-    fusion->dead_ops = ops;
-    fusion->dead_capacity = capacity;
+  MlirOperation* ops =
+      fiarGrow(fusion->dead_ops, fusion->n_dead, &fusion->dead_capacity, sizeof *ops);
+  if (ops == NULL) {
+    fusion->failed = true;
+    return false;
   }
+  fusion->dead_ops = ops;
   if (!fiarMapSet(&fusion->dead, op.ptr, 0, (uint32_t)fusion->n_dead)) {
     fusion->failed = true;
     return false;

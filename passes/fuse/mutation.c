@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "fuse/fuse.h"
+#include "ir/array.h"
 #include "mlir-c/BuiltinAttributes.h"
 
 enum { MAX_WRITTEN = 16, MAX_VIEWS = 64 };
@@ -101,15 +102,12 @@ static void set_changed(FiarFusion* fusion, MlirValue value, int depth) {
 // `named` is null for markers.
 static bool note(FiarFusion* fusion, MlirOperation original, const FiarNamed* named,
                  MlirOperation stand_in) {
-  if (fusion->n_mutations == fusion->mutation_capacity) {
-    size_t capacity = fusion->mutation_capacity == 0 ? 32 : fusion->mutation_capacity * 2;
-    FiarMutation* larger = realloc(fusion->mutations, capacity * sizeof *larger);
-    if (larger == NULL) {
-      return false;
-    }
-    fusion->mutations = larger;
-    fusion->mutation_capacity = capacity;
+  FiarMutation* larger =
+      fiarGrow(fusion->mutations, fusion->n_mutations, &fusion->mutation_capacity, sizeof *larger);
+  if (larger == NULL) {
+    return false;
   }
+  fusion->mutations = larger;
   FiarMutation* mutation = &fusion->mutations[fusion->n_mutations];
   *mutation = (FiarMutation){.original = original, .stand_in = stand_in};
   if (named != NULL) {
@@ -251,15 +249,12 @@ void fiarMutationsName(FiarFusion* fusion) {
 }
 
 bool fiarMutationNote(FiarFusion* fusion, MlirOperation writer) {
-  if (fusion->n_writers == fusion->writer_capacity) {
-    size_t capacity = fusion->writer_capacity == 0 ? 32 : fusion->writer_capacity * 2;
-    MlirOperation* larger = realloc(fusion->writers, capacity * sizeof *larger);
-    if (larger == NULL) {
-      return false;
-    }
-    fusion->writers = larger;
-    fusion->writer_capacity = capacity;
+  MlirOperation* larger =
+      fiarGrow(fusion->writers, fusion->n_writers, &fusion->writer_capacity, sizeof *larger);
+  if (larger == NULL) {
+    return false;
   }
+  fusion->writers = larger;
   fusion->writers[fusion->n_writers++] = writer;
   return true;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fuse/fuse.h"
+#include "ir/array.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
@@ -464,15 +465,12 @@ static MlirOperation build(plan_t* plan) {
 }
 
 static bool replacement_add(FiarFusion* fusion, MlirValue from, MlirValue to) {
-  if (fusion->n_replaced == fusion->replaced_capacity) {
-    size_t capacity = fusion->replaced_capacity == 0 ? 64 : fusion->replaced_capacity * 2;
-    MlirValue* values = realloc(fusion->replacements, capacity * sizeof *values);
-    if (values == NULL) {
-      return false;
-    }
-    fusion->replacements = values;
-    fusion->replaced_capacity = capacity;
+  MlirValue* values = fiarGrow(fusion->replacements, fusion->n_replaced, &fusion->replaced_capacity,
+                               sizeof *values);
+  if (values == NULL) {
+    return false;
   }
+  fusion->replacements = values;
   fusion->replacements[fusion->n_replaced] = to;
   return fiarMapSet(&fusion->replaced, from.ptr, 0, (uint32_t)fusion->n_replaced++);
 }

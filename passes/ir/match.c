@@ -232,6 +232,15 @@ MlirStringRef fiarOpName(MlirOperation op) {
   return mlirIdentifierStr(mlirOperationGetName(op));
 }
 
+bool fiarIsOp(MlirOperation op, const char* name) {
+  return !mlirOperationIsNull(op) && fiarStringEqual(fiarOpName(op), name);
+}
+
+FiarElement fiarValueElement(MlirValue value) {
+  FiarShape shape;
+  return fiarShapeRead(mlirValueGetType(value), &shape) ? shape.elem : FIAR_ELEM_OTHER;
+}
+
 double fiarRoundTo(FiarElement elem, double number) {
   switch (elem) {
     case FIAR_ELEM_F32:

@@ -43,6 +43,7 @@ typedef struct FiarShape {
 // dimensions.
 bool fiarShapeRead(MlirType type, FiarShape* out_shape);
 FiarElement fiarElementOf(MlirType element_type);
+FiarElement fiarValueElement(MlirValue value);  // of what is no known tensor: OTHER
 const char* fiarElementText(FiarElement elem);
 
 // The product of the sizes, or -1 where one is dynamic.
@@ -67,6 +68,9 @@ MlirStringRef fiarAttributeText(MlirAttribute attribute);
 
 // The op's full name. Static storage of the context.
 MlirStringRef fiarOpName(MlirOperation op);
+
+// Whether there is an op, and it has this name.
+bool fiarIsOp(MlirOperation op, const char* name);
 
 // Inline: names are compared all the time, and a literal's length is known to the compiler.
 static inline bool fiarStringEqual(MlirStringRef a, const char* b) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lower/lower.h"
+#include "ir/array.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -209,16 +210,12 @@ static bool take_all_reduce(FiarView* view, const FiarPrimitive* primitive, Fiar
 // A place for the op, or NULL when out of memory.
 static FiarCall* add_call(Collector* collector, MlirOperation op, FiarCallKind kind) {
   FiarCalls* calls = &collector->calls;
-  if (calls->count == collector->capacity) {
-    size_t capacity = collector->capacity ? 2 * collector->capacity : 16;
-    FiarCall* grown = realloc(calls->items, capacity * sizeof *grown);
-    if (grown == NULL) {
-      (void)fiarErrorAt(op, "out of memory");
-      return NULL;
-    }
-    calls->items = grown;
-    collector->capacity = capacity;
+  FiarCall* grown = fiarGrow(calls->items, calls->count, &collector->capacity, sizeof *grown);
+  if (grown == NULL) {
+    (void)fiarErrorAt(op, "out of memory");
+    return NULL;
   }
+  calls->items = grown;
   FiarCall* call = &calls->items[calls->count++];
   *call = (FiarCall){.op = op, .kind = kind};
   return call;

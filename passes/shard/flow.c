@@ -8,19 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ir/array.h"
 #include "shard/shard.h"
 
 bool fiarShardAdd(FiarSharding* sharding, const FiarShardSite* site, uint32_t number) {
-  if (sharding->n_sites == sharding->capacity) {
-    size_t capacity = sharding->capacity == 0 ? 32 : 2 * sharding->capacity;
-    FiarShardSite* larger = realloc(sharding->sites, capacity * sizeof *larger);
-    if (larger == NULL) {
-      sharding->failed = true;
-      return false;
-    }
-    sharding->sites = larger;
-    sharding->capacity = capacity;
+  FiarShardSite* larger =
+      fiarGrow(sharding->sites, sharding->n_sites, &sharding->capacity, sizeof *larger);
+  if (larger == NULL) {
+    sharding->failed = true;
+    return false;
   }
+  sharding->sites = larger;
   const size_t at = sharding->n_sites++;
   sharding->sites[at] = *site;
   sharding->sites[at].chain = at;

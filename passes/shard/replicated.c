@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/array.h"
 #include "ir/carried.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "shard/shard.h"
@@ -220,17 +221,14 @@ static void forget_since(FiarReplication* replication, size_t mark) {
 }
 
 static void remember(FiarReplication* replication, MlirValue value, uint32_t number, bool same) {
-  if (same && replication->n_trail == replication->trail_capacity) {
-    size_t capacity = replication->trail_capacity == 0 ? 64 : 2 * replication->trail_capacity;
-    FiarMapSlot* larger = realloc(replication->trail, capacity * sizeof *larger);
-    if (larger == NULL) {
+  if (same) {
+    FiarMapSlot* trail = fiarGrow(replication->trail, replication->n_trail,
+                                  &replication->trail_capacity, sizeof *trail);
+    if (trail == NULL) {
       replication->failed = true;
       return;
     }
-    replication->trail = larger;
-    replication->trail_capacity = capacity;
-  }
-  if (same) {
+    replication->trail = trail;
     replication->trail[replication->n_trail++] = (FiarMapSlot){value.ptr, number, 1};
   }
   replication->failed |= !fiarMapSet(&replication->known, value.ptr, number, same);

@@ -60,8 +60,9 @@ static fiar_status_t share_make(fiar_peer_memory_t* memory, share_t* out_share) 
     return fiar_annotate(fiar_cuda_fail(error, "cudaMalloc"), "workspace of %zu bytes on device %d",
                          rounded, device);
   }
-  // Nothing is read here that was never written, also where peers' writes cannot be seen by a tool.
-  FIAR_CUDA_TRY(cudaMemset(memory->own, 0, memory->bytes));
+  // The words that peers write when the memory is tried out: a tool that does not see their writes
+  // would find them read and never written.
+  FIAR_CUDA_TRY(cudaMemset(memory->own, 0, FIAR_MAX_WORLD * sizeof(uint32_t)));
   FIAR_CUDA_TRY(cudaDeviceSynchronize());
   FIAR_CUDA_TRY(cudaIpcGetMemHandle(&out_share->handle, memory->own));
   out_share->process[0] = (uint64_t)getpid();

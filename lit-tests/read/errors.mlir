@@ -115,3 +115,20 @@ func.func @results_without_types(%x: !torch.int) {
   %0 = torch.aten.neg.int %x
   return
 }
+
+// -----
+
+// What torch-mlir infers, we cannot; nor do we read TorchScript's classes.
+func.func @results_inferred(%x: !torch.int) {
+  // expected-error@+2 {{expected '->' and the types of its results}}
+  // expected-note@+1 {{torch-mlir-opt --mlir-print-op-generic FILE}}
+  %0 = torch.linear_params.create %x, %x : !torch.int, !torch.int
+  return
+}
+
+// -----
+
+// expected-error@+2 {{expected operands or results}}
+// expected-note@+1 {{torch-mlir-opt --mlir-print-op-generic FILE}}
+torch.class_type @m {
+}

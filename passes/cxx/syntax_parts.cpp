@@ -416,8 +416,20 @@ static ParseResult torch_op(OpReader& reader) {
   if (reader.read("%* {}")) {
     return failure();
   }
-  bool typed = reader.parser.getNumResults() != 0 || !reader.operands.empty();
-  return typed ? reader.types("arrow") : success();
+  OpAsmParser& parser = reader.parser;
+  if (parser.getNumResults() == 0 && reader.operands.empty()) {
+    // TorchScript's classes go on with a name.
+    StringAttr name;
+    return succeeded(parser.parseOptionalSymbolName(name))
+               ? parser.emitError(parser.getNameLoc(), "expected operands or results")
+               : success();
+  }
+  if (reader.types("arrow")) {
+    return failure();
+  }
+  return parser.getNumResults() != 0 && reader.op.types.empty()
+             ? parser.emitError(parser.getNameLoc(), "expected '->' and the types of its results")
+             : success();
 }
 
 static Type torch_type(OpReader& reader, const Twine& text) {

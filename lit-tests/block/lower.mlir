@@ -156,3 +156,12 @@ func.func @fewer_results(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
   // expected-error@+1 {{result 0 is none of the manual computation's}}
   return %0 : tensor<4x32xbf16>
 }
+
+// -----
+// A name of libfiar's is not the block's.
+// CHECK-LABEL: llvm.func @block(
+// CHECK: llvm.call @fiar_rt_copy
+func.func @fiar_rt_copy(%x: tensor<4x32xbf16>) -> tensor<4x32xf32> {
+  %0 = "fiar.copy"(%x) {transposed = false} : (tensor<4x32xbf16>) -> tensor<4x32xf32>
+  return %0 : tensor<4x32xf32>
+}

@@ -226,7 +226,8 @@ static void name_argument(FiarBlock* block, bool result, int i, MlirLocation loc
   }
 }
 
-// The function's own name; where that is `main`, the module's without JAX's jit_.
+// The function's own name; where that is `main`, the module's without JAX's jit_; `block` where no
+// such name will do, as none of libfiar's own.
 static void name_block(FiarBlock* block, const char* given) {
   MlirStringRef name = fiarAttributeText(fiarOpAttribute(block->function, "sym_name"));
   if (given != NULL) {
@@ -237,7 +238,7 @@ static void name_block(FiarBlock* block, const char* given) {
       name = mlirStringRefCreate(name.data + 4, name.length - 4);
     }
   }
-  if (!to_identifier(name, block->name)) {
+  if (!to_identifier(name, block->name) || strncmp(block->name, "fiar_", 5) == 0) {
     (void)snprintf(block->name, sizeof block->name, "block");
   }
 }

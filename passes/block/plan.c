@@ -261,6 +261,11 @@ static bool find_function(FiarBlock* block) {
          fiarErrorAt(block->module, "no public function with a body: there is nothing to compile");
 }
 
+// Nobody has verified the module: a block may end anyhow.
+static bool ends_open(const FiarBlock* block) {
+  return fiarErrorAt(block->function, "a block in it ends without a return");
+}
+
 // The block whose ops are a rank's: the function's, or that of the manual_computation that it is.
 static bool find_body(FiarBlock* block, MlirBlock* out_body, MlirOperation* out_wrapper) {
   MlirRegion region = mlirOperationGetFirstRegion(block->function);
@@ -280,9 +285,12 @@ static bool find_body(FiarBlock* block, MlirBlock* out_body, MlirOperation* out_
       return fiarErrorAt(first, "its operands are not the function's arguments, in order");
     }
   }
-  if (!mlirOperationEqual(mlirOperationGetNextInBlock(first), mlirBlockGetTerminator(body))) {
-    return fiarErrorAt(mlirOperationGetNextInBlock(first),
-                       "stands outside the manual computation: no rank computes it");
+  MlirOperation next = mlirOperationGetNextInBlock(first);
+  if (mlirOperationIsNull(next)) {
+    return ends_open(block);
+  }
+  if (!mlirOperationEqual(next, mlirBlockGetTerminator(body))) {
+    return fiarErrorAt(next, "stands outside the manual computation: no rank computes it");
   }
   *out_wrapper = first;
   *out_body = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(first));
@@ -389,7 +397,7 @@ static bool read_steps(FiarBlock* block, FiarView* view, MlirBlock body, MlirOpe
       good = false;
     }
   }
-  return false;  // a block without terminator
+  return ends_open(block);
 }
 
 // ---- results ----
@@ -597,7 +605,7 @@ static bool plan_arena(FiarBlock* block) {
 
 static bool plan(FiarBlock* block, FiarView* view, const FiarBlockOptions* options) {
   MlirBlock body;
-  MlirOperation wrapper, end;
+  MlirOperation wrapper, end = {NULL};
   if (!find_function(block) || !find_body(block, &body, &wrapper) || !read_arguments(block, body) ||
       !read_steps(block, view, body, &end) || !read_results(block, wrapper, end)) {
     return false;

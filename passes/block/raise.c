@@ -59,7 +59,7 @@ bool fiarBlockIsEntry(MlirOperation op) {
 }
 
 bool fiarBlockIsWrapper(MlirOperation op) {
-  return fiarStringEqual(fiarOpName(op), "sdy.manual_computation") &&
+  return fiarIsOp(op, "sdy.manual_computation") &&
          mlirOperationGetNumRegions(op) == 1 &&
          !mlirBlockIsNull(mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(op)));
 }

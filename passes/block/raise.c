@@ -59,8 +59,7 @@ bool fiarBlockIsEntry(MlirOperation op) {
 }
 
 bool fiarBlockIsWrapper(MlirOperation op) {
-  return fiarIsOp(op, "sdy.manual_computation") &&
-         mlirOperationGetNumRegions(op) == 1 &&
+  return fiarIsOp(op, "sdy.manual_computation") && mlirOperationGetNumRegions(op) == 1 &&
          !mlirBlockIsNull(mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(op)));
 }
 

@@ -28,7 +28,8 @@ typedef struct FiarGroups {
 // Expands the `groups` attribute of a fiar op (the source's replica groups, kept verbatim): a dense
 // tensor of ids, StableHLO's replica_group_mesh_axes over an sdy.mesh of `module` or an inline
 // mesh, or a name that FIAR_GROUPS_ATTRIBUTE of `module` explains. On failure *out_groups is zero
-// and `text` (a sentence, cut at text_size) says why: unequal groups, sub-axes, an unknown mesh.
+// and `text` (a sentence, cut at text_size) says why: unequal groups, a rank twice or negative,
+// sub-axes, an unknown mesh.
 bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* out_groups,
                       char* text, size_t text_size);
 

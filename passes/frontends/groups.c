@@ -13,7 +13,7 @@
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
-enum { MAX_AXES = 16, MAX_NAME = 64, MAX_DEVICES = 4096 };
+enum { MAX_AXES = 16, MAX_NAME = 64, MAX_DEVICES = 4096, MAX_IDS = 1 << 20 };
 
 typedef struct mesh {
   int n_axes;
@@ -214,7 +214,23 @@ static bool axes_read(MlirStringRef attribute, const mesh_t* mesh, int* order, i
   return true;
 }
 
-static bool expand_axes(const mesh_t* mesh, const int* order, int n_order, FiarGroups* out_groups) {
+// Nobody has verified the mesh.
+static bool mesh_valid(const mesh_t* mesh, char* text, size_t text_size) {
+  int64_t total = 1;
+  for (int i = 0; i < mesh->n_axes; ++i) {
+    if (mesh->sizes[i] < 1 || mesh->sizes[i] > MAX_IDS / total) {
+      return REFUSE("axis \"%s\" of the replica groups' mesh has size %" PRId64, mesh->names[i],
+                    mesh->sizes[i]);
+    }
+    total *= mesh->sizes[i];
+  }
+  return mesh->n_ids == 0 || mesh->n_ids == total ||
+         REFUSE("the mesh of the replica groups has %" PRId64 " devices, but %" PRId64 " ids",
+                total, mesh->n_ids);
+}
+
+static bool expand_axes(const mesh_t* mesh, const int* order, int n_order, FiarGroups* out_groups,
+                        char* text, size_t text_size) {
   int64_t strides[MAX_AXES] = {0}, total = 1, size = 1;
   bool reduced[MAX_AXES] = {false};
   for (int i = mesh->n_axes - 1; i >= 0; --i) {
@@ -222,15 +238,15 @@ static bool expand_axes(const mesh_t* mesh, const int* order, int n_order, FiarG
     total *= mesh->sizes[i];
   }
   for (int i = 0; i < n_order; ++i) {
+    if (reduced[order[i]]) {
+      return REFUSE("the replica groups name axis \"%s\" twice", mesh->names[order[i]]);
+    }
     size *= mesh->sizes[order[i]];
     reduced[order[i]] = true;
   }
-  if (total <= 0 || (mesh->n_ids != 0 && mesh->n_ids != total)) {
-    return false;
-  }
   int64_t* ids = malloc((size_t)total * sizeof *ids);
   if (ids == NULL) {
-    return false;
+    return REFUSE("out of memory");
   }
   for (int64_t group = 0; group < total / size; ++group) {
     int64_t base = 0, rest = group;
@@ -260,8 +276,8 @@ static bool from_mesh(MlirOperation module, MlirStringRef attribute, FiarGroups*
   int order[MAX_AXES], n_order = 0;
   bool ok = mesh_read(module, attribute, &mesh, text, text_size) &&
             axes_read(attribute, &mesh, order, &n_order, text, text_size) &&
-            (expand_axes(&mesh, order, n_order, out_groups) ||
-             REFUSE("the mesh of the replica groups has another number of devices than ids"));
+            mesh_valid(&mesh, text, text_size) &&
+            expand_axes(&mesh, order, n_order, out_groups, text, text_size);
   free(mesh.ids);
   return ok;
 }
@@ -272,8 +288,8 @@ static bool from_dense(MlirAttribute groups, FiarGroups* out_groups, char* text,
     return REFUSE("the replica groups are not a matrix of ids");
   }
   int64_t count = mlirShapedTypeGetDimSize(type, 0), size = mlirShapedTypeGetDimSize(type, 1);
-  if (count * size > (1 << 20)) {
-    return REFUSE("the replica groups have %" PRId64 " ids", count * size);
+  if (count > MAX_IDS || size > MAX_IDS || count * size > MAX_IDS) {
+    return REFUSE("the replica groups are %" PRId64 " times %" PRId64 " ids", count, size);
   }
   int64_t* ids = malloc((size_t)(count * size + 1) * sizeof *ids);
   if (ids == NULL) {
@@ -297,6 +313,9 @@ static bool from_dense(MlirAttribute groups, FiarGroups* out_groups, char* text,
 static bool ids_valid(const FiarGroups* groups, int64_t limit, char* text, size_t text_size) {
   int64_t total = groups->count * groups->size, most = 0;
   for (int64_t i = 0; i < total; ++i) {
+    if (groups->ids[i] < 0) {
+      return REFUSE("the replica groups name rank %" PRId64, groups->ids[i]);
+    }
     most = groups->ids[i] > most ? groups->ids[i] : most;
   }
   if (limit > 0 && most >= limit) {
@@ -304,7 +323,7 @@ static bool ids_valid(const FiarGroups* groups, int64_t limit, char* text, size_
                   " (mhlo.num_replicas, mhlo.num_partitions)",
                   most, limit);
   }
-  if (most > (1 << 20)) {
+  if (most > MAX_IDS) {
     return REFUSE("the replica groups name rank %" PRId64, most);
   }
   uint8_t* seen = calloc((size_t)most + 1, 1);
@@ -370,9 +389,13 @@ static int64_t named_world(FiarView* view, MlirStringRef name, char* text, size_
   return view->world;
 }
 
-bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* out_groups,
-                      char* text, size_t text_size) {
-  *out_groups = (FiarGroups){0};
+void fiarGroupsFree(FiarGroups* groups) {
+  free(groups->ids);
+  *groups = (FiarGroups){0};
+}
+
+static bool expand(MlirOperation module, MlirAttribute groups, FiarGroups* out_groups, char* text,
+                   size_t text_size) {
   if (mlirAttributeIsNull(groups)) {
     return REFUSE("the all-reduce has no replica groups");
   }
@@ -391,9 +414,15 @@ bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* ou
                 attribute.data);
 }
 
-void fiarGroupsFree(FiarGroups* groups) {
-  free(groups->ids);
-  *groups = (FiarGroups){0};
+bool fiarGroupsExpand(MlirOperation module, MlirAttribute groups, FiarGroups* out_groups,
+                      char* text, size_t text_size) {
+  *out_groups = (FiarGroups){0};
+  bool ok = expand(module, groups, out_groups, text, text_size) &&
+            ids_valid(out_groups, 0, text, text_size);
+  if (!ok) {
+    fiarGroupsFree(out_groups);
+  }
+  return ok;
 }
 
 // mhlo.num_replicas and mhlo.num_partitions; 0 where the module does not say.
@@ -405,7 +434,7 @@ static int64_t module_count(MlirOperation module, const char* name) {
 
 int64_t fiarGroupsWorld(FiarView* view, const FiarPrimitive* collective, char* text,
                         size_t text_size) {
-  FiarGroups groups;
+  FiarGroups groups = {0};
   if (strcmp(collective->mode, FIAR_GROUPS_PROCESS) == 0) {
     int64_t world = named_world(view, fiarAttributeText(collective->groups), text, text_size);
     if (world > 0 && collective->world > 0 && world != collective->world) {
@@ -416,7 +445,7 @@ int64_t fiarGroupsWorld(FiarView* view, const FiarPrimitive* collective, char* t
     }
     return world != 0 ? world : collective->world;
   }
-  if (!fiarGroupsExpand(view->module, collective->groups, &groups, text, text_size)) {
+  if (!expand(view->module, collective->groups, &groups, text, text_size)) {
     return 0;
   }
   int64_t replicas = module_count(view->module, "mhlo.num_replicas");

@@ -54,7 +54,7 @@ static void print_norm_attributes(FILE* out, const FiarCall* call) {
 
 // What the ids count, as XLA numbers its modes. The attribute is the source's mode, kept by
 // fiar-fuse; ids of a mesh, and of ops written by hand, are flattened ones.
-enum { REPLICA_AND_PARTITION = 2, FLATTENED_IDS = 3 };
+enum { REPLICA_AND_PARTITION = 2, FLATTENED_IDS = 3, MAX_WORLD = 1 << 20 };
 
 static bool group_mode(const FiarCall* call, int* out_mode) {
   static const char* const modes[] = {"cross_replica", "cross_partition",
@@ -109,6 +109,10 @@ static bool print_groups(FILE* out, MlirOperation module, const FiarCall* call) 
                       call->world, groups.size);
     fiarGroupsFree(&groups);
     return false;
+  }
+  if (call->world > MAX_WORLD) {
+    fiarGroupsFree(&groups);
+    return fiarErrorAt(call->op, "world is %" PRId64 ", too many ranks to write out", call->world);
   }
   fprintf(out, "world = %" PRId64 " : i64, group_mode = %d : i64, ", call->world,
           spread ? FLATTENED_IDS : mode);

@@ -85,6 +85,16 @@ typedef enum fiar_trait {
   FIAR_TRAIT_SCALES_OUT = 1 << 23
 } fiar_trait_t;
 
+// A layout of scales as numbers instead of a switch, whose table would lie in a constant bank that
+// nothing else needs: fiar_scale_index (scale_math.h). A tile is 1 << row_shift rows; scales of a
+// row come in fours.
+typedef struct fiar_scale_strides {
+  int32_t row_shift;
+  uint32_t row_tile;   // from a tile to the one below
+  uint32_t col_fours;  // from four scales of a row to the next four, in fours
+  uint32_t col_step;   // from a scale to the next of its four
+} fiar_scale_strides_t;
+
 // The one argument of every kernel, by value. Made by fiar_kernel_args_init.
 //
 // A launch finds none of it in the constant cache, and each line of 64 bytes that a kernel comes by
@@ -115,7 +125,7 @@ typedef struct fiar_kernel_args {
   int32_t block_vectors;  // vectors a scale; 0: none, or blocks are not whole vectors
   int32_t block_shift;    // log2 of block_vectors where that is a power of two, else -1
   float scale_min;
-  int32_t scale_layout, scale_type;    // fiar_scale_layout_t, fiar_scale_type_t
+  fiar_scale_strides_t scale_strides;
   uint64_t owned_offset, owned_bytes;  // of ceil(tokens / world) rows: rank times that; that
   fiar_peers_t peers;                  // LOCAL, ANY and QUANTIZE look at nothing here
   fiar_all_reduce_norm_params call;    // strides resolved: never 0
@@ -125,6 +135,9 @@ typedef struct fiar_kernel_args {
 FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, control) == 48, "the first line is filled");
 FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, others) + 3 * sizeof(void*) == 48 + 2 * 64,
                    "so are the two that follow");
+FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, scale_cols) == 48 + 3 * 64 + 32 &&
+                       offsetof(fiar_kernel_args_t, owned_offset) == 48 + 4 * 64,
+                   "scales need one line, the two-hop kernels another");
 
 // Launch with programmatic dependent launch: the kernel may start before the previous one in the
 // stream has ended, and reads nothing but the weight before that one's results are visible.

@@ -104,6 +104,7 @@ __device__ __forceinline__ float largest_element(const format_t& format, const f
 }
 
 // A thread a block of values, or a thread a vector where the scale is given.
+template <typename K>
 __device__ __forceinline__ void quantise_elements(const fiar_kernel_args_t& args,
                                                   const format_t& format, int row, const float* h) {
   const int hidden = (int)args.call.hidden;
@@ -118,7 +119,7 @@ __device__ __forceinline__ void quantise_elements(const fiar_kernel_args_t& args
                               amax);
     }
     if (args.scale_cols > 0 && args.scales_out) {
-      store_scale(args, row, col, scale);
+      store_scale<K>(args, scale_at<K>(args, row, col), scale);
     }
   }
 }
@@ -131,17 +132,18 @@ __global__ void __launch_bounds__(256) norm_any(const __grid_constant__ fiar_ker
   const place_t at = {0, 0, threadIdx.x * (uint32_t)sizeof(uint4),
                       blockDim.x * (uint32_t)sizeof(uint4), 1};
   const format_t format = format_of<K>(args, given_scale<K>(args));
-  uint32_t turn = 0;
+  exchange_t exchange = begin_exchange<1>(&shared, at, 0);
   for (int row = (int)blockIdx.x; row < args.tokens; row += (int)gridDim.x) {
     float squares[1] = {add_elements(args, row, h)};
     if (args.traits & FIAR_TRAIT_NORM) {
       const uint32_t nothing[1] = {0};
-      const float total = reduce_row<1>(&shared, at, 0, &turn, squares, nothing, false).sum;
+      send_partials<1>(exchange, at, squares, nothing, false);
+      const float total = take_total(&exchange, false).sum;
       norm_elements(args, row, rsqrtf(__fmaf_rn(total, args.inverse_hidden, args.eps)), h);
     }
     __syncthreads();
     if (args.traits & FIAR_TRAIT_QUANT) {
-      quantise_elements(args, format, row, h);
+      quantise_elements<K>(args, format, row, h);
       __syncthreads();
     }
   }

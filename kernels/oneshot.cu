@@ -37,12 +37,14 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     push_row<K>(args, call, at, at.row, own);
   }
   pad_scales<K>(args);
-  reduce_ready(args.cluster_shift);
+  exchange_ready(args.cluster_shift);
   count_block(args, &call);
   for (int row = at.row; row < tokens; row += at.row_step) {
     uint4 residual[K::vectors], sum[K::vectors];
     load_residual<K>(args, at, row, residual);
     load_input<K>(args, at, row, own);
+    void* scales[K::vectors];
+    find_scales<K>(args, at, row, scales);
     // A row ahead, so that the wait for one hides behind the flight of the next.
     if (row + at.row_step < tokens) {
       uint4 next[K::vectors];
@@ -54,7 +56,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     const shares_t shares = {own_slot(args, call) + row_offset(at, row, args.row_bytes),
                              args.all_bytes, at.step, at.count};
     take_sums<K::world, K::vectors>(args, &call, shares, own, row, sum);
-    finish_row<K>(args, &me, sum, residual, row);
+    finish_row<K>(args, &me, sum, residual, row, scales);
     if (row + at.row_step >= tokens) {
       release_dependents();  // the outputs are stored; the slots are this family's own affair
     }

@@ -115,8 +115,23 @@ static void set_call(const fiar_all_reduce_norm_params* call, fiar_kernel_args_t
   args->quant_out = call->quant_out;
   args->scales_out = call->scales_out;
   args->scale_min = call->scale_min;
-  args->scale_layout = call->scale_layout;
-  args->scale_type = call->scale_type;
+}
+
+static fiar_scale_strides_t scale_strides(const fiar_all_reduce_norm_params* call,
+                                          int64_t scale_cols) {
+  const bool f32 = call->scale_type == FIAR_SCALE_TYPE_F32;
+  const uint32_t cols = (uint32_t)(f32 ? scale_cols : up(scale_cols, 4));
+  const uint32_t rows = (uint32_t)up(call->tokens, 4);
+  switch (call->scale_layout) {
+    case FIAR_SCALE_LAYOUT_SWIZZLED_128X4:
+      return (fiar_scale_strides_t){7, 128 * cols, 128, 1};
+    case FIAR_SCALE_LAYOUT_SWIZZLED_8X4:
+      return (fiar_scale_strides_t){3, 8 * cols, 8, 1};
+    case FIAR_SCALE_LAYOUT_COLUMN_MAJOR:
+      return f32 ? (fiar_scale_strides_t){0, 1, rows, rows} : (fiar_scale_strides_t){0, 4, rows, 1};
+    default:
+      return (fiar_scale_strides_t){0, (uint32_t)scale_cols, 1, 1};
+  }
 }
 
 void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar_peers_t* peers,
@@ -138,6 +153,7 @@ void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar
   out_args->block_vectors =
       block > 0 && block * bytes % VECTOR_BYTES == 0 ? (int32_t)(block * bytes / VECTOR_BYTES) : 0;
   out_args->block_shift = log2_of(out_args->block_vectors);
+  out_args->scale_strides = scale_strides(call, out_args->scale_cols);
   out_args->inverse_hidden = 1.0f / (float)call->hidden;
   out_args->weight_bias = call->weight ? call->weight_bias : 1.0f;
   out_args->traits = traits_of(call, out_args->block_vectors);

@@ -14,10 +14,13 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   for (int row = me.at.row; row < args.tokens; row += me.at.row_step) {
     uint4 x[K::vectors];
     encoded_t codes[K::vectors];
+    void* scales[K::vectors];
     load_input<K>(args, me.at, row, x);
-    const float amax = K::traits(args) & FIAR_TRAIT_ROW_AMAX ? row_amax<K>(args, &me, x) : 0.0f;
-    quantise_row<K>(args, &me, x, amax, codes);
-    store_quantised<K>(args, me.at, row, codes);
+    find_scales<K>(args, me.at, row, scales);
+    uint32_t largest[K::vectors];
+    find_largest<K>(args, &me, x, largest);
+    quantise_row<K>(args, &me, x, largest, codes);
+    store_quantised<K>(args, me.at, row, codes, scales);
   }
   end_local<K>(args);
 }

@@ -94,25 +94,25 @@ __device__ __forceinline__ void take_codes(const fiar_kernel_args_t& args, call_
   }
 }
 
-// The row's norm at its owner, or as it came back; and its largest magnitude for fp8_token.
+// The row's norm at its owner, or as it came back; and the largest magnitudes for its scales.
 template <typename K>
 __device__ __forceinline__ void make_norm(const fiar_kernel_args_t& args, call_t* call,
                                           uint64_t back, worker<K>* me, int row, uint4* norm,
-                                          float* out_amax) {
+                                          uint32_t* largest) {
   const int world = world_of<K>(args);
   if (row % world == args.rank) {
     uint4 residual[K::vectors], sum[K::vectors];
     load_residual<K>(args, me->at, row / world, residual);
     sum_shares<K, true>(args, call, me->at, row, sum);
-    norm_row<K>(args, me, sum, residual, row, row / world, norm, out_amax);
+    norm_row<K>(args, me, sum, residual, row, row / world, norm, largest);
     if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
       send_back<K>(args, *call, back, me->at, row, norm);
     }
     return;
   }
   take_back<K>(args, call, back, me->at, row, norm);
-  if (K::traits(args) & FIAR_TRAIT_ROW_AMAX) {
-    *out_amax = row_amax<K>(args, me, norm);
+  if (K::traits(args) & FIAR_TRAIT_QUANT) {
+    find_largest<K>(args, me, norm, largest);
   }
 }
 
@@ -123,15 +123,17 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
   const bool quantises = K::traits(args) & FIAR_TRAIT_QUANT;
   const bool norm_back = K::traits(args) & FIAR_TRAIT_NORM_OUT;
   encoded_t codes[K::vectors];
+  void* scales[K::vectors];
+  find_scales<K>(args, me->at, row, scales);
   if (mine || norm_back) {
     uint4 norm[K::vectors];
-    float amax = 0.0f;
-    make_norm<K>(args, call, back, me, row, norm, &amax);
+    uint32_t largest[K::vectors];
+    make_norm<K>(args, call, back, me, row, norm, largest);
     if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
       store_row<K::vectors>(args.norm_out, row, args.row_bytes, me->at, norm);
     }
     if (quantises) {
-      quantise_row<K>(args, me, norm, amax, codes);
+      quantise_row<K>(args, me, norm, largest, codes);
     }
   } else if (quantises) {
     take_codes<K>(args, call, back, me->at, row, codes);
@@ -140,7 +142,7 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
     if (mine && !norm_back) {
       send_codes<K>(args, *call, back, me->at, row, codes);
     }
-    store_quantised<K>(args, me->at, row, codes);
+    store_quantised<K>(args, me->at, row, codes, scales);
   }
   if (mine) {
     clear_shares<K::world, K::vectors>(args, owned_shares<K>(args, *call, me->at, row));

@@ -33,6 +33,8 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
       }
       uint4 residual[K::vectors], sum[K::vectors];
       load_residual<K>(args, at, row, residual);
+      void* scales[K::vectors];
+      find_scales<K>(args, at, row, scales);
       if (mine) {
         sum_shares<K>(args, &call, at, row, sum);
         send_back<K>(args, call, back, at, row, sum);
@@ -40,7 +42,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
       } else {
         take_back<K>(args, &call, back, at, row, sum);
       }
-      finish_row<K>(args, &me, sum, residual, row);
+      finish_row<K>(args, &me, sum, residual, row, scales);
     }
   }
   release_dependents();

@@ -8,7 +8,8 @@
 // cmocka wants the four above first.
 #include <cmocka.h>
 
-#include "kernels.h"
+#include "host/reference.h"
+#include "scale_math.h"
 
 static const fiar_device_caps_t h200 = {.sm = 90, .sm_count = 132};
 static const fiar_device_caps_t a100 = {.sm = 80, .sm_count = 108};
@@ -129,6 +130,57 @@ static void calls_that_vectors_cannot_serve_are_refused_with_the_reason(void** s
   assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_ONESHOT, &params, 16), FIAR_OK);
 }
 
+// The strides against the switch of the reference.
+static void strides_find_every_scale_where_its_layout_puts_it(void** state) {
+  (void)state;
+  static const uint8_t types[] = {FIAR_SCALE_TYPE_F32, FIAR_SCALE_TYPE_UE8M0};
+  for (int64_t tokens = 1; tokens <= 300; tokens += 13) {
+    for (int cols = 1; cols <= 37; cols += 4) {
+      for (int variant = 0; variant < 8; ++variant) {
+        fiar_all_reduce_norm_params params = call_of(tokens, cols * INT64_C(64), FIAR_DTYPE_BF16);
+        params.quant = FIAR_QUANT_FP8_GROUP;
+        params.group_size = 64;
+        params.scale_type = types[variant % 2];
+        params.scale_layout = (uint8_t)(variant / 2);
+        params.scales_out = &params;  // wanted; not looked at
+        fiar_kernel_args_t args;
+        fiar_kernel_args_init(&params, NULL, 0, &args);
+        const bool f32 = params.scale_type == FIAR_SCALE_TYPE_F32;
+        if (f32 && (params.scale_layout == FIAR_SCALE_LAYOUT_SWIZZLED_128X4 ||
+                    params.scale_layout == FIAR_SCALE_LAYOUT_SWIZZLED_8X4)) {
+          continue;  // of bytes only
+        }
+        for (uint32_t row = 0; row < tokens; ++row) {
+          for (uint32_t col = 0; col < (uint32_t)cols; ++col) {
+            assert_int_equal(fiar_scale_index(args.scale_strides, row, col) * (f32 ? 4 : 1),
+                             fiar_scale_offset(&params, row, col));
+          }
+        }
+      }
+    }
+  }
+}
+
+// All mantissas, at the least exponent and at others.
+static void quotients_by_the_largest_code_are_exact(void** state) {
+  (void)state;
+  static const int exponents[] = {-100, -99, -5, 0, 7, 126, 127};
+  static const float divisors[] = {448.0f, 6.0f};
+  for (size_t d = 0; d < 2; ++d) {
+    size_t wrong = 0;
+    for (size_t e = 0; e < sizeof exponents / sizeof *exponents; ++e) {
+      for (uint32_t mantissa = 0; mantissa < 1u << 23; ++mantissa) {
+        const float amax = ldexpf(1.0f + (float)mantissa * 0x1p-23f, exponents[e]);
+        wrong += fiar_divide_by_largest(amax, divisors[d]) != amax / divisors[d];
+      }
+    }
+    assert_int_equal(wrong, 0);
+    assert_true(fiar_divide_by_largest(0.0f, divisors[d]) == 0.0f);
+    assert_true(isinf(fiar_divide_by_largest(INFINITY, divisors[d])));
+    assert_true(isnan(fiar_divide_by_largest(NAN, divisors[d])));
+  }
+}
+
 static void an_error_word_names_the_rank_and_the_row(void** state) {
   (void)state;
   const uint64_t error = FIAR_WAIT_ERROR(15, 1u << 30);
@@ -145,6 +197,8 @@ int main(void) {
       cmocka_unit_test(rows_of_an_owner_do_not_all_fall_to_one_block),
       cmocka_unit_test(slots_hold_every_source_and_what_comes_back),
       cmocka_unit_test(calls_that_vectors_cannot_serve_are_refused_with_the_reason),
+      cmocka_unit_test(strides_find_every_scale_where_its_layout_puts_it),
+      cmocka_unit_test(quotients_by_the_largest_code_are_exact),
       cmocka_unit_test(an_error_word_names_the_rank_and_the_row),
   };
   return cmocka_run_group_tests_name("kernel_plan", tests, NULL, NULL);

@@ -51,12 +51,14 @@ __device__ __forceinline__ void unpack(const uint4& x, float* values) {
     values[2 * i + 1] = __uint_as_float(word_of(x, i) & 0xFFFF0000u);
   }
 }
-__device__ __forceinline__ float round_element(float value) {
-  return __bfloat162float(__float2bfloat16_rn(value));
-}
 __device__ __forceinline__ uint32_t pack_word(const float* values) {
   __nv_bfloat162 pair = __floats2bfloat162_rn(values[0], values[1]);
   return *reinterpret_cast<uint32_t*>(&pair);
+}
+// In pairs: the conversion of one alone takes longer.
+__device__ __forceinline__ float round_element(float value) {
+  const float pair[2] = {value, value};
+  return __uint_as_float(pack_word(pair) << 16);
 }
 #else
 const int kElementsAWord = 2;
@@ -69,12 +71,12 @@ __device__ __forceinline__ void unpack(const uint4& x, float* values) {
     values[2 * i + 1] = pair.y;
   }
 }
-__device__ __forceinline__ float round_element(float value) {
-  return __half2float(__float2half_rn(value));
-}
 __device__ __forceinline__ uint32_t pack_word(const float* values) {
   __half2 pair = __floats2half2_rn(values[0], values[1]);
   return *reinterpret_cast<uint32_t*>(&pair);
+}
+__device__ __forceinline__ float round_element(float value) {
+  return __half2float(__float2half_rn(value));
 }
 #endif
 
@@ -95,6 +97,7 @@ struct kind {
   static constexpr int world = WORLD;
   static constexpr int vectors = VECTORS;  // a thread
   static constexpr bool special = KNOWN != 0;
+  static constexpr uint32_t known_traits = TRAITS;  // that all of its calls have
 #ifdef __CUDA_ARCH__
   // Special kernels are for the chips of NVLink machines; elsewhere they are empty.
   static constexpr bool has_code = !special || (__CUDA_ARCH__ >= 10 * FIAR_SPECIAL_MIN_SM &&

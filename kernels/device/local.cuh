@@ -13,7 +13,8 @@ __device__ __forceinline__ void begin_local(const fiar_kernel_args_t& args, row_
                                             worker<K>* me) {
   begin_work<K>(args, shared, me);
   wait_dependency();
-  reduce_ready(args.cluster_shift);
+  exchange_ready(args.cluster_shift);
+  __syncthreads();  // for begin_exchange
   load_scale<K>(args, me);
 }
 

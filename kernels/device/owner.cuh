@@ -64,7 +64,7 @@ __device__ __forceinline__ call_t open_shares(const fiar_kernel_args_t& args, wo
   send_share<K>(args, call, at, at.row, share);
   load_share<K>(args, at, at.row + at.row_step, share);
   pad_scales<K>(args);
-  reduce_ready(args.cluster_shift);
+  exchange_ready(args.cluster_shift);
   count_block(args, &call);
   return call;
 }

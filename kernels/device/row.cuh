@@ -17,7 +17,7 @@ template <typename K>
 struct worker {
   place_t at;
   row_shared_t* shared;
-  uint32_t turn;             // of reduce_row
+  exchange_t exchange;
   float given, reciprocal;   // the caller's scale, and 1 over it
   uint4 weight[K::vectors];  // as it lies in memory, of the element type; zeros where there is none
 };
@@ -43,8 +43,7 @@ __device__ __forceinline__ void begin_work(const fiar_kernel_args_t& args, row_s
                                            worker<K>* me) {
   me->at = find_place<K::vectors>(args);
   me->shared = shared;
-  me->turn = 0;
-  reduce_begin(shared, args.cluster_shift);
+  me->exchange = begin_exchange<K::vectors>(shared, me->at, args.cluster_shift);
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
     me->weight[v] = filled(0);
@@ -107,22 +106,63 @@ __device__ __forceinline__ void weight_values(const fiar_kernel_args_t& args, co
   }
 }
 
-// The largest magnitude of a row of rounded values.
+// Log2 of the vectors a scale, -1 where that is no power of two. nvfp4 has a scale for 16 values,
+// mx for 32.
 template <typename K>
-__device__ __forceinline__ float row_amax(const fiar_kernel_args_t& args, worker<K>* me,
-                                          const uint4* x) {
-  float nothing[K::vectors];
-  uint32_t maxima[K::vectors];
+__device__ __forceinline__ int block_shift(const fiar_kernel_args_t& args) {
+  const uint32_t traits = K::traits(args);
+  return traits & FIAR_TRAIT_NVFP4 ? (FIAR_E == 8 ? 1 : 2)
+         : traits & FIAR_TRAIT_MX  ? (FIAR_E == 8 ? 2 : 3)
+                                   : args.block_shift;
+}
+
+// The largest over the block that a vector's scale serves, where shuffles find it.
+template <typename K>
+__device__ __forceinline__ uint32_t block_largest(const fiar_kernel_args_t& args,
+                                                  uint32_t largest) {
+  constexpr uint32_t known = K::known_traits;
+  constexpr int most = known & FIAR_TRAIT_NVFP4 ? 32 / FIAR_E / 2
+                       : known & FIAR_TRAIT_MX  ? 32 / FIAR_E
+                                                : 32;
+  return block_max_shuffled<most>(largest, 1 << block_shift<K>(args));
+}
+
+// The largest magnitude, as bits, of the row or block of rounded values that each vector's scale
+// serves.
+template <typename K>
+__device__ __forceinline__ void find_largest(const fiar_kernel_args_t& args, worker<K>* me,
+                                             const uint4* x, uint32_t* largest) {
+  const uint32_t traits = K::traits(args);
+  const format_t format = format_of<K>(args, me->given);
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
-    float y[FIAR_E];
-    unpack(x[v], y);
-    nothing[v] = 0.0f;
-    maxima[v] = v < me->at.count ? largest_magnitude(y) : 0;
+    largest[v] = v < me->at.count ? largest_to_encode(x[v], format) : 0;
   }
-  return __uint_as_float(reduce_row<K::vectors>(me->shared, me->at, args.cluster_shift, &me->turn,
-                                                nothing, maxima, true)
-                             .max);
+  if (traits & FIAR_TRAIT_ROW_AMAX) {
+    uint32_t most = 0;
+#pragma unroll
+    for (int v = 0; v < K::vectors; ++v) {
+      most = max(most, largest[v]);
+    }
+    most = row_maximum<K::vectors>(me->exchange, me->at, most);
+    ++me->exchange.turn;
+#pragma unroll
+    for (int v = 0; v < K::vectors; ++v) {
+      largest[v] = most;
+    }
+  } else if (traits & FIAR_TRAIT_SHUFFLES) {
+#pragma unroll
+    for (int v = 0; v < K::vectors; ++v) {
+      largest[v] = block_largest<K>(args, largest[v]);
+    }
+  } else if (traits & FIAR_TRAIT_BLOCKS) {
+    int block[K::vectors];
+#pragma unroll
+    for (int v = 0; v < K::vectors; ++v) {
+      block[v] = v < me->at.count ? vector_of(me->at, v) / args.block_vectors : 0;
+    }
+    block_max_shared<K::vectors>(me->shared, args.scale_cols, block, largest);
+  }
 }
 
 // h = sum + residual; writes sum_out at `row` and residual_out at `residual_row`.
@@ -156,21 +196,48 @@ __device__ __forceinline__ void add_residual(const fiar_kernel_args_t& args, con
   }
 }
 
-// From the row's rounded sum: sum_out, residual_out, the rounded norm and, where fp8_token wants
-// it, its largest magnitude.
-//
-// The weight is multiplied before the reciprocal root where the order is free: rounding keeps
-// order, so the largest |h * weight| gives the largest norm, and one reduction serves both.
+// Does the largest norm come from the largest |h * weight|? Both roundings that make a norm of it
+// keep order, so it does where the weight comes first and nothing is divided before. (Not where the
+// root is infinite: zero times that is NaN.)
+template <typename K>
+__device__ __forceinline__ bool finds_largest_ahead(const fiar_kernel_args_t& args,
+                                                    const worker<K>& me) {
+  const uint32_t traits = K::traits(args);
+  return !(traits & FIAR_TRAIT_BEFORE_WEIGHT) &&
+         traits & (FIAR_TRAIT_ROW_AMAX | FIAR_TRAIT_SHUFFLES) &&
+         !divides_first(format_of<K>(args, me.given));
+}
+
+// h times the weight, and the largest magnitudes of that.
+template <typename K>
+__device__ __forceinline__ void weigh(const fiar_kernel_args_t& args, const worker<K>& me,
+                                      float (&h)[K::vectors][FIAR_E], uint32_t* largest) {
+#pragma unroll
+  for (int v = 0; v < K::vectors; ++v) {
+    float weight[FIAR_E];
+    weight_values<K>(args, me, v, weight);
+#pragma unroll
+    for (int i = 0; i < FIAR_E; ++i) {
+      h[v][i] = __fmul_rn(h[v][i], weight[i]);
+    }
+    largest[v] = largest_magnitude(h[v]);
+  }
+}
+
+// From the row's rounded sum: sum_out, residual_out, the rounded norm and, where its scales need
+// them, the largest magnitudes (find_largest), which hide behind the row's exchange where they can.
 template <typename K>
 __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<K>* me,
                                          const uint4* sum, const uint4* residual, int row,
-                                         int residual_row, uint4* norm, float* out_amax) {
-  const bool before = K::traits(args) & FIAR_TRAIT_BEFORE_WEIGHT;
-  const bool with_max = K::traits(args) & FIAR_TRAIT_ROW_AMAX;
+                                         int residual_row, uint4* norm, uint32_t* largest) {
+  const uint32_t traits = K::traits(args);
+  const bool before = traits & FIAR_TRAIT_BEFORE_WEIGHT;
+  const bool scales = traits & (FIAR_TRAIT_ROW_AMAX | FIAR_TRAIT_BLOCKS);
+  const bool ahead = finds_largest_ahead<K>(args, *me);
+  const bool with_max = traits & FIAR_TRAIT_ROW_AMAX && ahead;
   float h[K::vectors][FIAR_E], squares[K::vectors];
-  uint32_t maxima[K::vectors];
   add_residual<K>(args, me->at, sum, residual, row, residual_row, h);
-  if (!(K::traits(args) & FIAR_TRAIT_NORM)) {
+  if (!(traits & FIAR_TRAIT_NORM)) {
     return;
   }
 #pragma unroll
@@ -180,18 +247,21 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
     for (int i = 0; i < FIAR_E; ++i) {
       squares[v] = __fmaf_rn(h[v][i], h[v][i], squares[v]);
     }
-    if (!before) {
-      float weight[FIAR_E];
-      weight_values<K>(args, *me, v, weight);
-#pragma unroll
-      for (int i = 0; i < FIAR_E; ++i) {
-        h[v][i] = __fmul_rn(h[v][i], weight[i]);
-      }
-    }
-    maxima[v] = with_max ? largest_magnitude(h[v]) : 0;
   }
-  const row_total_t total = reduce_row<K::vectors>(me->shared, me->at, args.cluster_shift,
-                                                   &me->turn, squares, maxima, with_max && !before);
+  if (with_max) {
+    weigh<K>(args, *me, h, largest);
+  }
+  send_partials<K::vectors>(me->exchange, me->at, squares, largest, with_max);
+  if (!with_max && !before) {
+    weigh<K>(args, *me, h, largest);
+  }
+  if (ahead && !with_max) {
+#pragma unroll
+    for (int v = 0; v < K::vectors; ++v) {
+      largest[v] = block_largest<K>(args, largest[v]);
+    }
+  }
+  const row_total_t total = take_total(&me->exchange, with_max);
   const float root = rsqrtf(__fmaf_rn(total.sum, args.inverse_hidden, args.eps));
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
@@ -209,26 +279,25 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
     }
     norm[v] = pack(h[v]);
   }
-  *out_amax = fabsf(round_element(__fmul_rn(__uint_as_float(total.max), root)));
-  if (with_max && before) {
-    *out_amax = row_amax<K>(args, me, norm);
+  if (!scales) {
+    return;
+  }
+  if (!ahead || root == INFINITY) {
+    find_largest<K>(args, me, norm, largest);
+    return;
+  }
+#pragma unroll
+  for (int v = 0; v < K::vectors; ++v) {
+    const float most = __uint_as_float(with_max ? total.max : largest[v]);
+    largest[v] = __float_as_uint(fabsf(round_element(__fmul_rn(most, root))));
   }
 }
 
-// Log2 of the vectors a scale, -1 where that is no power of two. nvfp4 has a scale for 16 values,
-// mx for 32.
-template <typename K>
-__device__ __forceinline__ int block_shift(const fiar_kernel_args_t& args) {
-  const uint32_t traits = K::traits(args);
-  return traits & FIAR_TRAIT_NVFP4 ? (FIAR_E == 8 ? 1 : 2)
-         : traits & FIAR_TRAIT_MX  ? (FIAR_E == 8 ? 2 : 3)
-                                   : args.block_shift;
-}
-
-// Codes of a rounded norm. amax: the row's, for fp8_token.
+// Codes of a rounded norm. largest: find_largest's, where the format has scales of its own.
 template <typename K>
 __device__ __forceinline__ void quantise_row(const fiar_kernel_args_t& args, worker<K>* me,
-                                             const uint4* norm, float amax, encoded_t* codes) {
+                                             const uint4* norm, const uint32_t* largest,
+                                             encoded_t* codes) {
   if (K::traits(args) & FIAR_TRAIT_STATIC) {
 #pragma unroll
     for (int v = 0; v < K::vectors; ++v) {
@@ -240,25 +309,6 @@ __device__ __forceinline__ void quantise_row(const fiar_kernel_args_t& args, wor
     return;
   }
   const format_t format = format_of<K>(args, me->given);
-  uint32_t largest[K::vectors];
-#pragma unroll
-  for (int v = 0; v < K::vectors; ++v) {
-    largest[v] = __float_as_uint(amax);
-    if (K::traits(args) & FIAR_TRAIT_BLOCKS) {
-      largest[v] = v < me->at.count ? largest_to_encode(norm[v], format) : 0;
-    }
-    if (K::traits(args) & FIAR_TRAIT_SHUFFLES) {
-      largest[v] = block_max_shuffled(largest[v], 1 << block_shift<K>(args));
-    }
-  }
-  if ((K::traits(args) & (FIAR_TRAIT_BLOCKS | FIAR_TRAIT_SHUFFLES)) == FIAR_TRAIT_BLOCKS) {
-    int block[K::vectors];
-#pragma unroll
-    for (int v = 0; v < K::vectors; ++v) {
-      block[v] = v < me->at.count ? vector_of(me->at, v) / args.block_vectors : 0;
-    }
-    block_max_shared<K::vectors>(me->shared, args.scale_cols, block, largest);
-  }
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
     codes[v] = K::vectors == 1 || K::special
@@ -279,8 +329,8 @@ __device__ __forceinline__ bool leads_block(const fiar_kernel_args_t& args, int 
     *out_col = 0;
     return vector == 0;
   }
-  const int shift = block_shift<K>(args);
-  if (shift >= 0) {
+  if (K::traits(args) & FIAR_TRAIT_SHUFFLES) {
+    const int shift = block_shift<K>(args);
     *out_col = vector >> shift;
     return vector == *out_col << shift;
   }
@@ -288,9 +338,29 @@ __device__ __forceinline__ bool leads_block(const fiar_kernel_args_t& args, int 
   return vector == *out_col * args.block_vectors;
 }
 
+// Where this thread's scales of a row go: null where it writes none. Worked out while the row is on
+// its way.
+template <typename K>
+__device__ __forceinline__ void find_scales(const fiar_kernel_args_t& args, const place_t& at,
+                                            int row, void** scales) {
+#pragma unroll
+  for (int v = 0; v < K::vectors; ++v) {
+    int col;
+    scales[v] = nullptr;
+    if (K::traits(args) & FIAR_TRAIT_SCALES_OUT && v < at.count &&
+        leads_block<K>(args, vector_of(at, v), &col)) {
+      scales[v] = scale_at<K>(args, row, col);
+    }
+    if (K::special) {
+      asm volatile("" : "+l"(scales[v]));  // here, not behind the wait
+    }
+  }
+}
+
 template <typename K>
 __device__ __forceinline__ void store_quantised(const fiar_kernel_args_t& args, const place_t& at,
-                                                int row, const encoded_t* codes) {
+                                                int row, const encoded_t* codes,
+                                                void* const* scales) {
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
     const int vector = vector_of(at, v);
@@ -300,27 +370,27 @@ __device__ __forceinline__ void store_quantised(const fiar_kernel_args_t& args, 
     if (K::traits(args) & FIAR_TRAIT_CODES_OUT) {
       store_codes<K>(args, (int64_t)row * args.vectors + vector, codes[v]);
     }
-    int col;
-    if (K::traits(args) & FIAR_TRAIT_SCALES_OUT && leads_block<K>(args, vector, &col)) {
-      store_scale(args, row, col, codes[v].scale);
+    if (K::traits(args) & FIAR_TRAIT_SCALES_OUT && scales[v]) {
+      store_scale<K>(args, scales[v], codes[v].scale);
     }
   }
 }
 
-// norm_row, quantise_row and all outputs.
+// norm_row, quantise_row and all outputs. scales: find_scales's.
 template <typename K>
 __device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worker<K>* me,
-                                           const uint4* sum, const uint4* residual, int row) {
+                                           const uint4* sum, const uint4* residual, int row,
+                                           void* const* scales) {
   uint4 norm[K::vectors];
-  float amax = 0.0f;
-  norm_row<K>(args, me, sum, residual, row, row, norm, &amax);
+  uint32_t largest[K::vectors];
+  norm_row<K>(args, me, sum, residual, row, row, norm, largest);
   if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
     store_row<K::vectors>(args.norm_out, row, args.row_bytes, me->at, norm);
   }
   if (K::traits(args) & FIAR_TRAIT_QUANT) {
     encoded_t codes[K::vectors];
-    quantise_row<K>(args, me, norm, amax, codes);
-    store_quantised<K>(args, me->at, row, codes);
+    quantise_row<K>(args, me, norm, largest, codes);
+    store_quantised<K>(args, me->at, row, codes, scales);
   }
 }
 

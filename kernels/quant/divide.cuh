@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "scale_math.h"
+
 namespace {
 
 // Does quotient_for_code serve this scale? Else it is so small, large or special that only the
@@ -29,6 +31,14 @@ __device__ __forceinline__ float quotient_for_code(float value, float scale, flo
 // Out of line: rare, and long.
 __device__ __noinline__ float divide(float value, float by) {
   return __fdiv_rn(value, by);
+}
+
+// amax / largest: 448 or 6.
+__device__ __forceinline__ float divide_by_largest(float amax, float largest) {
+  if (amax > 0.0f && amax < FIAR_LEAST_AMAX) {
+    return divide(amax, largest);
+  }
+  return fiar_divide_by_largest(amax, largest);
 }
 
 // z[i] = y[i] / scale, as far as codes can tell. reciprocal: 1 / scale, rounded.

@@ -56,7 +56,7 @@ __device__ __forceinline__ void encode_fp8_static(const float* y, bool divides, 
 // fp8_token and fp8_group.
 __device__ __forceinline__ void encode_fp8_scaled(const format_t& format, const float* y,
                                                   float amax, encoded_t* out) {
-  const float scale = max_or_nan(__fdiv_rn(amax, 448.0f), format.scale_min);
+  const float scale = max_or_nan(divide_by_largest(amax, 448.0f), format.scale_min);
   float z[FIAR_E];
   if (format.traits & FIAR_TRAIT_EXPONENTS) {
     out->scale = ue8m0_above(scale);
@@ -95,7 +95,7 @@ __device__ __forceinline__ bool divides_first(const format_t& format) {
 __device__ __forceinline__ void encode_nvfp4(const format_t& format, float* y, float amax,
                                              encoded_t* out) {
   const bool divides = format.traits & FIAR_TRAIT_DIVIDES;
-  const float wanted = max_or_nan(__fdiv_rn(amax, 6.0f), format.scale_min);
+  const float wanted = max_or_nan(divide_by_largest(amax, 6.0f), format.scale_min);
   out->scale = e4m3_pair(divides ? wanted : __fmul_rn(format.given, wanted), 0.0f) & 0xFFu;
   const float scale = e4m3_value(out->scale);
   float z[FIAR_E];

@@ -9,13 +9,14 @@
 namespace {
 
 // Values are 0.5 apart up to 2, 1 up to 4, 2 up to 6. Adding a number whose last bit is worth that
-// much rounds as wanted and leaves the count in the low bits; counts and codes are even together.
+// much, 2^22 times the power of two below, rounds as wanted and leaves the count in the low bits;
+// counts and codes are even together. NaNs are positive: arithmetic here makes no others.
 __device__ __forceinline__ uint32_t e2m1_code(float value) {
-  float magnitude = fminf(fabsf(value), 6.0f);  // a NaN becomes 6
-  float anchor = magnitude < 2.0f ? 0x1p22f : magnitude < 4.0f ? 0x1p23f : 0x1p24f;
-  uint32_t base = magnitude < 2.0f ? 0u : magnitude < 4.0f ? 2u : 4u;
-  uint32_t code = (__float_as_uint(__fadd_rn(magnitude, anchor)) & 0x7u) + base;
-  return code | (value < 0.0f || __float_as_uint(value) == 0x80000000u ? 8u : 0u);
+  const float magnitude = fminf(fabsf(value), 6.0f);  // a NaN becomes 6
+  const uint32_t power = __float_as_uint(fmaxf(magnitude, 1.0f)) & 0x7F800000u;
+  const float anchor = __uint_as_float(power + (22u << 23));
+  const uint32_t count = __float_as_uint(__fadd_rn(magnitude, anchor)) & 0x7u;
+  return (count + (power >> 22) - 254u) | (__float_as_uint(value) >> 28 & 8u);
 }
 
 // count codes, the first in the low nibble.

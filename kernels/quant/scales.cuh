@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "kernels.h"
+#include "scale_math.h"
 
 namespace {
 
@@ -52,7 +52,7 @@ __device__ __forceinline__ int64_t round_up(int64_t n, int64_t multiple) {
 
 // Rows and columns with the layout's padding.
 __device__ __forceinline__ int64_t padded_rows(const fiar_kernel_args_t& args) {
-  const int layout = args.scale_layout;
+  const int layout = args.call.scale_layout;
   return round_up(args.tokens, layout == FIAR_SCALE_LAYOUT_SWIZZLED_128X4 ? 128
                                : layout == FIAR_SCALE_LAYOUT_SWIZZLED_8X4 ? 8
                                : layout == FIAR_SCALE_LAYOUT_COLUMN_MAJOR ? 4
@@ -60,37 +60,31 @@ __device__ __forceinline__ int64_t padded_rows(const fiar_kernel_args_t& args) {
 }
 
 __device__ __forceinline__ int64_t padded_cols(const fiar_kernel_args_t& args) {
-  const bool whole_words =
-      args.scale_layout != FIAR_SCALE_LAYOUT_LINEAR && args.scale_type != FIAR_SCALE_TYPE_F32;
+  const bool whole_words = args.call.scale_layout != FIAR_SCALE_LAYOUT_LINEAR &&
+                           args.call.scale_type != FIAR_SCALE_TYPE_F32;
   return whole_words ? round_up(args.scale_cols, 4) : args.scale_cols;
 }
 
-// In elements of the scale type. Places within a tile are 32-bit arithmetic.
-__device__ __forceinline__ int64_t scale_index(const fiar_kernel_args_t& args, uint32_t row,
-                                               uint32_t col) {
-  switch (args.scale_layout) {
-    case FIAR_SCALE_LAYOUT_SWIZZLED_128X4:
-      return row / 128 * 128 * padded_cols(args) +
-             (col / 4 * 512 + row % 32 * 16 + row % 128 / 32 * 4 + col % 4);
-    case FIAR_SCALE_LAYOUT_SWIZZLED_8X4:
-      return row / 8 * 8 * padded_cols(args) + (col / 4 * 32 + row % 8 * 4 + col % 4);
-    case FIAR_SCALE_LAYOUT_COLUMN_MAJOR:
-      return args.scale_type == FIAR_SCALE_TYPE_F32
-                 ? col * padded_rows(args) + row
-                 : (col / 4 * padded_rows(args) + row) * 4 + col % 4;
-    default:
-      return (int64_t)row * args.scale_cols + col;
-  }
+template <typename K>
+__device__ __forceinline__ bool scales_are_bytes(const fiar_kernel_args_t& args) {
+  return K::traits(args) & (FIAR_TRAIT_EXPONENTS | FIAR_TRAIT_NVFP4 | FIAR_TRAIT_MX);
+}
+
+template <typename K>
+__device__ __forceinline__ void* scale_at(const fiar_kernel_args_t& args, uint32_t row,
+                                          uint32_t col) {
+  const uint64_t index = fiar_scale_index(args.scale_strides, row, col);
+  return static_cast<uint8_t*>(args.scales_out) + (scales_are_bytes<K>(args) ? index : 4 * index);
 }
 
 // scale: the f32's bits, or the byte.
-__device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, uint32_t row,
-                                            uint32_t col, uint32_t scale) {
-  int64_t index = scale_index(args, row, col);
-  if (args.scale_type == FIAR_SCALE_TYPE_F32) {
-    static_cast<uint32_t*>(args.scales_out)[index] = scale;
+template <typename K>
+__device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, void* at,
+                                            uint32_t scale) {
+  if (scales_are_bytes<K>(args)) {
+    *static_cast<uint8_t*>(at) = (uint8_t)scale;
   } else {
-    static_cast<uint8_t*>(args.scales_out)[index] = (uint8_t)scale;
+    *static_cast<uint32_t*>(at) = scale;
   }
 }
 
@@ -98,36 +92,42 @@ __device__ __forceinline__ void store_scale(const fiar_kernel_args_t& args, uint
 // padding.
 __device__ __forceinline__ void clear_padded_rows(const fiar_kernel_args_t& args, int thread,
                                                   int threads) {
-  const bool f32 = args.scale_type == FIAR_SCALE_TYPE_F32;
+  const bool f32 = args.call.scale_type == FIAR_SCALE_TYPE_F32;
   const int width = f32 ? 1 : 4;
   const int words = (int)(f32 ? args.scale_cols : padded_cols(args) / 4);
   const int rows = (int)(padded_rows(args) - args.tokens);
   for (int i = thread; i < rows * words; i += threads) {
-    const int64_t at = scale_index(args, args.tokens + i / words, i % words * width);
+    const uint64_t at =
+        fiar_scale_index(args.scale_strides, args.tokens + i / words, i % words * width);
     static_cast<uint32_t*>(args.scales_out)[at / width] = 0;
   }
 }
 
-__device__ __noinline__ void clear_padding(const fiar_kernel_args_t& args) {
-  const int thread = (int)(blockIdx.x * blockDim.x + threadIdx.x);
-  const int threads = (int)(gridDim.x * blockDim.x);
+__device__ __noinline__ void clear_padding(const fiar_kernel_args_t& args, int thread,
+                                           int threads) {
   const int cols = args.scale_cols, all_cols = (int)padded_cols(args);
   clear_padded_rows(args, thread, threads);
   if (cols < all_cols) {
     for (int row = thread; row < args.tokens; row += threads) {
       for (int col = cols; col < all_cols; ++col) {
-        store_scale(args, row, col, 0);
+        static_cast<uint8_t*>(args.scales_out)[fiar_scale_index(args.scale_strides, row, col)] = 0;
       }
     }
   }
 }
 
-// Zeroes what lies between the scales and the ends of their padded rows and columns. The whole grid
-// takes part, once.
+// Zeroes what lies between the scales and the ends of their padded rows and columns. The blocks
+// that have no row do it, where there are some, else all; once.
 template <typename K>
 __device__ __forceinline__ void pad_scales(const fiar_kernel_args_t& args) {
-  if (K::traits(args) & FIAR_TRAIT_PADDED) {
-    clear_padding(args);
+  if (!(K::traits(args) & FIAR_TRAIT_PADDED)) {
+    return;
+  }
+  const int busy = args.tokens << args.cluster_shift, blocks = (int)gridDim.x;
+  const int first = busy < blocks ? busy : 0;
+  if ((int)blockIdx.x >= first) {
+    clear_padding(args, (int)((blockIdx.x - first) * blockDim.x + threadIdx.x),
+                  (int)((blocks - first) * blockDim.x));
   }
 }
 

@@ -123,10 +123,48 @@ static void every_wrong_rewrite_is_noticed(void** state) {
   }
 }
 
+// A host may allow dialects that it does not load: then nobody has verified their ops.
+static void unverified_ops_without_operands_are_left(void** state) {
+  (void)state;
+  static const char unverified[] =
+      "\"func.func\"() ({\n"
+      "^bb0(%x: tensor<4x8xf32>):\n"
+      "  %world = \"mpi.comm_world\"() : () -> !mpi.comm\n"
+      "  %rank = \"mpi.comm_rank\"() : () -> i32\n"
+      "  %color = \"arith.remui\"(%rank) : (i32) -> i32\n"
+      "  %split = \"mpi.comm_split\"(%world, %color, %rank) : (!mpi.comm, i32, i32) -> !mpi.comm\n"
+      "  %none = \"mpi.comm_split\"() : () -> !mpi.comm\n"
+      "  %b = \"bufferization.to_buffer\"() : () -> memref<4x8xf32>\n"
+      "  %m = \"memref.alloc\"() : () -> memref<4x8xf32>\n"
+      "  %v = \"memref.cast\"() : () -> memref<4x8xf32>\n"
+      "  \"memref.cast\"(%m) : (memref<4x8xf32>) -> ()\n"
+      "  \"mpi.allreduce\"(%m, %m, %split) {op = 3 : i32} : (memref<4x8xf32>, memref<4x8xf32>, !mpi.comm) -> ()\n"
+      "  \"mpi.allreduce\"(%m, %m, %none) {op = 3 : i32} : (memref<4x8xf32>, memref<4x8xf32>, !mpi.comm) -> ()\n"
+      "  \"mpi.allreduce\"(%b, %m, %world) {op = 3 : i32} : (memref<4x8xf32>, memref<4x8xf32>, !mpi.comm) -> ()\n"
+      "  \"mpi.allreduce\"(%v, %v, %world) {op = 3 : i32} : (memref<4x8xf32>, memref<4x8xf32>, !mpi.comm) -> ()\n"
+      "  \"mpi.allreduce\"() {op = 3 : i32} : () -> ()\n"
+      "  %s = \"bufferization.to_tensor\"(%m) {restrict} : (memref<4x8xf32>) -> tensor<4x8xf32>\n"
+      "  \"func.return\"(%s) : (tensor<4x8xf32>) -> ()\n"
+      "}) {sym_name = \"f\", function_type = (tensor<4x8xf32>) -> tensor<4x8xf32>} : () -> ()\n";
+  MlirContext context = mlirContextCreate();
+  mlirContextSetAllowUnregisteredDialects(context, true);
+  assert_true(mlirLogicalResultIsSuccess(fiarLoadDialect(context)));
+  MlirModule module = mlirModuleCreateParse(context, mlirStringRefCreateFromCString(unverified));
+  assert_false(mlirModuleIsNull(module));
+  FiarFuseOptions options = {.struct_size = sizeof options};
+  FiarFuseCounts counts = {0};
+  assert_true(
+      mlirLogicalResultIsSuccess(fiarFuse(mlirModuleGetOperation(module), &options, &counts)));
+  assert_int_equal(counts.fused, 0);
+  mlirModuleDestroy(module);
+  mlirContextDestroy(context);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_right_rewrite_holds),
       cmocka_unit_test(every_wrong_rewrite_is_noticed),
+      cmocka_unit_test(unverified_ops_without_operands_are_left),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,7 +128,8 @@ static bool arithmetic(Ranks* ranks, MlirOperation op, int depth, int64_t* out) 
       continue;
     }
     int64_t a, b;
-    if (!integer_of(ranks, mlirOperationGetOperand(op, 0), depth + 1, &a)) {
+    if (mlirOperationGetNumOperands(op) != (integer_rows[i].compute == NULL ? 1 : 2) ||
+        !integer_of(ranks, mlirOperationGetOperand(op, 0), depth + 1, &a)) {
       return false;
     }
     if (integer_rows[i].compute == NULL) {
@@ -153,7 +154,7 @@ static bool integer_of(Ranks* ranks, MlirValue value, int depth, int64_t* out) {
     ranks->from_rank |= is_rank;
     *out = is_rank ? ranks->rank : ranks->world;
     // The status comes before the number.
-    return is_world(mlirOperationGetOperand(op, 0)) &&
+    return mlirOperationGetNumOperands(op) == 1 && is_world(mlirOperationGetOperand(op, 0)) &&
            mlirOpResultGetResultNumber(value) + 1 == mlirOperationGetNumResults(op);
   }
   if (fiarStringEqual(name, "arith.constant")) {
@@ -285,8 +286,7 @@ static const char* read_comm(FiarView* view, MlirValue comm, FiarPrimitive* p) {
   }
   MlirOperation op =
       mlirValueIsAOpResult(comm) ? mlirOpResultGetOwner(comm) : (MlirOperation){NULL};
-  if (mlirOperationIsNull(op) || !fiarStringEqual(fiarOpName(op), "mpi.comm_split") ||
-      !is_world(mlirOperationGetOperand(op, 0))) {
+  if (!fiarIsOpOf(op, "mpi.comm_split", 3, 1) || !is_world(mlirOperationGetOperand(op, 0))) {
     return "its communicator is neither MPI_COMM_WORLD nor a split of it";
   }
   if (view->mpi_world < 0) {

@@ -38,8 +38,8 @@ static bool is_copy(MlirOperation op) {
 }
 
 static bool is_view(MlirOperation op) {
-  return fiarIsOp(op, "memref.collapse_shape") || fiarIsOp(op, "memref.expand_shape") ||
-         fiarIsOp(op, "memref.cast");
+  return fiarIsOpOf(op, "memref.collapse_shape", 1, 1) ||
+         fiarIsOpOf(op, "memref.expand_shape", 1, 1) || fiarIsOpOf(op, "memref.cast", 1, 1);
 }
 
 // The buffer behind views that have the same elements in the same order.
@@ -84,7 +84,7 @@ static bool only_read(const FiarBuffers* buffers, MlirValue buffer) {
 // may be; else null.
 static MlirValue tensor_of(const FiarBuffers* buffers, MlirValue buffer) {
   MlirValue none = {NULL};
-  if (!fiarIsOp(maker(buffer), "bufferization.to_buffer")) {
+  if (!fiarIsOpOf(maker(buffer), "bufferization.to_buffer", 1, 1)) {
     return none;
   }
   MlirValue tensor = mlirOperationGetOperand(maker(buffer), 0);
@@ -95,7 +95,7 @@ static MlirValue tensor_of(const FiarBuffers* buffers, MlirValue buffer) {
   for (MlirOpOperand use = mlirValueGetFirstUse(tensor); !mlirOpOperandIsNull(use);
        use = mlirOpOperandGetNextUse(use)) {
     MlirOperation user = mlirOpOperandGetOwner(use);
-    if (fiarIsOp(user, "bufferization.to_buffer") &&
+    if (fiarIsOpOf(user, "bufferization.to_buffer", 1, 1) &&
         !only_read(buffers, mlirOperationGetResult(user, 0))) {
       return none;
     }
@@ -111,7 +111,7 @@ static bool read_uses(FiarBuffers* buffers, MlirValue buffer) {
     if (is_copy(user) && mlirOpOperandGetOperandNumber(use) == 1 &&
         mlirOperationIsNull(buffers->copy)) {
       buffers->copy = user;
-    } else if (fiarIsOp(user, "bufferization.to_tensor") &&
+    } else if (fiarIsOpOf(user, "bufferization.to_tensor", 1, 1) &&
                mlirOperationIsNull(buffers->to_tensor)) {
       buffers->to_tensor = user;
     } else if (!mlirOperationEqual(user, buffers->all_reduce) && !fiarIsOp(user, "memref.dim") &&
@@ -136,6 +136,9 @@ static bool in_order(const FiarFusion* fusion, const FiarBuffers* buffers) {
 // Finds the ops around the all-reduce. Gives NULL, or why the buffers are no tensors'.
 static const char* find(const FiarFusion* fusion, FiarBuffers* buffers) {
   MlirOperation op = buffers->all_reduce;
+  if (mlirOperationGetNumOperands(op) < 2) {
+    return fiar_mpi_on_buffers;
+  }
   MlirValue sent = root_of(mlirOperationGetOperand(op, 0));
   MlirValue received = root_of(mlirOperationGetOperand(op, 1));
   bool in_place = mlirValueEqual(sent, received);

@@ -236,6 +236,11 @@ bool fiarIsOp(MlirOperation op, const char* name) {
   return !mlirOperationIsNull(op) && fiarStringEqual(fiarOpName(op), name);
 }
 
+bool fiarIsOpOf(MlirOperation op, const char* name, intptr_t operands, intptr_t results) {
+  return fiarIsOp(op, name) && mlirOperationGetNumOperands(op) >= operands &&
+         mlirOperationGetNumResults(op) >= results;
+}
+
 FiarElement fiarValueElement(MlirValue value) {
   FiarShape shape;
   return fiarShapeRead(mlirValueGetType(value), &shape) ? shape.elem : FIAR_ELEM_OTHER;

@@ -72,6 +72,10 @@ MlirStringRef fiarOpName(MlirOperation op);
 // Whether there is an op, and it has this name.
 bool fiarIsOp(MlirOperation op, const char* name);
 
+// The same, and the op has at least so many operands and results: for ops that nobody may have
+// verified.
+bool fiarIsOpOf(MlirOperation op, const char* name, intptr_t operands, intptr_t results);
+
 // Inline: names are compared all the time, and a literal's length is known to the compiler.
 static inline bool fiarStringEqual(MlirStringRef a, const char* b) {
   return a.length == strlen(b) && memcmp(a.data, b, a.length) == 0;

@@ -132,6 +132,69 @@ func.func @activated_into(%x: tensor<4x32xf32>, %u: tensor<4x32xf32>) -> tensor<
 }
 
 // -----
+func.func @codes(%x: tensor<4x32xbf16>, %s: tensor<f32>) -> tensor<2x32xf8E4M3FN> {
+  // expected-error@+1 {{quant must have the rows of x and 32 elements in each}}
+  %0 = "fiar.quantize"(%x, %s) {quant = "fp8_static", scale_layout = "linear", scale_type = "f32", scale_is = "divisor", group_size = 0 : i64, scale_min = 0.0 : f32, operandSegmentSizes = array<i32: 1, 1>, resultSegmentSizes = array<i32: 1, 0>} : (tensor<4x32xbf16>, tensor<f32>) -> tensor<2x32xf8E4M3FN>
+  return %0 : tensor<2x32xf8E4M3FN>
+}
+
+// -----
+func.func @scales(%x: tensor<4x32xbf16>) -> (tensor<4x32xf8E4M3FN>, tensor<3x1xf32>) {
+  // expected-error@+1 {{scales must have the rows of x and 1 elements in each}}
+  %0:2 = "fiar.quantize"(%x) {quant = "fp8_token", scale_layout = "linear", scale_type = "f32", scale_is = "divisor", group_size = 0 : i64, scale_min = 0.0 : f32, operandSegmentSizes = array<i32: 1, 0>, resultSegmentSizes = array<i32: 1, 1>} : (tensor<4x32xbf16>) -> (tensor<4x32xf8E4M3FN>, tensor<3x1xf32>)
+  return %0#0, %0#1 : tensor<4x32xf8E4M3FN>, tensor<3x1xf32>
+}
+
+// -----
+func.func @padded_scales(%x: tensor<4x64xbf16>) -> (tensor<4x64xf8E4M3FN>, tensor<8x4xf8E8M0FNU>) {
+  // expected-error@+1 {{scales of this layout must have 512 elements, padding included}}
+  %0:2 = "fiar.quantize"(%x) {quant = "mxfp8", scale_layout = "swizzled_128x4", scale_type = "ue8m0", scale_is = "divisor", group_size = 32 : i64, scale_min = 0.0 : f32, operandSegmentSizes = array<i32: 1, 0>, resultSegmentSizes = array<i32: 1, 1>} : (tensor<4x64xbf16>) -> (tensor<4x64xf8E4M3FN>, tensor<8x4xf8E8M0FNU>)
+  return %0#0, %0#1 : tensor<4x64xf8E4M3FN>, tensor<8x4xf8E8M0FNU>
+}
+
+// -----
+func.func @scale_of_two(%x: tensor<4x32xbf16>, %s: tensor<2xf32>) -> tensor<4x32xf8E4M3FN> {
+  // expected-error@+1 {{scale must be a tensor of one f32}}
+  %0 = "fiar.quantize"(%x, %s) {quant = "fp8_static", scale_layout = "linear", scale_type = "f32", scale_is = "divisor", group_size = 0 : i64, scale_min = 0.0 : f32, operandSegmentSizes = array<i32: 1, 1>, resultSegmentSizes = array<i32: 1, 0>} : (tensor<4x32xbf16>, tensor<2xf32>) -> tensor<4x32xf8E4M3FN>
+  return %0 : tensor<4x32xf8E4M3FN>
+}
+
+// -----
+func.func @bias(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %bias: tensor<4xf32>) -> tensor<4x16xf32> {
+  // expected-error@+1 {{bias must have 16 elements}}
+  %0 = "fiar.matmul"(%x, %w, %bias) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "linear", block_scale_type = "e4m3", a_scaling = "none", b_scaling = "none", operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<4xf32>) -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+func.func @a_scale(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s: tensor<4xf32>) -> tensor<4x16xf32> {
+  // expected-error@+1 {{a_scale must have 1 f32}}
+  %0 = "fiar.matmul"(%x, %w, %s) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "linear", block_scale_type = "e4m3", a_scaling = "none", b_scaling = "none", operandSegmentSizes = array<i32: 1, 1, 0, 1, 0, 0, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<4xf32>) -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+func.func @vector(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s: tensor<3xf32>) -> tensor<4x16xf32> {
+  // expected-error@+1 {{a_scales must have 4 f32}}
+  %0 = "fiar.matmul"(%x, %w, %s) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "linear", block_scale_type = "e4m3", a_scaling = "vector", b_scaling = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<3xf32>) -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+func.func @unsaid(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s: tensor<4xf32>) -> tensor<4x16xf32> {
+  // expected-error@+1 {{a_scales is there, but its scaling is none}}
+  %0 = "fiar.matmul"(%x, %w, %s) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "linear", block_scale_type = "e4m3", a_scaling = "none", b_scaling = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<4xf32>) -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+func.func @tiles(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s: tensor<128x1xf8E8M0FNU>) -> tensor<4x16xf32> {
+  // expected-error@+1 {{a_scales has 128 scales of a byte, not 512}}
+  %0 = "fiar.matmul"(%x, %w, %s) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "swizzled_128x4", block_scale_type = "ue8m0", a_scaling = "block", b_scaling = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<128x1xf8E8M0FNU>) -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
 func.func @no_return(%x: tensor<4x32xbf16>) -> tensor<4x32xbf16> {
   // expected-error@+1 {{ends a function of 1 results with 0 operands}}
   %0 = stablehlo.constant dense<2.0> : tensor<bf16>

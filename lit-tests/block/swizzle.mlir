@@ -95,7 +95,7 @@ func.func @norms(%x: tensor<4x64xbf16>, %g: tensor<64xbf16>, %w: tensor<160x64xf
 
 // -----
 func.func @few(%x: tensor<4x64xf4E2M1FN>, %xs: tensor<4x2xf8E4M3FN>, %w: tensor<160x64xf4E2M1FN>, %ws: tensor<160x4xf8E4M3FN>) -> tensor<4x160xf32> {
-  // expected-error@+1 {{a_scales has 8 scales, not 4 rows of 4}}
+  // expected-error@+1 {{a_scales has 8 scales of a byte, not 16}}
   %0 = "fiar.matmul"(%x, %w, %xs, %ws) {a_scale_is = "divisor", a_scaling = "block", b_scale_is = "divisor", b_scaling = "block", b_transposed = true, block_scale_layout = "linear", block_scale_type = "e4m3", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 1>} : (tensor<4x64xf4E2M1FN>, tensor<160x64xf4E2M1FN>, tensor<4x2xf8E4M3FN>, tensor<160x4xf8E4M3FN>) -> tensor<4x160xf32>
   return %0 : tensor<4x160xf32>
 }

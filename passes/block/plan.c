@@ -43,8 +43,7 @@ bool fiarBlockElement(MlirType tensor, uint8_t* out_element) {
   return false;
 }
 
-// Of all elements; -1 where a size is dynamic or an element has no size.
-static int64_t bits_of(MlirType type) {
+int64_t fiarBlockBits(MlirType type) {
   if (!mlirTypeIsARankedTensor(type) || !mlirShapedTypeHasStaticShape(type)) {
     return -1;
   }
@@ -80,7 +79,7 @@ int fiarBlockValueMake(FiarBlock* block, MlirType type, uint64_t bytes, FiarHome
 }
 
 int fiarBlockValueAdd(FiarBlock* block, MlirValue value, FiarHome home, int index) {
-  int64_t bits = bits_of(mlirValueGetType(value));
+  int64_t bits = fiarBlockBits(mlirValueGetType(value));
   if (bits < 0) {
     (void)fiarErrorAt(block->function,
                       "a value of the block has no known size: every tensor needs a static shape");

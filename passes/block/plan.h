@@ -123,6 +123,9 @@ int fiarBlockConstantAdd(FiarBlock* block, MlirOperation user, MlirValue value);
 const unsigned char* fiarBlockConstantAt(const FiarBlockConstant* constant, int64_t i,
                                          size_t* out_size);
 
+// Of all elements; -1 where a size is dynamic or an element has no size.
+int64_t fiarBlockBits(MlirType type);
+
 // step.c: fills a step from a fiar op, whose operands have values already. False: reported.
 bool fiarStepRead(FiarBlock* block, MlirOperation op, FiarBlockStep* out_step);
 // plan.c: the value of an SSA value, which must have one (-1, reported at `op`, where not).

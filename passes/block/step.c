@@ -77,6 +77,15 @@ static bool has_rows(MlirOperation op, const char* what, MlirValue value, int64_
                        (long long)cols)));
 }
 
+// Whether the tensor, if there is one, has so many f32.
+static bool has_f32(MlirOperation op, const char* what, MlirValue value, int64_t count) {
+  FiarShape shape;
+  return mlirValueIsNull(value) ||
+         (fiarShapeRead(mlirValueGetType(value), &shape) && shape.elem == FIAR_ELEM_F32 &&
+          fiarShapeElements(&shape) == count) ||
+         fiarErrorAt(op, "%s must have %lld f32", what, (long long)count);
+}
+
 static bool take_element(MlirOperation op, MlirValue value, uint8_t* out_element) {
   return mlirValueIsNull(value) || fiarBlockElement(mlirValueGetType(value), out_element) ||
          fiarErrorAt(op, "the runtime does not compute with its element types");
@@ -184,6 +193,24 @@ static bool read_norm(FiarBlock* block, FiarBlockStep* step) {
 
 // ---- the others ----
 
+// Whether an operand of a product has the scales that its scaling says, `rows` of them or rows of
+// them.
+static bool has_scales(MlirOperation op, const char* what, MlirValue value, uint8_t scaling,
+                       int64_t rows, const fiar_matmul_params* params) {
+  const int64_t block = params->block_scale_type == FIAR_SCALE_TYPE_E4M3 ? 16 : 32;
+  if (mlirValueIsNull(value) || scaling == FIAR_SCALING_NONE) {
+    return mlirValueIsNull(value) || fiarErrorAt(op, "%s is there, but its scaling is none", what);
+  }
+  if (scaling == FIAR_SCALING_VECTOR) {
+    return has_f32(op, what, value, rows);
+  }
+  const int64_t want =
+      fiarScaleElements(params->block_scale_layout, false, rows, params->k / block);
+  const int64_t bits = fiarBlockBits(mlirValueGetType(value));
+  return bits == 8 * want || fiarErrorAt(op, "%s has %lld scales of a byte, not %lld", what,
+                                         (long long)bits / 8, (long long)want);
+}
+
 static bool read_matmul(FiarBlock* block, FiarBlockStep* step) {
   enum { A, B, BIAS, A_SCALE, B_SCALE, A_SCALES, B_SCALES, COUNT };
   static const field_t fields[] = {
@@ -224,6 +251,16 @@ static bool read_matmul(FiarBlock* block, FiarBlockStep* step) {
   if (m_out != params->m || (params->b_transposed ? b_cols : b_rows) != params->k ||
       (params->b_transposed ? b_rows : b_cols) != params->n) {
     return fiarErrorAt(op, "the shapes of a, b and the result are not those of a product");
+  }
+  int64_t biases = 0, rows_of_bias = 0;
+  if (!mlirValueIsNull(in[BIAS]) &&
+      (!take_rows(op, in[BIAS], &rows_of_bias, &biases) || rows_of_bias * biases != params->n)) {
+    return fiarErrorAt(op, "bias must have %lld elements", (long long)params->n);
+  }
+  if (!has_f32(op, "a_scale", in[A_SCALE], 1) || !has_f32(op, "b_scale", in[B_SCALE], 1) ||
+      !has_scales(op, "a_scales", in[A_SCALES], params->a_scaling, params->m, params) ||
+      !has_scales(op, "b_scales", in[B_SCALES], params->b_scaling, params->n, params)) {
+    return false;
   }
   step->size = sizeof *params;
   step->rows_field = AT(m);
@@ -267,6 +304,16 @@ static bool read_quantize(FiarBlock* block, FiarBlockStep* step) {
   }
   params->scale_min = (float)scale_min;
   params->group_size = (int32_t)fiarWhole(group_size);
+  const FiarCall call = {.op = op,
+                         .operands = {[FIAR_IN_X] = in[0], [FIAR_IN_SCALE] = in[1]},
+                         .results = {[FIAR_OUT_QUANT] = out[0], [FIAR_OUT_SCALES] = out[1]}};
+  fiar_all_reduce_norm_params same = {.quant = params->quant,
+                                      .group_size = params->group_size,
+                                      .scale_layout = params->scale_layout,
+                                      .scale_type = params->scale_type};
+  if (!fiarCheckQuantised(&call, &same)) {
+    return false;
+  }
   step->size = sizeof *params;
   step->rows_field = AT(rows);
   step->rows = params->rows;

@@ -194,16 +194,9 @@ static void take(FiarBlock* block, FiarBlockStep* product, const scales_t* scale
   ++block->values[made].uses;
 }
 
-static bool check_scales(const FiarBlock* block, const FiarBlockStep* product, uint32_t field) {
-  scales_t scales = scales_of(product, field);
-  if (scales.value < 0) {
-    return fiarErrorAt(product->op, "has block scaling, but not both its scales");
-  }
-  const FiarBlockValue* value = &block->values[scales.value];
-  return value->swizzled_rows > 0 || value->bytes == (uint64_t)(scales.rows * scales.cols) ||
-         fiarErrorAt(product->op, "%s has %" PRIu64 " scales, not %" PRId64 " rows of %" PRId64,
-                     field == A_SCALES ? "a_scales" : "b_scales", value->bytes, scales.rows,
-                     scales.cols);
+static bool has_scales(const FiarBlockStep* product) {
+  return (scales_of(product, A_SCALES).value >= 0 && scales_of(product, B_SCALES).value >= 0) ||
+         fiarErrorAt(product->op, "has block scaling, but not both its scales");
 }
 
 bool fiarBlockPackScales(FiarBlock* block) {
@@ -211,8 +204,7 @@ bool fiarBlockPackScales(FiarBlock* block) {
     if (!is_linear_product(&block->steps[i])) {
       continue;
     }
-    if (!check_scales(block, &block->steps[i], A_SCALES) ||
-        !check_scales(block, &block->steps[i], B_SCALES)) {
+    if (!has_scales(&block->steps[i])) {
       return false;
     }
     scales_t scales = scales_of(&block->steps[i], B_SCALES);

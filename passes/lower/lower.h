@@ -62,6 +62,14 @@ bool fiarCollectCalls(MlirOperation module, bool all_dialects, FiarCalls* out_ca
 // at the op's location.
 bool fiarCallParams(const FiarCall* call, fiar_all_reduce_norm_params* out_params);
 
+// The checks of a quantiser alone: the call's x, scale, codes and scales, where they are there,
+// against `params`' format. An error is reported at the op's location.
+bool fiarCheckQuantised(const FiarCall* call, fiar_all_reduce_norm_params* params);
+
+// Elements that the scales of rows of `cols` take in a layout (fiar_scale_layout_t), padding
+// included. f32: of that type, else of a byte.
+int64_t fiarScaleElements(uint8_t layout, bool f32, int64_t rows, int64_t cols);
+
 // One of fiar's collectives taken apart, or fiar.rms_norm as one of a single rank. False:
 // malformed, reported.
 bool fiarCallOf(MlirOperation op, FiarCallKind kind, FiarCall* out_call);

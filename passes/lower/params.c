@@ -249,6 +249,19 @@ static int64_t scales_a_row(const fiar_all_reduce_norm_params* params, int64_t h
   return block > 0 ? hidden / block : 0;
 }
 
+int64_t fiarScaleElements(uint8_t layout, bool f32, int64_t rows, int64_t cols) {
+  switch (layout) {
+    case FIAR_SCALE_LAYOUT_SWIZZLED_128X4:
+      return round_up(rows, 128) * round_up(cols, 4);
+    case FIAR_SCALE_LAYOUT_SWIZZLED_8X4:
+      return round_up(rows, 8) * round_up(cols, 4);
+    case FIAR_SCALE_LAYOUT_COLUMN_MAJOR:
+      return round_up(rows, 4) * (f32 ? cols : round_up(cols, 4));
+    default:
+      return rows * cols;
+  }
+}
+
 // Layouts other than linear pad; their tensors are checked by their number of bytes.
 static bool check_scales(const FiarCall* call, const fiar_all_reduce_norm_params* params,
                          int64_t hidden) {
@@ -276,17 +289,7 @@ static bool check_scales(const FiarCall* call, const fiar_all_reduce_norm_params
   if (m == DYNAMIC) {
     return fiarErrorAt(call->op, "scales of a padded layout need a static number of rows");
   }
-  int64_t elements = 0;
-  switch (params->scale_layout) {
-    case FIAR_SCALE_LAYOUT_SWIZZLED_128X4:
-      elements = round_up(m, 128) * round_up(k, 4);
-      break;
-    case FIAR_SCALE_LAYOUT_SWIZZLED_8X4:
-      elements = round_up(m, 8) * round_up(k, 4);
-      break;
-    default:
-      elements = round_up(m, 4) * (bits == 32 ? k : round_up(k, 4));
-  }
+  int64_t elements = fiarScaleElements(params->scale_layout, bits == 32, m, k);
   if (product(type, 0, mlirShapedTypeGetRank(type)) * in_one != elements) {
     return fiarErrorAt(call->op, "scales of this layout must have %lld elements, padding included",
                        (long long)elements);
@@ -336,6 +339,17 @@ static bool check_vectors(const FiarCall* call, fiar_all_reduce_norm_params* par
     }
   }
   return true;
+}
+
+bool fiarCheckQuantised(const FiarCall* call, fiar_all_reduce_norm_params* params) {
+  MlirType x = mlirValueGetType(call->operands[FIAR_IN_X]);
+  int64_t rank = mlirTypeIsARankedTensor(x) ? mlirShapedTypeGetRank(x) : 0;
+  int64_t hidden = rank > 0 ? dimension(x, rank - 1) : DYNAMIC;
+  if (hidden == DYNAMIC) {
+    return fiarErrorAt(call->op, "x must have a static last dimension: its scales run along it");
+  }
+  return check_sizes(call->op) && check_vectors(call, params, hidden) &&
+         check_codes(call, params, hidden) && check_scales(call, params, hidden);
 }
 
 static bool take_norm(const FiarCall* call, fiar_all_reduce_norm_params* params) {

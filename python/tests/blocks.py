@@ -11,6 +11,7 @@ BF16 = ml_dtypes.bfloat16
 
 
 def mesh(devices):
+    """Of so many devices, or all where there are fewer."""
     return Mesh(np.array(jax.devices()[:devices]), ("tp",))
 
 

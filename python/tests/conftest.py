@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""FIAR_TEST_DEVICES devices, 8 without it: of this process's CPU, or GPUs (JAX_PLATFORMS=cuda,cpu:
+"""FIAR_TEST_DEVICES devices (2, 4 or 8; 8 without it): of this process's CPU, or GPUs (JAX_PLATFORMS=cuda,cpu:
 host callbacks want the CPU, too). They must be asked for before JAX starts."""
 import os
 
@@ -13,9 +13,15 @@ import pytest  # noqa: E402
 import blocks  # noqa: E402
 
 
-@pytest.fixture(params=[DEVICES // 2, DEVICES], ids=lambda n: f"tp{n}")
+@pytest.fixture(params=sorted({max(2, DEVICES // 2), DEVICES}), ids=lambda n: f"tp{n}")
 def mesh(request):
     return blocks.mesh(request.param)
+
+
+def needs(devices):
+    """Skips the test where there are fewer."""
+    if DEVICES < devices:
+        pytest.skip(f"needs {devices} devices, there are {DEVICES}")
 
 
 @pytest.fixture

@@ -69,9 +69,10 @@ def test_every_device_holds_the_same_bits(mesh, name):
 
 
 def test_the_report_names_the_quantiser_and_the_results():
-    found = fiar.jax.report(blocks.sharded(blocks.step_nvfp4, blocks.mesh(4)), *blocks.step_inputs())
+    mesh = blocks.mesh(4)
+    found = fiar.jax.report(blocks.sharded(blocks.step_nvfp4, mesh), *blocks.step_inputs())
     assert (found.seen, found.fused, found.refused) == (1, 1, 0)
-    assert found.rows[0]["quant"] == "nvfp4" and found.rows[0]["world"] == 4
+    assert found.rows[0]["quant"] == "nvfp4" and found.rows[0]["world"] == mesh.size
     assert found.rows[0]["results"] == ["residual", "norm", "quant", "scales"]
     assert "1 fused" in str(found) and "nvfp4" in str(found)
 
@@ -131,6 +132,7 @@ def test_nothing_to_fuse_runs_the_original_and_says_why():
 
 @pytest.mark.parametrize("share, tokens", [(1, 1), (2, 5), (1, 16)], ids=["one token", "uneven parts", "even parts"])
 def test_sharded_residuals_change_no_bit(share, tokens):
+    conftest.needs(2 * share)
     parameters, mesh = blocks.model_parameters(3), blocks.mesh(conftest.DEVICES // share)
     rng = np.random.default_rng(3)
     x, residual = (rng.normal(size=(tokens, blocks.H)).astype(blocks.BF16) for _ in range(2))
@@ -155,6 +157,7 @@ def deep(x, mine, residual, w):
 
 @pytest.mark.parametrize("devices, tokens", [(2, 5), (3, 7), (4, 6)])
 def test_80_layers_stay_sharded(devices, tokens):
+    conftest.needs(devices)
     rng = np.random.default_rng(devices)
     hidden = 48
     x, residual = (rng.normal(size=(tokens, hidden)).astype(blocks.BF16) for _ in range(2))

@@ -7,9 +7,11 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 import blocks
+import conftest
 import fiar.jax
 
-RANKS, TOKENS, HIDDEN = 4, 6, 64
+RANKS, TOKENS, HIDDEN = min(4, conftest.DEVICES), 6, 64
+PART = -(-TOKENS // RANKS)  # a rank's rows of TOKENS
 GROUPS = dict(world=np.int64(RANKS), group_ids=np.arange(RANKS, dtype=np.int64), groups_count=np.int64(1),
               group_mode=np.int64(3))
 NORM = dict(GROUPS, eps=np.float32(1e-6), weight_bias=np.float32(0), scale_min=np.float32(0), quant="none",
@@ -44,19 +46,17 @@ def test_all_reduce():
 
 
 def test_all_gather_rows_restores_the_order():
-    tokens, part = 6, 2
-    x = rows(part)
-    (got,) = call("all_gather_rows", [x], [result(tokens)], GROUPS)
-    x = np.asarray(x).reshape(RANKS, part, HIDDEN)
-    np.testing.assert_array_equal(got, [x[t % RANKS, t // RANKS] for t in range(tokens)])
+    x = rows(PART)
+    (got,) = call("all_gather_rows", [x], [result()], GROUPS)
+    x = np.asarray(x).reshape(RANKS, PART, HIDDEN)
+    np.testing.assert_array_equal(got, [x[t % RANKS, t // RANKS] for t in range(TOKENS)])
 
 
 def test_take_rows_gives_each_rank_its_own():
-    tokens, part = 6, 2
-    x = jnp.arange(tokens * HIDDEN, dtype=jnp.float32).reshape(tokens, HIDDEN)
-    (got,) = call("take_rows", [x], [result(part)], GROUPS, specs=P(), out=P("tp"))
-    got = np.asarray(got).reshape(RANKS, part, HIDDEN)
-    for t in range(tokens):
+    x = jnp.arange(TOKENS * HIDDEN, dtype=jnp.float32).reshape(TOKENS, HIDDEN)
+    (got,) = call("take_rows", [x], [result(PART)], GROUPS, specs=P(), out=P("tp"))
+    got = np.asarray(got).reshape(RANKS, PART, HIDDEN)
+    for t in range(TOKENS):
         np.testing.assert_array_equal(got[t % RANKS, t // RANKS], x[t])
 
 
@@ -66,7 +66,7 @@ def test_take_rows_gives_each_rank_its_own():
     (dict(novelty=np.int64(1)), "attribute novelty is not known to this version of fiar"),
     (dict(world=None), "attribute world is missing"),
     (dict(world=np.int64(0)), "attribute world is 0, must be between 1 and 64"),
-    (dict(groups_count=np.int64(2)), "group_ids has 4 ids, must have groups_count 2 x world 4"),
+    (dict(groups_count=np.int64(2)), f"group_ids has {RANKS} ids, must have groups_count 2 x world {RANKS}"),
     (dict(group_mode=np.int64(7)), "attribute group_mode is 7"),
     (dict(operands=np.int64(2)), "attribute operands is 2, which leaves out x"),
     (dict(operands=np.int64(5)), "the call has 1 operands, fewer than its bit set 5 names"),
@@ -90,11 +90,12 @@ def test_refusals_name_the_operand():
 
 def test_a_device_of_no_group_is_named(cpu_only):
     with pytest.raises(Exception, match="device . runs the call but is in none of its 1 groups"):
-        call("all_reduce_norm", [rows()], [result()], {**NORM, "group_ids": np.arange(4, 8)})
+        call("all_reduce_norm", [rows()], [result()], {**NORM, "group_ids": np.arange(RANKS, 2 * RANKS)})
 
 
 def test_devices_that_do_not_come_are_named(cpu_only):
-    """Four devices run a call whose group has eight."""
-    with pytest.raises(Exception, match="of 8 devices came within .* ms; missing: 4, 5, 6, 7"):
+    """Half of the devices of a group run its call."""
+    missing = ", ".join(str(device) for device in range(RANKS, 2 * RANKS))
+    with pytest.raises(Exception, match=f"of {2 * RANKS} devices came within .* ms; missing: {missing}"):
         call("all_reduce_norm", [rows()], [result()],
-             {**NORM, "world": np.int64(8), "group_ids": np.arange(8, dtype=np.int64)})
+             {**NORM, "world": np.int64(2 * RANKS), "group_ids": np.arange(2 * RANKS, dtype=np.int64)})

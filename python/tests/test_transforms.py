@@ -9,8 +9,11 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
 import blocks
+import conftest
 import fiar.jax
 from blocks import bits
+
+RANKS = min(4, conftest.DEVICES)  # of blocks.mesh(4)
 
 
 def same(got, want):
@@ -160,10 +163,10 @@ def test_calls_from_several_threads(step, cpu_only):
     same(gots, wants)
 
 
-@pytest.mark.parametrize("failing", [1, 4], ids=["on one device", "on every device"])
+@pytest.mark.parametrize("failing", [1, RANKS], ids=["on one device", "on every device"])
 def test_an_exception_in_the_middle_leaves_later_calls_whole(step, failing, request):
     """Devices that wait for one that failed give up within FIAR_TIMEOUT_MS."""
-    if failing < 4:
+    if failing < RANKS:
         request.getfixturevalue("cpu_only")
     left, lock = [failing], threading.Lock()
 
@@ -233,6 +236,7 @@ def test_sharded_inputs_and_outputs_stay_sharded():
 @pytest.mark.parametrize("axes, order", [(("dp", "tp"), "in order"), (("dp", "tp"), "reversed"), (("dp", "tp"), "shuffled"),
                                          (("tp", "dp"), "shuffled")])
 def test_groups_of_a_two_dimensional_mesh(axes, order):
+    conftest.needs(4)
     devices = jax.devices()
     if order == "reversed":
         devices = devices[::-1]

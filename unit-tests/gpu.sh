@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-# gpu.sh [full|short|block|sanitizer]...: the GPU tests, on a machine with CUDA 13, gcc, CMake and Ninja (docs/gpu-tests.md).
+# gpu.sh [full|short|rows|block|sanitizer]...: the GPU tests, on a machine with CUDA 13, gcc, CMake and Ninja (docs/gpu-tests.md).
 # Builds the runtime without MLIR, runs the conformance suite and gpu_test on 2, 3, ... GPUs, then compute-sanitizer on
 # one GPU, and prints a table last. FIAR_BUILD names a build to use instead; logs go to ${OUT:-build-gpu/logs}.
 set -u
@@ -50,14 +50,19 @@ run() {
   [ "$word" != FAILED ] || { echo "--- $name"; grep -v '^passed' "$log" | head -12; }
 }
 
-# Everything on $2 ranks that are processes or threads ($1).
-lane() {
+# The conformance suite on $2 ranks that are processes or threads ($1).
+conform() {
   for row in trtllm trtllm_graph mnnvl mnnvl_graph nccl nccl_graph auto; do
     run "conformance $row $1 $2" "$build/bin/conformance" $row "$1" "$2" "$step"
   done
   for row in trtllm trtllm_graph; do
     run "conformance $row twoshot $1 $2" env FIAR_ALGORITHM=twoshot "$build/bin/conformance" $row "$1" "$2" "$step"
   done
+}
+
+# Everything on so many.
+lane() {
+  conform "$1" "$2"
   for backend in trtllm mnnvl nccl; do
     run "gpu_test $backend $1 $2" "$build/bin/gpu_test" $backend "$1" "$2"
   done
@@ -79,6 +84,14 @@ full() {
       lane processes "$ranks"
       lane threads "$ranks"
     fi
+  done
+}
+
+# The conformance suite alone.
+rows() {
+  for ranks in ${FIAR_TEST_RANKS:-$(seq "$gpus" -1 2)}; do
+    conform processes "$ranks"
+    conform threads "$ranks"
   done
 }
 

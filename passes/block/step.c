@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "block/plan.h"
+#include "lower/spelling.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
@@ -91,49 +92,6 @@ static bool take_element(MlirOperation op, MlirValue value, uint8_t* out_element
          fiarErrorAt(op, "the runtime does not compute with its element types");
 }
 
-typedef struct spelling {
-  const char* text;
-  uint8_t value;
-} spelling_t;
-
-#define X(name, value, text) {text, value},
-static const spelling_t scale_uses[] = {FIAR_SCALE_IS_TABLE(X)};
-static const spelling_t scalings[] = {FIAR_SCALING_TABLE(X)};
-static const spelling_t scale_types[] = {FIAR_SCALE_TYPE_TABLE(X)};
-static const spelling_t scale_layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
-static const spelling_t activations[] = {FIAR_ACTIVATION_TABLE(X)};
-static const spelling_t combines[] = {FIAR_COMBINE_TABLE(X)};
-static const spelling_t act_roundings[] = {FIAR_ACT_ROUNDING_TABLE(X)};
-#undef X
-#define X(name, value, text, code_bits, block) {text, value},
-static const spelling_t quants[] = {
-#include "fiar/quant_formats.def"
-};
-#undef X
-
-typedef struct field {
-  const char* name;
-  const spelling_t* rows;
-  int count;
-  size_t offset;
-} field_t;
-
-static bool take_fields(MlirOperation op, const field_t* fields, int count, void* params) {
-  for (int i = 0; i < count; ++i) {
-    MlirStringRef text = fiarAttributeText(fiarOpAttribute(op, fields[i].name));
-    int row = 0;
-    while (row < fields[i].count && !fiarStringEqual(text, fields[i].rows[row].text)) {
-      ++row;
-    }
-    if (row == fields[i].count) {
-      return fiarErrorAt(op, "attribute %s is not one of its spellings (docs/dialect.md)",
-                         fields[i].name);
-    }
-    ((uint8_t*)params)[fields[i].offset] = fields[i].rows[row].value;
-  }
-  return true;
-}
-
 static bool take_bool(MlirOperation op, const char* name, uint8_t* out_value) {
   double number;
   if (!fiarReadNumber(fiarOpAttribute(op, name), &number)) {
@@ -213,12 +171,13 @@ static bool has_scales(MlirOperation op, const char* what, MlirValue value, uint
 
 static bool read_matmul(FiarBlock* block, FiarBlockStep* step) {
   enum { A, B, BIAS, A_SCALE, B_SCALE, A_SCALES, B_SCALES, COUNT };
-  static const field_t fields[] = {
-#define ROW(name, rows) {#name, rows, LENGTH(rows), offsetof(fiar_matmul_params, name)}
-      ROW(a_scale_is, scale_uses),        ROW(b_scale_is, scale_uses),
-      ROW(a_scaling, scalings),           ROW(b_scaling, scalings),
-      ROW(block_scale_type, scale_types), ROW(block_scale_layout, scale_layouts),
-#undef ROW
+  static const FiarSpelled fields[] = {
+      FIAR_SPELLED(fiar_matmul_params, a_scale_is, scale_is),
+      FIAR_SPELLED(fiar_matmul_params, b_scale_is, scale_is),
+      FIAR_SPELLED(fiar_matmul_params, a_scaling, scaling),
+      FIAR_SPELLED(fiar_matmul_params, b_scaling, scaling),
+      FIAR_SPELLED(fiar_matmul_params, block_scale_type, scale_type),
+      FIAR_SPELLED(fiar_matmul_params, block_scale_layout, scale_layout),
   };
 #define AT(name) FIELD(fiar_matmul_params, name)
   // a and its scales have the rows; they come first.
@@ -239,7 +198,7 @@ static bool read_matmul(FiarBlock* block, FiarBlockStep* step) {
   *params = (fiar_matmul_params){.struct_size = sizeof *params};
   if (!fiarTakeSegments(op, "operandSegmentSizes", mlirOperationGetNumOperands(op),
                         mlirOperationGetOperand, in, COUNT) ||
-      !take_fields(op, fields, LENGTH(fields), params) ||
+      !fiarTakeSpelled(op, fields, LENGTH(fields), params) ||
       !take_bool(op, "b_transposed", &params->b_transposed) ||
       !take_element(op, in[A], &params->a_dtype) || !take_element(op, in[B], &params->b_dtype) ||
       !take_element(op, in[BIAS], &params->bias_dtype) ||
@@ -275,13 +234,11 @@ static bool read_matmul(FiarBlock* block, FiarBlockStep* step) {
 }
 
 static bool read_quantize(FiarBlock* block, FiarBlockStep* step) {
-  static const field_t fields[] = {
-#define ROW(name, rows) {#name, rows, LENGTH(rows), offsetof(fiar_quantize_params, name)}
-      ROW(quant, quants),
-      ROW(scale_layout, scale_layouts),
-      ROW(scale_type, scale_types),
-      ROW(scale_is, scale_uses),
-#undef ROW
+  static const FiarSpelled fields[] = {
+      FIAR_SPELLED(fiar_quantize_params, quant, quant),
+      FIAR_SPELLED(fiar_quantize_params, scale_layout, scale_layout),
+      FIAR_SPELLED(fiar_quantize_params, scale_type, scale_type),
+      FIAR_SPELLED(fiar_quantize_params, scale_is, scale_is),
   };
 #define AT(name) FIELD(fiar_quantize_params, name)
   fiar_quantize_params* params = &step->params.quantize;
@@ -293,7 +250,7 @@ static bool read_quantize(FiarBlock* block, FiarBlockStep* step) {
                         mlirOperationGetOperand, in, 2) ||
       !fiarTakeSegments(op, "resultSegmentSizes", mlirOperationGetNumResults(op),
                         mlirOperationGetResult, out, 2) ||
-      !take_fields(op, fields, LENGTH(fields), params) ||
+      !fiarTakeSpelled(op, fields, LENGTH(fields), params) ||
       !take_element(op, in[0], &params->dtype) ||
       !take_rows(op, in[0], &params->rows, &params->cols)) {
     return false;
@@ -325,11 +282,12 @@ static bool read_quantize(FiarBlock* block, FiarBlockStep* step) {
 }
 
 static bool read_activate(FiarBlock* block, FiarBlockStep* step) {
-  static const field_t fields[] = {
-#define ROW(name, rows) {#name, rows, LENGTH(rows), offsetof(fiar_activate_params, name)}
-      ROW(activation, activations), ROW(combine, combines),    ROW(rounding, act_roundings),
-      ROW(quant, quants),           ROW(scale_is, scale_uses),
-#undef ROW
+  static const FiarSpelled fields[] = {
+      FIAR_SPELLED(fiar_activate_params, activation, activation),
+      FIAR_SPELLED(fiar_activate_params, combine, combine),
+      FIAR_SPELLED(fiar_activate_params, rounding, act_rounding),
+      FIAR_SPELLED(fiar_activate_params, quant, quant),
+      FIAR_SPELLED(fiar_activate_params, scale_is, scale_is),
   };
 #define AT(name) FIELD(fiar_activate_params, name)
   fiar_activate_params* params = &step->params.activate;
@@ -340,7 +298,7 @@ static bool read_activate(FiarBlock* block, FiarBlockStep* step) {
                         mlirOperationGetOperand, in, 3) ||
       !fiarTakeSegments(op, "resultSegmentSizes", mlirOperationGetNumResults(op),
                         mlirOperationGetResult, out, 2) ||
-      !take_fields(op, fields, LENGTH(fields), params) ||
+      !fiarTakeSpelled(op, fields, LENGTH(fields), params) ||
       !take_element(op, in[0], &params->dtype) || !take_element(op, out[0], &params->out_dtype) ||
       !take_rows(op, in[0], &params->rows, &params->cols) ||
       !has_rows(op, "up", in[1], params->rows, params->cols) ||

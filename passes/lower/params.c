@@ -4,50 +4,18 @@
 #include <string.h>
 
 #include "lower/lower.h"
+#include "lower/spelling.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
-typedef struct Spelling {
-  const char* text;
-  uint8_t value;
-} Spelling;
-
-#define X(name, value, text) {text, value},
-static const Spelling scale_layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
-static const Spelling scale_types[] = {FIAR_SCALE_TYPE_TABLE(X)};
-static const Spelling scale_uses[] = {FIAR_SCALE_IS_TABLE(X)};
-static const Spelling norm_inputs[] = {FIAR_NORM_INPUT_TABLE(X)};
-static const Spelling norm_roundings[] = {FIAR_NORM_ROUNDING_TABLE(X)};
-static const Spelling residual_layouts[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
-#undef X
-#define X(name, value, text, code_bits, block) {text, value},
-static const Spelling quants[] = {
-#include "fiar/quant_formats.def"
+#define ROW(field) FIAR_SPELLED(fiar_all_reduce_norm_params, field, field)
+static const FiarSpelled spelled[] = {
+    ROW(quant),      ROW(scale_layout),  ROW(scale_type),      ROW(scale_is),
+    ROW(norm_input), ROW(norm_rounding), ROW(residual_layout),
 };
-#undef X
-#define X(name, value, text, bytes) {text, value},
-static const Spelling dtypes[] = {FIAR_DTYPE_TABLE(X)};
-#undef X
-
-// Attributes that are spellings, and where their value goes.
-static const struct {
-  const char* name;
-  const Spelling* rows;
-  size_t count, offset;
-} spelled[] = {
-#define ROW(field, rows) \
-  { #field, rows, LENGTH(rows), offsetof(fiar_all_reduce_norm_params, field) }
-    ROW(quant, quants),
-    ROW(scale_layout, scale_layouts),
-    ROW(scale_type, scale_types),
-    ROW(scale_is, scale_uses),
-    ROW(norm_input, norm_inputs),
-    ROW(norm_rounding, norm_roundings),
-    ROW(residual_layout, residual_layouts),
 #undef ROW
-};
 
 static const struct {
   const char* name;
@@ -56,28 +24,11 @@ static const struct {
               {"weight_bias", offsetof(fiar_all_reduce_norm_params, weight_bias)},
               {"scale_min", offsetof(fiar_all_reduce_norm_params, scale_min)}};
 
-static bool look_up(const Spelling* rows, size_t count, MlirStringRef text, uint8_t* out_value) {
-  for (size_t i = 0; i < count; ++i) {
-    if (mlirStringRefEqual(text, fiarString(rows[i].text))) {
-      *out_value = rows[i].value;
-      return true;
-    }
-  }
-  return false;
-}
-
 static bool take_attributes(MlirOperation op, fiar_all_reduce_norm_params* params) {
-  for (size_t i = 0; i < LENGTH(spelled); ++i) {
-    MlirAttribute attribute = fiarOpAttribute(op, spelled[i].name);
-    if (strcmp(spelled[i].name, "residual_layout") == 0 && fiarIsNamed(op, "fiar.rms_norm")) {
-      continue;  // one rank has all rows
-    }
-    if (mlirAttributeIsNull(attribute) || !mlirAttributeIsAString(attribute) ||
-        !look_up(spelled[i].rows, spelled[i].count, mlirStringAttrGetValue(attribute),
-                 (uint8_t*)params + spelled[i].offset)) {
-      return fiarErrorAt(op, "attribute %s is not one of its spellings (docs/dialect.md)",
-                         spelled[i].name);
-    }
+  // One rank has all rows: a norm of its own has no residual_layout, which is the last.
+  const size_t count = LENGTH(spelled) - fiarIsNamed(op, "fiar.rms_norm");
+  if (!fiarTakeSpelled(op, spelled, count, params)) {
+    return false;
   }
   for (size_t i = 0; i < LENGTH(floats); ++i) {
     MlirAttribute attribute = fiarOpAttribute(op, floats[i].name);
@@ -110,7 +61,7 @@ static bool take_dtype(const FiarCall* call, MlirValue value, const char* what,
   }
   fiarPrintType(out, mlirShapedTypeGetElementType(type));
   (void)fclose(out);
-  if (!look_up(dtypes, LENGTH(dtypes), fiarString(text), out_dtype)) {
+  if (!fiarSpellingOf(&fiar_spelled_dtype, fiarString(text), out_dtype)) {
     return fiarErrorAt(call->op, "%s has element type %s; the runtime takes f16, bf16 and f32",
                        what, text);
   }

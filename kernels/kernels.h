@@ -29,14 +29,33 @@ typedef enum fiar_algorithm {
 // like it (two NaNs with every bit set) travels as the canonical NaN.
 #define FIAR_SLOT_FILL 0xFF
 
+// Where a call is: places at which builds with FIAR_KERNEL_TRACE note the clock (device/trace.cuh).
+#define FIAR_MARK_TABLE(X)              \
+  X(START, "start")                     \
+  X(PROLOGUE, "before dependency wait") \
+  X(PUSHED, "first row pushed")         \
+  X(COUNTED, "block counted")           \
+  X(POLLING, "polling")                 \
+  X(ARRIVED, "row arrived")             \
+  X(SENDING, "partial sums sent")       \
+  X(TOTAL, "sum of squares")            \
+  X(CODES, "codes")                     \
+  X(STORED, "outputs stored")           \
+  X(END, "slots emptied")
+#define X(name, text) FIAR_MARK_##name,
+typedef enum fiar_mark { FIAR_MARK_TABLE(X) FIAR_MARKS } fiar_mark_t;
+#undef X
+
 // A rank's own control block: device memory, FIAR_CONTROL_BYTES long, zeroed at creation, 16-byte
 // aligned. Only kernels write it.
 #define FIAR_CONTROL_BYTES 128
 typedef struct fiar_control {
   uint32_t ticket;  // grows by FIAR_TICKETS_A_CALL a call; its bit 20 says which slot is in use
   uint32_t reserved;
-  uint64_t error;  // 0, or the first expired wait: FIAR_WAIT_ERROR
+  uint64_t error;              // 0, or the first expired wait: FIAR_WAIT_ERROR
+  uint32_t marks[FIAR_MARKS];  // of the last call's first thread, in cycles; see FIAR_MARK_TABLE
 } fiar_control_t;
+FIAR_STATIC_ASSERT(sizeof(fiar_control_t) <= FIAR_CONTROL_BYTES, "the control block has room");
 #define FIAR_TICKETS_A_CALL (1u << 20)
 
 // An expired wait: the rank that had not delivered and the row that was missing. Never 0.

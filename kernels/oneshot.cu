@@ -28,7 +28,9 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   }
   __shared__ row_shared_t shared;
   worker<K> me;
+  mark(FIAR_MARK_START);
   begin_work<K>(args, &shared, &me);
+  mark(FIAR_MARK_PROLOGUE);
   const place_t& at = me.at;
   const int tokens = args.tokens;
   uint4 own[K::vectors];
@@ -36,9 +38,11 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   if (at.row < tokens) {
     push_row<K>(args, call, at, at.row, own);
   }
+  mark(FIAR_MARK_PUSHED);
   pad_scales<K>(args);
   exchange_ready(args.cluster_shift);
   count_block(args, &call);
+  mark(FIAR_MARK_COUNTED);
   for (int row = at.row; row < tokens; row += at.row_step) {
     uint4 residual[K::vectors], sum[K::vectors];
     load_residual<K>(args, at, row, residual);
@@ -55,14 +59,19 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     }
     const shares_t shares = {own_slot(args, call) + row_offset(at, row, args.row_bytes),
                              args.all_bytes, at.step, at.count};
+    mark(FIAR_MARK_POLLING);
     take_sums<K::world, K::vectors>(args, &call, shares, own, row, sum);
+    mark(FIAR_MARK_ARRIVED);
     finish_row<K>(args, &me, sum, residual, row, scales);
+    mark(FIAR_MARK_STORED);
     if (row + at.row_step >= tokens) {
       release_dependents();  // the outputs are stored; the slots are this family's own affair
     }
     clear_shares<K::world, K::vectors>(args, shares);
   }
+  mark(FIAR_MARK_END);
   release_dependents();
+  store_marks(args);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "device/common.cuh"
 #include "device/reduce.cuh"
 #include "device/sync.cuh"
+#include "device/trace.cuh"
 #include "quant/formats.cuh"
 
 namespace {
@@ -251,6 +252,7 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
   if (with_max) {
     weigh<K>(args, *me, h, largest);
   }
+  mark(FIAR_MARK_SENDING);
   send_partials<K::vectors>(me->exchange, me->at, squares, largest, with_max);
   if (!with_max && !before) {
     weigh<K>(args, *me, h, largest);
@@ -262,6 +264,7 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
     }
   }
   const row_total_t total = take_total(&me->exchange, with_max);
+  mark(FIAR_MARK_TOTAL);
   const float root = rsqrtf(__fmaf_rn(total.sum, args.inverse_hidden, args.eps));
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
@@ -390,6 +393,7 @@ __device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worke
   if (K::traits(args) & FIAR_TRAIT_QUANT) {
     encoded_t codes[K::vectors];
     quantise_row<K>(args, me, norm, largest, codes);
+    mark(FIAR_MARK_CODES);
     store_quantised<K>(args, me->at, row, codes, scales);
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "cuda/push.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/env.h"
+#include "base/log.h"
 #include "cuda/algorithm.h"
 #include "cuda/cuda_impl.h"
 #include "cuda/staging.h"
@@ -119,6 +121,31 @@ done:
   return status;
 }
 
+#if FIAR_KERNEL_TRACE
+// What the last call's first thread noted, as cycles since it began.
+static void log_marks(const fiar_push_t* push) {
+#define X(name, text) text,
+  static const char* const places[] = {FIAR_MARK_TABLE(X)};
+#undef X
+  fiar_control_t control;
+  char line[512] = "";
+  size_t length = 0;
+  if (!push->peers.control || cudaMemcpy(&control, push->peers.control, sizeof control,
+                                         cudaMemcpyDeviceToHost) != cudaSuccess) {
+    return;
+  }
+  for (int i = 1; i < FIAR_MARKS && length < sizeof line; ++i) {
+    length += (size_t)snprintf(line + length, sizeof line - length, ", %s %u", places[i],
+                               control.marks[i] - control.marks[0]);
+  }
+  FIAR_LOG(INFO, KERNEL, "rank %d, cycles of the last call%s", push->peers.rank, line);
+}
+#else
+static void log_marks(const fiar_push_t* push) {
+  (void)push;
+}
+#endif
+
 void fiar_push_close(fiar_push_t* push) {
   if (!push) {
     return;
@@ -126,6 +153,7 @@ void fiar_push_close(fiar_push_t* push) {
   int previous = push->device;
   (void)fiar_cuda_enter(push->device, &previous);
   (void)cudaDeviceSynchronize();
+  log_marks(push);
   fiar_peer_memory_destroy(push->memory, push->opened && fiar_push_async_error(push) == FIAR_OK);
   (void)cudaFree(push->peers.control);
   (void)cudaFreeHost(push->peers.host_error);

@@ -415,6 +415,7 @@ size_t fiarMarkDead(FiarFusion* fusion, const FiarAnchor* anchor, const FiarMap*
 void fiarMarkOperands(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced);
 // Takes marks back to that number.
 void fiarUnmarkDead(FiarFusion* fusion, size_t n_dead);
+// So is what is inside a dead op.
 bool fiarIsDead(const FiarFusion* fusion, MlirOperation op);
 // Once or again. False: out of memory.
 bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op);

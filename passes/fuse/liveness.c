@@ -9,7 +9,11 @@
 #include "mlir-c/BuiltinAttributes.h"
 
 bool fiarIsDead(const FiarFusion* fusion, MlirOperation op) {
-  return fiarMapFind(&fusion->dead, op.ptr, 0) != NULL;
+  // What is inside a dead op goes with it.
+  while (!mlirOperationIsNull(op) && fiarMapFind(&fusion->dead, op.ptr, 0) == NULL) {
+    op = mlirOperationGetParentOperation(op);
+  }
+  return !mlirOperationIsNull(op);
 }
 
 bool fiarMarkOpDead(FiarFusion* fusion, MlirOperation op) {

@@ -98,8 +98,10 @@ FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op) {
   if (row->read != NULL) {
     row->read(view, &primitive);
   }
-  // Foreign ops are not verified: one with more results than operands is identical to nothing.
-  if (primitive.kind == FIAR_PRIM_IDENTITY && mlirOperationGetNumResults(op) > operands) {
+  // Foreign ops are not verified: one with more results than operands is identical to nothing, and
+  // some have fewer operands than their kind takes.
+  if ((primitive.kind == FIAR_PRIM_IDENTITY && mlirOperationGetNumResults(op) > operands) ||
+      primitive.n_in > operands) {
     primitive.kind = FIAR_PRIM_UNKNOWN;
   }
   return primitive;

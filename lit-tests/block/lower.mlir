@@ -188,10 +188,31 @@ func.func @unsaid(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s: ten
 }
 
 // -----
-func.func @tiles(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s: tensor<128x1xf8E8M0FNU>) -> tensor<4x16xf32> {
+func.func @tiles(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s: tensor<128x1xf8E8M0FNU>, %t: tensor<512x1xf8E8M0FNU>) -> tensor<4x16xf32> {
   // expected-error@+1 {{a_scales has 128 scales of a byte, not 512}}
-  %0 = "fiar.matmul"(%x, %w, %s) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "swizzled_128x4", block_scale_type = "ue8m0", a_scaling = "block", b_scaling = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<128x1xf8E8M0FNU>) -> tensor<4x16xf32>
+  %0 = "fiar.matmul"(%x, %w, %s, %t) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "swizzled_128x4", block_scale_type = "ue8m0", a_scaling = "block", b_scaling = "block", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 1>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<128x1xf8E8M0FNU>, tensor<512x1xf8E8M0FNU>) -> tensor<4x16xf32>
   return %0 : tensor<4x16xf32>
+}
+
+// -----
+func.func @missing(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s0: tensor<4x1xf8E8M0FNU>) -> tensor<4x16xf32> {
+  // expected-error@+1 {{b_scales is missing, but its scaling is not none}}
+  %0 = "fiar.matmul"(%x, %w, %s0) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "linear", block_scale_type = "ue8m0", a_scaling = "block", b_scaling = "block", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<4x1xf8E8M0FNU>) -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+func.func @one_of_blocks(%x: tensor<4x32xf8E4M3FN>, %w: tensor<16x32xf8E4M3FN>, %s0: tensor<4x1xf8E8M0FNU>) -> tensor<4x16xf32> {
+  // expected-error@+1 {{only one of a_scaling and b_scaling is block}}
+  %0 = "fiar.matmul"(%x, %w, %s0) {b_scale_is = "divisor", a_scale_is = "divisor", b_transposed = true, block_scale_layout = "linear", block_scale_type = "ue8m0", a_scaling = "block", b_scaling = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1, 0>} : (tensor<4x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>, tensor<4x1xf8E8M0FNU>) -> tensor<4x16xf32>
+  return %0 : tensor<4x16xf32>
+}
+
+// -----
+func.func @activated_by_none(%x: tensor<4x32xf32>, %s: tensor<0xf32>) -> tensor<4x32xf8E4M3FN> {
+  // expected-error@+1 {{scale must have 1 f32}}
+  %0 = "fiar.activate"(%x, %s) {activation = "silu", combine = "none", operandSegmentSizes = array<i32: 1, 0, 1>, quant = "fp8_static", resultSegmentSizes = array<i32: 0, 1>, rounding = "none", scale_is = "divisor"} : (tensor<4x32xf32>, tensor<0xf32>) -> tensor<4x32xf8E4M3FN>
+  return %0 : tensor<4x32xf8E4M3FN>
 }
 
 // -----

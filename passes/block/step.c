@@ -156,8 +156,14 @@ static bool read_norm(FiarBlock* block, FiarBlockStep* step) {
 static bool has_scales(MlirOperation op, const char* what, MlirValue value, uint8_t scaling,
                        int64_t rows, const fiar_matmul_params* params) {
   const int64_t block = params->block_scale_type == FIAR_SCALE_TYPE_E4M3 ? 16 : 32;
-  if (mlirValueIsNull(value) || scaling == FIAR_SCALING_NONE) {
-    return mlirValueIsNull(value) || fiarErrorAt(op, "%s is there, but its scaling is none", what);
+  if (mlirValueIsNull(value) != (scaling == FIAR_SCALING_NONE)) {
+    return fiarErrorAt(op,
+                       mlirValueIsNull(value) ? "%s is missing, but its scaling is not none"
+                                              : "%s is there, but its scaling is none",
+                       what);
+  }
+  if (scaling == FIAR_SCALING_NONE) {
+    return true;
   }
   if (scaling == FIAR_SCALING_VECTOR) {
     return has_f32(op, what, value, rows);
@@ -215,6 +221,9 @@ static bool read_matmul(FiarBlock* block, FiarBlockStep* step) {
   if (!mlirValueIsNull(in[BIAS]) &&
       (!take_rows(op, in[BIAS], &rows_of_bias, &biases) || rows_of_bias * biases != params->n)) {
     return fiarErrorAt(op, "bias must have %lld elements", (long long)params->n);
+  }
+  if ((params->a_scaling == FIAR_SCALING_BLOCK) != (params->b_scaling == FIAR_SCALING_BLOCK)) {
+    return fiarErrorAt(op, "only one of a_scaling and b_scaling is block");
   }
   if (!has_f32(op, "a_scale", in[A_SCALE], 1) || !has_f32(op, "b_scale", in[B_SCALE], 1) ||
       !has_scales(op, "a_scales", in[A_SCALES], params->a_scaling, params->m, params) ||
@@ -300,7 +309,7 @@ static bool read_activate(FiarBlock* block, FiarBlockStep* step) {
                         mlirOperationGetResult, out, 2) ||
       !fiarTakeSpelled(op, fields, LENGTH(fields), params) ||
       !take_element(op, in[0], &params->dtype) || !take_element(op, out[0], &params->out_dtype) ||
-      !take_rows(op, in[0], &params->rows, &params->cols) ||
+      !take_rows(op, in[0], &params->rows, &params->cols) || !has_f32(op, "scale", in[2], 1) ||
       !has_rows(op, "up", in[1], params->rows, params->cols) ||
       !has_rows(op, "out", out[0], params->rows, params->cols) ||
       !has_rows(op, "quant", out[1], params->rows, params->cols)) {

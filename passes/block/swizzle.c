@@ -194,18 +194,10 @@ static void take(FiarBlock* block, FiarBlockStep* product, const scales_t* scale
   ++block->values[made].uses;
 }
 
-static bool has_scales(const FiarBlockStep* product) {
-  return (scales_of(product, A_SCALES).value >= 0 && scales_of(product, B_SCALES).value >= 0) ||
-         fiarErrorAt(product->op, "has block scaling, but not both its scales");
-}
-
 bool fiarBlockPackScales(FiarBlock* block) {
   for (int i = 0; i < block->n_steps; ++i) {
     if (!is_linear_product(&block->steps[i])) {
       continue;
-    }
-    if (!has_scales(&block->steps[i])) {
-      return false;
     }
     scales_t scales = scales_of(&block->steps[i], B_SCALES);
     int made = made_before(block, &scales);

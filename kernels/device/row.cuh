@@ -129,11 +129,14 @@ __device__ __forceinline__ uint32_t block_largest(const fiar_kernel_args_t& args
 }
 
 // The largest magnitude, as bits, of the row or block of rounded values that each vector's scale
-// serves.
+// serves; nothing where the format computes no scales.
 template <typename K>
 __device__ __forceinline__ void find_largest(const fiar_kernel_args_t& args, worker<K>* me,
                                              const uint4* x, uint32_t* largest) {
   const uint32_t traits = K::traits(args);
+  if (!(traits & (FIAR_TRAIT_ROW_AMAX | FIAR_TRAIT_BLOCKS))) {
+    return;
+  }
   const format_t format = format_of<K>(args, me->given);
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
@@ -233,7 +236,6 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
                                          int residual_row, uint4* norm, uint32_t* largest) {
   const uint32_t traits = K::traits(args);
   const bool before = traits & FIAR_TRAIT_BEFORE_WEIGHT;
-  const bool scales = traits & (FIAR_TRAIT_ROW_AMAX | FIAR_TRAIT_BLOCKS);
   const bool ahead = finds_largest_ahead<K>(args, *me);
   const bool with_max = traits & FIAR_TRAIT_ROW_AMAX && ahead;
   float h[K::vectors][FIAR_E], squares[K::vectors];
@@ -281,9 +283,6 @@ __device__ __forceinline__ void norm_row(const fiar_kernel_args_t& args, worker<
       }
     }
     norm[v] = pack(h[v]);
-  }
-  if (!scales) {
-    return;
   }
   if (!ahead || root == INFINITY) {
     find_largest<K>(args, me, norm, largest);

@@ -44,8 +44,8 @@ def points_of(data):
 class Call:
     """One point's arrays, in as many sets as fiar-bench would go round, and the call on a set."""
 
-    def __init__(self, torch, comm, rank, world, point, workspace):
-        self.torch, self.comm, self.workspace = torch, comm, workspace
+    def __init__(self, torch, comm, rank, world, point, workspaces):
+        self.torch, self.comm, self.workspaces = torch, comm, workspaces
         self.rank, self.world, self.point = rank, world, point
         shape, dtype = (point["tokens"], point["hidden"]), getattr(torch, DTYPES[point["dtype"]])
         one = point["tokens"] * point["hidden"] * 2
@@ -67,13 +67,27 @@ class Call:
         patterns, quantises = self.comm.AllReduceFusionPattern, self.point["quant"] != "none"
         self.comm.trtllm_allreduce_fusion(
             allreduce_in=self.inputs[index], world_size=self.world, world_rank=self.rank,
-            token_num=self.point["tokens"], hidden_dim=self.point["hidden"], workspace_ptrs=self.workspace,
+            token_num=self.point["tokens"], hidden_dim=self.point["hidden"], workspace_ptrs=self.workspaces[oneshot],
             launch_with_pdl=True, trigger_completion_at_end=True, fp32_acc=True,
             pattern_code=patterns.kARResidualRMSNormFP8Quant if quantises else patterns.kARResidualRMSNorm,
             use_oneshot=oneshot, allreduce_out=None, residual_in=self.residuals[index],
             residual_out=self.residual_out[index], norm_out=None if quantises else self.out[index],
             quant_out=self.out[index] if quantises else None, scale_out=None, rms_gamma=self.weight,
             rms_eps=EPS, scale_factor=self.scale if quantises else None, layout_code=None)
+
+    def wrong(self, oneshot):
+        """What to print where a rank's answer is wrong; None: it is right on all."""
+        try:
+            self.check(oneshot)
+            words = None
+        except AssertionError as error:
+            words = str(error)
+        failed = self.torch.tensor([words is not None], dtype=self.torch.float32, device="cuda")
+        self.torch.distributed.all_reduce(failed)
+        if failed.item() == 0:
+            return None
+        return (f"FlashInfer's {'one' if oneshot else 'two'}-shot at {self.point['tokens']} x {self.point['hidden']}: "
+                f"a wrong answer on {int(failed.item())} of {self.world} ranks, not timed. Rank {self.rank}: {words}")
 
     def check(self, oneshot):
         """Against the same in f32: the sum within two units of the type, as its order differs."""
@@ -130,15 +144,21 @@ def rank_main(rank, world, port, data, points, path):
     torch.distributed.init_process_group("nccl", init_method=f"tcp://127.0.0.1:{port}", rank=rank,
                                          world_size=world, device_id=torch.device("cuda", rank))
     hidden = max(point["hidden"] for point in points)
-    tokens = max(point["tokens"] * point["hidden"] // hidden + 1 for point in points)
-    made = comm.trtllm_create_ipc_workspace_for_all_reduce_fusion(rank, world, tokens, hidden)
+    # A workspace for each: one-shot goes round three buffers whose offsets are ints.
+    made = {oneshot: comm.trtllm_create_ipc_workspace_for_all_reduce_fusion(
+        rank, world, max((point["tokens"] * point["hidden"] // hidden + 1 for point in points
+                          if not oneshot or supports(point, world, oneshot)), default=1), hidden)
+            for oneshot in KERNELS.values()}
     results = []
     for point in points:
-        call = Call(torch, comm, rank, world, point, made[1])
+        call = Call(torch, comm, rank, world, point, {oneshot: each[1] for oneshot, each in made.items()})
         for name, oneshot in KERNELS.items():
             if not supports(point, world, oneshot):
                 continue
-            call.check(oneshot)
+            wrong = call.wrong(oneshot)
+            if wrong:
+                print(wrong) if rank == 0 else None
+                continue
             times = time_call(torch, call, oneshot, data)
             results.append({**{key: point[key] for key in plot.GROUP + ("tokens",)}, "impl": name,
                             "baseline": True, "backend": "flashinfer", "us": statistics.median(times),

@@ -5,10 +5,11 @@
 # the numbers between half of RANKS and it (every 23rd); gpu_test in processes; fiar-bench with every peer, its bars and the measured
 # crossover; the JAX step and the JAX tests, where RECORDS is a folder of `gpu_jax.sh record` (with FIAR_TEST_GPUS=RANKS). A table
 # comes last. Logs and results go to ${OUT:-build-gpu/world}; LIMIT (1500) bounds the seconds, and what does not fit is named.
+# FIAR_BUILD names a build to use instead.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 ranks=${1:-8} records=${2:-}
-build=build-gpu
+build=${FIAR_BUILD:-build-gpu}
 out=${OUT:-$build/world}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
@@ -42,18 +43,18 @@ part() {
 }
 
 compile() {
-  cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DFIAR_CUDA=ON -DFIAR_BUILD_COMPILER=OFF \
-    "-DCMAKE_CUDA_ARCHITECTURES=${FIAR_ARCHITECTURES:-native}" && cmake --build $build
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DFIAR_CUDA=ON -DFIAR_BUILD_COMPILER=OFF \
+    "-DCMAKE_CUDA_ARCHITECTURES=${FIAR_ARCHITECTURES:-native}" && cmake --build "$build"
 }
-compile >"$out/build.log" 2>&1 || { tail -30 "$out/build.log"; echo "gpu_world.sh: the build failed"; exit 1; }
+[ -n "${FIAR_BUILD:-}" ] || compile >"$out/build.log" 2>&1 || { tail -30 "$out/build.log"; echo "gpu_world.sh: the build failed"; exit 1; }
 
 below=$(seq -s " " $((ranks - 1)) -1 $((ranks / 2 + 1)))
-part "kernels on $ranks" 1 $build/bin/kernel_test --world "$ranks"
-part "conformance on $ranks" 1 env FIAR_BUILD=$build OUT="$out/rows" FIAR_TEST_RANKS="$ranks" FIAR_CASE_STEP="${STEP:-3}" unit-tests/gpu.sh rows
+part "kernels on $ranks" 1 "$build/bin/kernel_test" --world "$ranks"
+part "conformance on $ranks" 1 env FIAR_BUILD="$build" OUT="$out/rows" FIAR_TEST_RANKS="$ranks" FIAR_CASE_STEP="${STEP:-3}" unit-tests/gpu.sh rows
 [ -z "$below" ] ||
-  part "conformance on $below" 1 env FIAR_BUILD=$build OUT="$out/fewer" FIAR_TEST_RANKS="$below" FIAR_CASE_STEP=23 unit-tests/gpu.sh rows
-part "bench on $ranks" 70 env FIAR_BENCH=$build/bin/fiar-bench OUT="$out" bench/gpu_bench.sh "$ranks"
-part "device tests on $ranks" 1 $build/bin/gpu_test trtllm processes "$ranks"
+  part "conformance on $below" 1 env FIAR_BUILD="$build" OUT="$out/fewer" FIAR_TEST_RANKS="$below" FIAR_CASE_STEP=23 unit-tests/gpu.sh rows
+part "bench on $ranks" 70 env FIAR_BENCH="$build/bin/fiar-bench" OUT="$out" bench/gpu_bench.sh "$ranks"
+part "device tests on $ranks" 1 "$build/bin/gpu_test" trtllm processes "$ranks"
 [ -z "$records" ] || part "JAX on $ranks" 40 env FIAR_TEST_GPUS="$ranks" OUT="$out/jax" BUDGET=$((end - $(date +%s))) bash bench/gpu_jax.sh "$records" build smoke step transforms
 cat "$table"
 [ ! -f "$out/fiar.tune" ] || { echo "measured crossover:"; cat "$out/fiar.tune"; }

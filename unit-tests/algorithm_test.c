@@ -11,7 +11,7 @@
 
 #include "cuda/algorithm.h"
 
-static const fiar_tuning_t model = {.forced = -1};
+static const fiar_tuning_t builtin = {.forced = -1};
 
 static fiar_problem_t message(int64_t tokens, int64_t hidden, uint8_t dtype) {
   return (fiar_problem_t){.op = FIAR_OP_ALL_REDUCE_NORM,
@@ -32,15 +32,33 @@ static fiar_algorithm_t choice(const fiar_tuning_t* tuning, int64_t tokens, int6
 static void small_messages_go_one_shot_and_large_ones_two_shot(void** state) {
   (void)state;
   for (int32_t world = 3; world <= FIAR_KERNEL_MAX_WORLD; ++world) {
-    assert_int_equal(choice(&model, 1, 4096, world), FIAR_ALGORITHM_ONESHOT);
-    assert_int_equal(choice(&model, 8192, 8192, world), FIAR_ALGORITHM_TWOSHOT);
+    assert_int_equal(choice(&builtin, 1, 4096, world), FIAR_ALGORITHM_ONESHOT);
+    assert_int_equal(choice(&builtin, 8192, 8192, world), FIAR_ALGORITHM_TWOSHOT);
   }
 }
 
-static void the_model_crosses_over_near_the_measured_point_of_4_ranks(void** state) {
+// At the points that were timed (bench/NOTES.md).
+static void without_a_file_the_measured_crossover_of_4_and_8_ranks_holds(void** state) {
   (void)state;
-  assert_int_equal(choice(&model, 16, 4096, 4), FIAR_ALGORITHM_ONESHOT);
-  assert_int_equal(choice(&model, 128, 4096, 4), FIAR_ALGORITHM_TWOSHOT);
+  static const struct {
+    int32_t world;
+    int64_t hidden, oneshot, twoshot;  // tokens
+  } timed[] = {{4, 4096, 16, 32}, {4, 7168, 8, 16}, {4, 8192, 8, 16},
+               {8, 4096, 8, 16},  {8, 7168, 4, 8},  {8, 8192, 4, 8}};
+  for (size_t i = 0; i < FIAR_ARRAY_LENGTH(timed); ++i) {
+    assert_int_equal(choice(&builtin, timed[i].oneshot, timed[i].hidden, timed[i].world),
+                     FIAR_ALGORITHM_ONESHOT);
+    assert_int_equal(choice(&builtin, timed[i].twoshot, timed[i].hidden, timed[i].world),
+                     FIAR_ALGORITHM_TWOSHOT);
+  }
+}
+
+static void the_crossover_falls_as_ranks_are_added(void** state) {
+  (void)state;
+  for (int32_t world = 3; world <= FIAR_KERNEL_MAX_WORLD; ++world) {
+    assert_true(fiar_oneshot_max_bytes(&builtin, world, 4096) <
+                fiar_oneshot_max_bytes(&builtin, world - 1, 4096));
+  }
 }
 
 static void the_choice_changes_once_as_messages_grow(void** state) {
@@ -49,7 +67,7 @@ static void the_choice_changes_once_as_messages_grow(void** state) {
     int changes = 0;
     fiar_algorithm_t before = FIAR_ALGORITHM_ONESHOT;
     for (int64_t tokens = 1; tokens <= 4096; ++tokens) {
-      fiar_algorithm_t now = choice(&model, tokens, 4096, world);
+      fiar_algorithm_t now = choice(&builtin, tokens, 4096, world);
       changes += now != before;
       before = now;
     }
@@ -61,9 +79,10 @@ static void a_sharded_residual_takes_the_sharded_kernel(void** state) {
   (void)state;
   fiar_problem_t problem = message(1, 4096, FIAR_DTYPE_BF16);
   problem.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
-  assert_int_equal(fiar_algorithm_select(&model, &problem, 4, UINT64_MAX), FIAR_ALGORITHM_SHARDED);
+  assert_int_equal(fiar_algorithm_select(&builtin, &problem, 4, UINT64_MAX),
+                   FIAR_ALGORITHM_SHARDED);
   problem.op = FIAR_OP_ALL_GATHER_ROWS;
-  assert_int_equal(fiar_algorithm_select(&model, &problem, 4, UINT64_MAX), FIAR_ALGORITHM_GATHER);
+  assert_int_equal(fiar_algorithm_select(&builtin, &problem, 4, UINT64_MAX), FIAR_ALGORITHM_GATHER);
 }
 
 static void a_message_too_large_for_one_shot_goes_two_shot_even_when_forced(void** state) {
@@ -83,7 +102,7 @@ static void a_slot_serves_whatever_is_chosen_for_messages_of_its_size(void** sta
       for (int64_t tokens = 1; tokens <= 100000; tokens = tokens * 3 + 1) {
         const fiar_problem_t problem = message(tokens, hiddens[h], FIAR_DTYPE_F32);
         const uint64_t slot = fiar_slot_bytes_for(&problem, world);
-        const fiar_algorithm_t algorithm = fiar_algorithm_select(&model, &problem, world, slot);
+        const fiar_algorithm_t algorithm = fiar_algorithm_select(&builtin, &problem, world, slot);
         assert_true(fiar_kernel_slot_bytes(algorithm, tokens, hiddens[h], FIAR_DTYPE_F32, world) <=
                     slot);
       }
@@ -112,7 +131,7 @@ static void a_tuning_file_moves_the_crossover_of_its_world_and_nearest_hidden(vo
   assert_int_equal(fiar_oneshot_max_bytes(&tuning, 4, 5000), 65536);
   assert_int_equal(fiar_oneshot_max_bytes(&tuning, 4, 7168), 1048576);
   assert_int_equal(fiar_oneshot_max_bytes(&tuning, 2, 4096),
-                   fiar_oneshot_max_bytes(&model, 2, 4096));
+                   fiar_oneshot_max_bytes(&builtin, 2, 4096));
   assert_int_equal(choice(&tuning, 8, 4096, 4), FIAR_ALGORITHM_ONESHOT);
   assert_int_equal(choice(&tuning, 9, 4096, 4), FIAR_ALGORITHM_TWOSHOT);
 }
@@ -134,8 +153,8 @@ static void a_bad_line_of_a_tuning_file_is_named(void** state) {
 static void tunings_that_choose_differently_have_different_digests(void** state) {
   (void)state;
   fiar_tuning_t other = {.forced = -1, .count = 1, .rows = {{4, 4096, 65536}}};
-  assert_true(fiar_tuning_digest(&model) == fiar_tuning_digest(&(fiar_tuning_t){.forced = -1}));
-  assert_true(fiar_tuning_digest(&model) != fiar_tuning_digest(&other));
+  assert_true(fiar_tuning_digest(&builtin) == fiar_tuning_digest(&(fiar_tuning_t){.forced = -1}));
+  assert_true(fiar_tuning_digest(&builtin) != fiar_tuning_digest(&other));
   const int64_t digest = fiar_tuning_digest(&other);
   other.rows[0].oneshot_max_bytes = 65537;
   assert_true(digest != fiar_tuning_digest(&other));
@@ -153,7 +172,8 @@ static void a_missing_tuning_file_is_named(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(small_messages_go_one_shot_and_large_ones_two_shot),
-      cmocka_unit_test(the_model_crosses_over_near_the_measured_point_of_4_ranks),
+      cmocka_unit_test(without_a_file_the_measured_crossover_of_4_and_8_ranks_holds),
+      cmocka_unit_test(the_crossover_falls_as_ranks_are_added),
       cmocka_unit_test(the_choice_changes_once_as_messages_grow),
       cmocka_unit_test(a_sharded_residual_takes_the_sharded_kernel),
       cmocka_unit_test(a_message_too_large_for_one_shot_goes_two_shot_even_when_forced),

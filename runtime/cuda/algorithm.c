@@ -8,11 +8,16 @@
 
 #include "base/env.h"
 
-// Without a measurement: a message of S bytes costs (N - 1) S / B one-shot and h + 2 (N - 1) / N S
-// / B two-shot, where B is what a GPU pushes out and h the second hop, so they meet at h B / ((N -
-// 1) (1 - 2 / N)). B = 350 GB/s and h = 0.8 us were measured on H200 over NVLink
-// (bench/NOTES.md).
-static const double hop_bytes = 350e9 * 0.8e-6;
+// Where two-shot becomes the faster one on H200 over NVLink, as `fiar-bench --tune` wrote it
+// (bench/NOTES.md). A tuning file's rows of the same world come before these.
+static const fiar_crossover_t measured[] = {
+    {4, 4096, 185363}, {4, 7168, 162193}, {4, 8192, 185363},
+    {8, 4096, 92681},  {8, 7168, 81096},  {8, 8192, 92681},
+};
+
+// For other worlds: what the measured ones have in common is that the ranks' messages together are
+// about as large.
+enum { CROSSOVER_BYTES_OF_ALL = 700000 };
 
 // No larger message goes one-shot, whatever the tuning says: its slot would be `world` times as
 // large.
@@ -22,25 +27,28 @@ static int64_t element_bytes(uint8_t dtype) {
   return dtype == FIAR_DTYPE_F32 ? 4 : 2;
 }
 
-static int64_t least(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-int64_t fiar_oneshot_max_bytes(const fiar_tuning_t* tuning, int32_t world, int64_t hidden) {
+// The row of this world with the nearest hidden size, or NULL.
+static const fiar_crossover_t* row_find(const fiar_crossover_t* rows, int32_t count, int32_t world,
+                                        int64_t hidden) {
   const fiar_crossover_t* nearest = NULL;
-  for (int32_t i = 0; i < tuning->count; ++i) {
-    const fiar_crossover_t* row = &tuning->rows[i];
+  for (const fiar_crossover_t* row = rows; row < rows + count; ++row) {
     if (row->world == world &&
         (!nearest || llabs(row->hidden - hidden) < llabs(nearest->hidden - hidden))) {
       nearest = row;
     }
   }
-  if (nearest) {
-    return least(nearest->oneshot_max_bytes, oneshot_limit);
+  return nearest;
+}
+
+int64_t fiar_oneshot_max_bytes(const fiar_tuning_t* tuning, int32_t world, int64_t hidden) {
+  const fiar_crossover_t* row = row_find(tuning->rows, tuning->count, world, hidden);
+  if (!row) {
+    row = row_find(measured, (int32_t)FIAR_ARRAY_LENGTH(measured), world, hidden);
   }
-  return world <= 2
-             ? oneshot_limit
-             : least(oneshot_limit, (int64_t)(hop_bytes / ((world - 1) * (1 - 2.0 / world))));
+  const int64_t bytes = row          ? row->oneshot_max_bytes
+                        : world <= 2 ? oneshot_limit  // two hops send as much
+                                     : CROSSOVER_BYTES_OF_ALL / world;
+  return bytes < oneshot_limit ? bytes : oneshot_limit;
 }
 
 fiar_algorithm_t fiar_algorithm_select(const fiar_tuning_t* tuning, const fiar_problem_t* problem,

@@ -37,8 +37,8 @@ fiar_status_t fiar_tuning_parse(const char* text, const char* name, fiar_tuning_
 // A number that differs where two tunings would choose differently; ranks compare it.
 int64_t fiar_tuning_digest(const fiar_tuning_t* tuning);
 
-// The largest one-shot message of the group: the tuning's row for this world with the nearest
-// hidden size, else the model's (algorithm.c).
+// The largest one-shot message of the group: the row for this world with the nearest hidden size,
+// of the tuning, else of the built-in table, else an estimate (algorithm.c).
 int64_t fiar_oneshot_max_bytes(const fiar_tuning_t* tuning, int32_t world, int64_t hidden);
 
 // ONESHOT, TWOSHOT, SHARDED or GATHER. slot_bytes: what there is of one slot; a message that fits

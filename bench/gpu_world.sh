@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # gpu_world.sh [RANKS [RECORDS]]: all there is to see of one number of ranks (8), in one go, on a machine with so many GPUs, CUDA, gcc,
-# CMake and Ninja. Builds; kernel_test; the conformance suite on RANKS in processes and threads ($STEP, 3: every third case), and on
-# the numbers between half of RANKS and it (every 23rd); gpu_test in processes; fiar-bench with every peer, its bars and the measured
-# crossover; the JAX step and the JAX tests, where RECORDS is a folder of `gpu_jax.sh record` (with FIAR_TEST_GPUS=RANKS). A table
-# comes last. Logs and results go to ${OUT:-build-gpu/world}; LIMIT (1500) bounds the seconds, and what does not fit is named.
+# CMake and Ninja. Builds; kernel_test; the conformance suite on RANKS in processes and threads ($STEP, 3: every third case);
+# fiar-bench with every peer, its bars and the measured crossover; gpu_test in processes; the JAX step and the JAX tests, where
+# RECORDS is a folder of `gpu_jax.sh record` (with FIAR_TEST_GPUS=RANKS); the suite on the numbers between half of RANKS and it
+# (every 23rd case). A table comes last. Logs and results go to ${OUT:-build-gpu/world}; LIMIT (1500) bounds the seconds, and what does not fit is named.
 # FIAR_BUILD names a build to use instead.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -51,11 +51,11 @@ compile() {
 below=$(seq -s " " $((ranks - 1)) -1 $((ranks / 2 + 1)))
 part "kernels on $ranks" 1 "$build/bin/kernel_test" --world "$ranks"
 part "conformance on $ranks" 1 env FIAR_BUILD="$build" OUT="$out/rows" FIAR_TEST_RANKS="$ranks" FIAR_CASE_STEP="${STEP:-3}" unit-tests/gpu.sh rows
-[ -z "$below" ] ||
-  part "conformance on $below" 1 env FIAR_BUILD="$build" OUT="$out/fewer" FIAR_TEST_RANKS="$below" FIAR_CASE_STEP=23 unit-tests/gpu.sh rows
 part "bench on $ranks" 70 env FIAR_BENCH="$build/bin/fiar-bench" OUT="$out" bench/gpu_bench.sh "$ranks"
 part "device tests on $ranks" 1 "$build/bin/gpu_test" trtllm processes "$ranks"
 [ -z "$records" ] || part "JAX on $ranks" 40 env FIAR_TEST_GPUS="$ranks" OUT="$out/jax" BUDGET=$((end - $(date +%s))) bash bench/gpu_jax.sh "$records" build smoke step transforms
+[ -z "$below" ] ||
+  part "conformance on $below" 1 env FIAR_BUILD="$build" OUT="$out/fewer" FIAR_TEST_RANKS="$below" FIAR_CASE_STEP=23 unit-tests/gpu.sh rows
 cat "$table"
 [ ! -f "$out/fiar.tune" ] || { echo "measured crossover:"; cat "$out/fiar.tune"; }
 exit $failed

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # gpu.sh [full|short|rows|block|sanitizer]...: the GPU tests, on a machine with CUDA 13, gcc, CMake and Ninja (docs/gpu-tests.md).
 # Builds the runtime without MLIR, runs the conformance suite and gpu_test on 2, 3, ... GPUs, then compute-sanitizer on
-# one GPU, and prints a table last. FIAR_BUILD names a build to use instead; logs go to ${OUT:-build-gpu/logs}.
+# one or two, prints a line for each run as it ends, and how many passed last. FIAR_BUILD names a build to use instead; logs go
+# to ${OUT:-build-gpu/logs}.
 set -u
 cd "$(dirname "$0")/.."
 build=${FIAR_BUILD:-build-gpu}
@@ -34,7 +35,12 @@ table=$logs/table
 : >"$table"
 gpus=$(nvidia-smi -L | wc -l)
 
-# run NAME COMMAND...: one line of the table: passed, skipped or FAILED, seconds, and the command's last line.
+# line WORD SECONDS NAME TEXT: a line of the table.
+line() {
+  printf '%-8s %4ds  %-34s %s\n' "$@" | tee -a "$table"
+}
+
+# run NAME COMMAND...: a line: passed, skipped or FAILED, seconds, and the command's last line.
 run() {
   name=$1
   shift
@@ -46,7 +52,7 @@ run() {
     77) word=skipped ;;
     *) word=FAILED ;;
   esac
-  printf '%-8s %4ds  %-34s %s\n' "$word" $(($(date +%s) - began)) "$name" "$(tail -1 "$log")" >>"$table"
+  line "$word" $(($(date +%s) - began)) "$name" "$(tail -1 "$log")"
   [ "$word" != FAILED ] || { echo "--- $name"; grep -v '^passed' "$log" | head -12; }
 }
 
@@ -112,7 +118,7 @@ sanitizer() {
     [ $tool != racecheck ] || mode=threads
     for body in misaligned_arrays_give_the_same_answers gathered_rows_are_the_shards_rows; do
       if [ $tool = racecheck ] && [ "$gpus" -lt 2 ]; then
-        printf 'skipped         %-34s needs two GPUs: on one the tool may run a kernel after the other\n' "$tool $body" >>"$table"
+        line skipped 0 "$tool $body" "needs two GPUs: on one the tool may run a kernel after the other"
         continue
       fi
       run "$tool $body" env FIAR_TIMEOUT_MS=120000 compute-sanitizer --tool $tool --target-processes all \
@@ -131,7 +137,6 @@ sanitizer() {
 for part in "$@"; do
   "$part"
 done
-cat "$table"
 printf '%d passed, %d failed, %d skipped\n' "$(grep -c '^passed' "$table")" "$(grep -c '^FAILED' "$table")" \
   "$(grep -c '^skipped' "$table")"
 ! grep -q '^FAILED' "$table"

@@ -191,10 +191,11 @@ fiar_status_t fiar_allreduce_run(fiar_allreduce_t* allreduce, const void* in, vo
                                               .dtype = allreduce->dtype};
   fiar_all_reduce_norm_params checked;
   FIAR_TRY(fiar_params_check(&params, allreduce->comm->world, &checked));
+  FIAR_TRY(fiar_comm_ready(allreduce->comm));
+  FIAR_TRY(fiar_comm_same_call(allreduce->comm, &checked));
   if (tokens == 0) {
     return FIAR_OK;
   }
-  FIAR_TRY(fiar_comm_same_call(allreduce->comm, &checked));
   struct fiar_workspace* workspace = allreduce->workspace;
   allreduce->comm->latest_backend = workspace->backend->name;
   return workspace->backend->run(workspace->state, &checked, stream);

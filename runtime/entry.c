@@ -16,7 +16,7 @@ fiar_status_t fiar_rt_check_abi(uint32_t model_abi_version) {
 }
 
 fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int64_t world) {
-  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, group, &comm));
   return comm->world == world
              ? FIAR_OK
              : FIAR_FAIL(MISMATCH, "the model was compiled for %lld ranks, group %d has %d",
@@ -96,7 +96,7 @@ fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group, const vo
 
 fiar_status_t fiar_rt_take_rows(fiar_comm_t* comm, int32_t group, const void* full, void* rows,
                                 int64_t tokens, int64_t hidden, uint8_t dtype, void* stream) {
-  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, group, &comm));
   FIAR_TRY(fiar_shape_check(tokens, hidden, dtype));
   FIAR_TRY(tokens > 0 ? check_rows(comm, rows, "full", full, tokens, hidden, dtype) : FIAR_OK);
   const size_t row = (size_t)hidden * fiar_dtype_bytes(dtype);
@@ -104,7 +104,7 @@ fiar_status_t fiar_rt_take_rows(fiar_comm_t* comm, int32_t group, const void* fu
     return FIAR_OK;  // it owns none
   }
 #if FIAR_HAVE_CUDA
-  if (comm->caps.sm > 0) {
+  if (comm->device >= 0) {
     return fiar_cuda_take_rows(comm, full, rows, tokens, row, stream);
   }
 #endif

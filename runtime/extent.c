@@ -85,8 +85,9 @@ fiar_status_t fiar_stride_check(const char* name, int64_t rows, const char* cols
     return FIAR_FAIL(INVALID_ARGUMENT, "%s is %lld, must be 0 or at least %s = %lld", name,
                      (long long)*stride, cols_name, (long long)cols);
   }
-  // Scale layouts pad rows to multiples of up to 128.
-  if (rows > INT64_MAX / 8 / *stride - 128) {
+  // So that no size of 16 elements' bytes times all ranks overflows. Scale layouts pad rows to
+  // multiples of up to 128.
+  if (rows > (INT64_C(1) << 46) / *stride - 128) {
     return FIAR_FAIL(INVALID_ARGUMENT, "%lld rows with %s = %lld are more than memory can hold",
                      (long long)rows, name, (long long)*stride);
   }

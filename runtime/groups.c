@@ -87,13 +87,18 @@ static fiar_status_t from_process(int32_t group, fiar_comm_t** out_comm) {
                                 "group %d has no communicator; fiar_rt_set_comm sets one", group);
 }
 
-fiar_status_t fiar_comm_of_group(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm) {
+fiar_status_t fiar_comm_alone(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm) {
   *out_comm = comm ? comm : find(&thread_groups, group);
-  if (!*out_comm) {
-    (void)pthread_mutex_lock(&process.lock);
-    const fiar_status_t status = from_process(group, out_comm);
-    (void)pthread_mutex_unlock(&process.lock);
-    FIAR_TRY(status);
+  if (*out_comm) {
+    return FIAR_OK;
   }
+  (void)pthread_mutex_lock(&process.lock);
+  const fiar_status_t status = from_process(group, out_comm);
+  (void)pthread_mutex_unlock(&process.lock);
+  return status;
+}
+
+fiar_status_t fiar_comm_of_group(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm) {
+  FIAR_TRY(fiar_comm_alone(comm, group, out_comm));
   return fiar_comm_ready(*out_comm);
 }

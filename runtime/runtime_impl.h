@@ -107,6 +107,8 @@ fiar_status_t fiar_comm_vote(fiar_comm_t* comm, fiar_status_t mine);
 // MISMATCH, naming `what` and two differing values with their ranks, unless all ranks pass the
 // same.
 fiar_status_t fiar_comm_same(fiar_comm_t* comm, const char* what, int64_t value);
+fiar_status_t fiar_comm_same_word(fiar_comm_t* comm, const char* what,
+                                  const char* word);  // of up to 15 letters
 
 // MISMATCH, naming the field and two differing values with their ranks, unless all ranks make the
 // same call. On devices only calls unlike those asked about before are asked about.

@@ -5,8 +5,17 @@
 
 #include "comm/comm.h"
 
-// X("name", value). Without tokens, pointers say nothing. Where the residual is sharded, the sum
-// takes the ranks a round of its own.
+static bool wants_codes(const fiar_all_reduce_norm_params* params) {
+  return params->quant_out || params->scales_out;
+}
+
+static bool wants_more_than_sum(const fiar_all_reduce_norm_params* params) {
+  return params->residual_out || params->norm_out || wants_codes(params);
+}
+
+// X("name", value). Without tokens, pointers say nothing. What is wanted takes part in choosing the
+// backend. Where the residual is sharded, the sum takes the ranks a round of its own, and the norm
+// or the codes travel.
 #define SAME_TABLE(X)                                                                     \
   X("tokens", params->tokens)                                                             \
   X("hidden", params->hidden)                                                             \
@@ -26,6 +35,12 @@
   X("residual (given: 1)", params->tokens > 0 && params->residual != NULL)                \
   X("weight (given: 1)", params->tokens > 0 && params->weight != NULL)                    \
   X("input (given: 1, a gather of rows: 0)", params->tokens > 0 && params->input != NULL) \
+  X("residual_out, norm_out, quant_out or scales_out (wanted: 1)",                        \
+    params->tokens > 0 && wants_more_than_sum(params))                                    \
+  X("quant_out or scales_out (wanted: 1)", params->tokens > 0 && wants_codes(params))     \
+  X("norm_out (wanted: 1)", params->tokens > 0 &&                                         \
+                                params->residual_layout != FIAR_RESIDUAL_LAYOUT_FULL &&   \
+                                params->norm_out != NULL)                                 \
   X("sum_out (wanted: 1)", params->tokens > 0 &&                                          \
                                params->residual_layout != FIAR_RESIDUAL_LAYOUT_FULL &&    \
                                params->sum_out != NULL)

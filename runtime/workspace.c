@@ -148,8 +148,10 @@ static fiar_status_t check_shape(const fiar_comm_t* comm, int64_t tokens, int64_
 }
 
 // Every rank's request, compared before anything is made.
-static fiar_status_t same_request(fiar_comm_t* comm, const fiar_problem_t* problem) {
+static fiar_status_t same_request(fiar_comm_t* comm, const char* forced,
+                                  const fiar_problem_t* problem) {
   FIAR_TRY(fiar_comm_ready(comm));
+  FIAR_TRY(fiar_comm_same_word(comm, "backend", forced));
   FIAR_TRY(fiar_comm_same(comm, "quantises", problem->quantises));
   FIAR_TRY(fiar_comm_same(comm, "tokens", problem->tokens));
   FIAR_TRY(fiar_comm_same(comm, "hidden", problem->hidden));
@@ -158,7 +160,7 @@ static fiar_status_t same_request(fiar_comm_t* comm, const fiar_problem_t* probl
 
 static fiar_status_t get(fiar_comm_t* comm, const char* forced, const fiar_problem_t* problem,
                          fiar_workspace_t** out_workspace) {
-  FIAR_TRY(same_request(comm, problem));
+  FIAR_TRY(same_request(comm, forced, problem));
   struct fiar_workspace* workspace;
   FIAR_TRY(open_slot(comm, forced, problem, NULL, &workspace));
   ++workspace->holders;

@@ -434,6 +434,36 @@ static void a_blas_and_plain_c_agree(void** state) {
   }
 }
 
+// The halves of packed rows lie between each other: writing one of them leaves the other alone.
+static void packed_rows_are_activated_in_place(void** state) {
+  (void)state;
+  enum { ROWS = 3, COLS = 8 };
+  float packed[ROWS * 2 * COLS];
+  for (int i = 0; i < ROWS * 2 * COLS; ++i) {
+    packed[i] = (float)i;
+  }
+  fiar_activate_params params = {.struct_size = sizeof params,
+                                 .gate = packed,
+                                 .out = packed,
+                                 .rows = ROWS,
+                                 .cols = COLS,
+                                 .gate_stride = 2 * COLS,
+                                 .out_stride = 2 * COLS,
+                                 .dtype = FIAR_DTYPE_F32,
+                                 .out_dtype = FIAR_DTYPE_F32,
+                                 .activation = FIAR_ACTIVATION_NONE,
+                                 .combine = FIAR_COMBINE_MUL};
+  OK(fiar_rt_activate(comm, &params, NULL));
+  for (int i = 0; i < ROWS * COLS; ++i) {
+    const int at = i / COLS * 2 * COLS + i % COLS;
+    assert_float_equal(packed[at], (float)(at * (at + COLS)), 0);
+    assert_float_equal(packed[at + COLS], (float)(at + COLS), 0);
+  }
+  params.out = &packed[COLS / 2];
+  assert_int_equal(fiar_rt_activate(comm, &params, NULL), FIAR_INVALID_ARGUMENT);
+  assert_non_null(strstr(fiar_last_error(), "overlaps"));
+}
+
 // ---- Refusals ----
 
 static void an_empty_call_does_nothing(void** state) {
@@ -635,6 +665,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(matmuls_are_exact),
       cmocka_unit_test(activations_round_where_they_say),
+      cmocka_unit_test(packed_rows_are_activated_in_place),
       cmocka_unit_test(tanh_and_erfc_are_accurate),
       cmocka_unit_test(exp_is_within_an_ulp),
       cmocka_unit_test(copies_convert_and_transpose),

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "comm/comm.h"
@@ -217,6 +218,20 @@ static int ranks_disagree_on_the_world(const ranks_self_t* self) {
   return 0;
 }
 
+static int one_has_no_descriptors_left(const ranks_self_t* self) {
+  if (self->rank == 0) {  // the board's memory and the listener take two
+    const int low = dup(0);
+    (void)close(low);
+    const struct rlimit limit = {(rlim_t)low + 2, (rlim_t)low + 2};
+    RANKS_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
+  }
+  fiar_comm_t* comm;
+  const fiar_status_t status = fiar_comm_create_from_env(NULL, &comm);
+  RANKS_CHECK(status == (self->rank == 0 ? FIAR_SYSTEM_ERROR : FIAR_PEER_LOST), "%d: %s", status,
+              fiar_last_error());
+  return 0;
+}
+
 static int two_say_they_are_rank_one(const ranks_self_t* self) {
   (void)setenv("RANK", self->rank == 0 ? "0" : "1", 1);
   fiar_comm_t* comm;
@@ -248,6 +263,17 @@ static int ranks_make_different_calls(const ranks_self_t* self) {
       fiar_rt_all_reduce(comm, 0, in, out, 1, 64, odd ? FIAR_DTYPE_BF16 : FIAR_DTYPE_F32, NULL);
   RANKS_CHECK(status == FIAR_MISMATCH, "%d: %s", status, fiar_last_error());
   RANKS_SAYS("dtype is 3 on rank 0, 2 on rank 1");
+  // What is wanted takes part in choosing the backend.
+  const fiar_all_reduce_norm_params wants = {.struct_size = sizeof wants,
+                                             .input = in,
+                                             .sum_out = odd ? NULL : out,
+                                             .norm_out = odd ? out : NULL,
+                                             .tokens = 1,
+                                             .hidden = 64,
+                                             .dtype = FIAR_DTYPE_F32};
+  status = fiar_rt_all_reduce_norm(comm, &wants, NULL);
+  RANKS_CHECK(status == FIAR_MISMATCH, "%d: %s", status, fiar_last_error());
+  RANKS_SAYS("scales_out (wanted: 1) is 0 on rank 0, 1 on rank 1");
   // One that has no tokens, and so nothing to do, tells the others so.
   status = fiar_rt_all_reduce(comm, 0, in, out, odd ? 0 : 1, 64, FIAR_DTYPE_F32, NULL);
   RANKS_CHECK(status == FIAR_MISMATCH, "%d: %s", status, fiar_last_error());
@@ -400,6 +426,7 @@ PROCESSES(groups_are_set_and_taken_back, 3, .argument = "")
 PROCESSES(rows_are_gathered_in_order, 3, .argument = "")
 PROCESSES(rows_are_taken_by_their_owners, 3, .argument = "")
 PROCESSES(two_say_they_are_rank_one, 3, .argument = "")
+PROCESSES(one_has_no_descriptors_left, 2, .environment = long_bound)
 PROCESSES(one_leaves, 3, .environment = long_bound)
 
 static void run_one_lost(const char* body, int32_t world, int32_t lost,
@@ -469,6 +496,27 @@ static void threads_do_what_processes_do(void** state) {
   }
 }
 
+// What a rank does by itself needs no other rank, so one thread may do it for all.
+static void one_thread_works_alone_for_all_ranks(void** state) {
+  (void)state;
+  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
+  fiar_comm_t* comms[2];
+  options.device = FIAR_DEVICE_NONE;
+  assert_int_equal(fiar_comm_create_threads(2, NULL, &options, comms), FIAR_OK);
+  for (int rank = 0; rank < 2; ++rank) {
+    void* memory = NULL;
+    const float in[4] = {1, 2, 3, 4};
+    assert_int_equal(fiar_rt_check_world(comms[rank], 0, 2), FIAR_OK);
+    assert_int_equal(fiar_rt_arena_create(comms[rank], 0, 64, &memory), FIAR_OK);
+    assert_int_equal(fiar_rt_take_rows(comms[rank], 0, in, memory, 2, 2, FIAR_DTYPE_F32, NULL),
+                     FIAR_OK);
+    assert_memory_equal(memory, &in[2 * rank], 2 * sizeof *in);
+    assert_int_equal(fiar_rt_arena_destroy(comms[rank], 0, memory), FIAR_OK);
+  }
+  fiar_comm_destroy(comms[0]);
+  fiar_comm_destroy(comms[1]);
+}
+
 static void bad_options_are_refused(void** state) {
   (void)state;
   fiar_comm_t* comms[2];
@@ -506,6 +554,7 @@ static void bad_options_are_refused(void** state) {
   X(rows_are_gathered_in_order)       \
   X(rows_are_taken_by_their_owners)   \
   X(two_say_they_are_rank_one)        \
+  X(one_has_no_descriptors_left)      \
   X(one_leaves)                       \
   X(one_is_killed)                    \
   X(one_is_killed_at_work)            \
@@ -521,6 +570,7 @@ int main(void) {
 #define X(name) {#name, test_##name, NULL, NULL, NULL},
   const struct CMUnitTest tests[] = {
       BODIES(X) cmocka_unit_test(threads_do_what_processes_do),
+      cmocka_unit_test(one_thread_works_alone_for_all_ranks),
       cmocka_unit_test(bad_options_are_refused),
   };
 #undef X

@@ -60,6 +60,10 @@ fiar_run() {
 
   expect 3 "$run" -n 3 sh -c 'exit $((RANK == 1 ? 3 : 0))'
   has err "exited with status 3"
+  # A rank that prints faster than it is read keeps nobody from being heard.
+  expect 3 "$run" -n 2 --grace-ms 200 sh -c '[ "$RANK" = 0 ] && exec yes; sleep 1; exit 3'
+  has err "exited with status 3"
+  : >"$room/out"
   expect 127 "$run" -n 2 /no/such/program
   has err "/no/such/program: No such file"
   expect 2 "$run" -n 0 true

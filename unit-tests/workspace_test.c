@@ -86,6 +86,11 @@ static int differing_requests_are_refused(const ranks_self_t* self) {
       fiar_workspace_get(self->comm, tokens, HIDDEN, FIAR_DTYPE_BF16, &workspace);
   RANKS_CHECK(status == FIAR_MISMATCH && !workspace, "%d", status);
   RANKS_SAYS("tokens is 16 on rank 0, 32 on rank 1");
+  const char* name = self->rank == 1 ? "trtllm" : "host";
+  RANKS_CHECK(fiar_workspace_create(self->comm, name, 16, HIDDEN, FIAR_DTYPE_BF16, &workspace) ==
+                  FIAR_MISMATCH,
+              "%s", fiar_last_error());
+  RANKS_SAYS("backend is \"host\" on rank 0, \"trtllm\" on rank 1");
   return 0;
 }
 
@@ -172,6 +177,10 @@ static int the_gate_says_why_not(const ranks_self_t* self) {
   RANKS_OK(fiar_allreduce_run(allreduce, in, out[self->rank], 16, HIDDEN, NULL));
   RANKS_OK(fiar_comm_barrier(self->comm));
   RANKS_CHECK(atomic_load(&fake_counts.runs) == WORLD, "%d runs", atomic_load(&fake_counts.runs));
+  RANKS_CHECK(fiar_allreduce_run(allreduce, in, out[self->rank], self->rank == 1 ? 0 : 16, HIDDEN,
+                                 NULL) == FIAR_MISMATCH,
+              "%s", fiar_last_error());
+  RANKS_SAYS("tokens is 16 on rank 0, 0 on rank 1");
   RANKS_OK(fiar_comm_barrier(self->comm));
   fiar_allreduce_destroy(allreduce);
   fiar_allreduce_destroy(NULL);

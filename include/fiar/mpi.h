@@ -14,7 +14,8 @@ extern "C" {
 
 // Collective over `mpi_comm`, which stays the caller's and outlives the communicator. Rank and size
 // are MPI's. MPI carries the ranks' small messages while the communicator is made, and afterwards
-// only where the ranks are on several hosts; the data of the calls never. MPI must be initialised,
+// only where the ranks are on several hosts; there also the data of calls on the host, of calls on
+// GPUs never. MPI must be initialised,
 // and one thread at a time calls it. Errors: INVALID_ARGUMENT ("world is 0") for MPI_COMM_NULL or
 // before MPI_Init, else as fiar_comm_create_from_all_gather.
 FIAR_API fiar_status_t fiar_comm_create_from_mpi(MPI_Comm mpi_comm,

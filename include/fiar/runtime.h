@@ -46,8 +46,9 @@ typedef struct fiar_comm_options {
 FIAR_API fiar_status_t fiar_comm_create_from_env(const fiar_comm_options_t* options,
                                                  fiar_comm_t** out_comm);
 
-// Gathers `bytes` from every rank into all[world * bytes], in rank order, on host memory. Returns
-// 0, or anything else for failure. It bounds its own waits.
+// Gathers `bytes` from every rank into all[world * bytes], in rank order, on host memory; `mine`
+// may be this rank's place in `all`. Returns 0, or anything else for failure. It bounds its own
+// waits.
 typedef int (*fiar_all_gather_fn)(void* context, const void* mine, void* all, size_t bytes);
 
 // Collective. The callback is called during creation only where all ranks share a host; else
@@ -71,8 +72,11 @@ FIAR_API fiar_status_t fiar_comm_create_from_nccl(void* nccl_comm,
                                                   const fiar_comm_options_t* options,
                                                   fiar_comm_t** out_comm);
 
-// Frees it. Workspaces and fiar_allreduce objects made on it are destroyed before. Not collective,
-// but a rank that still waits for this one gets PEER_LOST. NULL is harmless.
+// Frees it. Workspaces and fiar_allreduce objects made on it are destroyed before. A rank that
+// still waits for this one gets PEER_LOST. Collective where the ranks are processes and calls went
+// through trtllm or mnnvl (they unmap each other's memory; a rank that stays away costs the others
+// the time bound) or nccl (NCCL ends its communicators together), else each rank's own affair. NULL
+// is harmless.
 FIAR_API void fiar_comm_destroy(fiar_comm_t* comm);
 
 FIAR_API int32_t fiar_comm_rank(const fiar_comm_t* comm);
@@ -120,8 +124,8 @@ FIAR_API fiar_status_t fiar_workspace_create(fiar_comm_t* comm, const char* back
                                              int64_t hidden, uint8_t dtype,
                                              fiar_workspace_t** out_workspace);
 
-// Gives it back; the last holder's call frees it. Holders may share one workspace. NULL is
-// harmless.
+// Gives it back; the last holder's call frees it. Holders may share one workspace. Collective, as
+// it was made: ranks that are processes unmap each other's memory together. NULL is harmless.
 FIAR_API void fiar_workspace_destroy(fiar_workspace_t* workspace);
 
 FIAR_API const char* fiar_workspace_backend(const fiar_workspace_t* workspace);
@@ -160,7 +164,7 @@ FIAR_API bool fiar_allreduce_should_use(fiar_allreduce_t* allreduce, const fiar_
 FIAR_API fiar_status_t fiar_allreduce_run(fiar_allreduce_t* allreduce, const void* in, void* out,
                                           int64_t tokens, int64_t hidden, void* stream);
 
-// NULL is harmless. A workspace shared with others stays with them.
+// As fiar_workspace_destroy. NULL is harmless. A workspace shared with others stays with them.
 FIAR_API void fiar_allreduce_destroy(fiar_allreduce_t* allreduce);
 
 // ---- Log

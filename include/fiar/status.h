@@ -28,7 +28,7 @@ typedef enum fiar_status {
 FIAR_API const char* fiar_status_name(fiar_status_t status);
 
 // The sentence of the calling thread's last failing call, or "" if none failed yet. Valid until the
-// thread's next failing call. A succeeding call leaves it as it was.
+// thread's next call: also one that succeeds may have tried something in vain.
 FIAR_API const char* fiar_last_error(void);
 
 #ifdef __cplusplus

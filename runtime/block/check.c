@@ -234,12 +234,22 @@ fiar_status_t fiar_quantize_check(const fiar_quantize_params* params,
 
 // ---- activate ----
 
+// Rows of an input and of out that lie between each other, as halves of packed rows do.
+static bool interleaved(const fiar_activate_params* p, const void* input, int64_t stride) {
+  const size_t element = (size_t)fiar_element_bits(p->dtype) / 8;
+  const size_t row = (size_t)stride * element, cols = (size_t)p->cols * element;
+  const uintptr_t a = (uintptr_t)input, b = (uintptr_t)p->out;
+  const size_t apart = (a < b ? b - a : a - b) % row;
+  return stride == p->out_stride && apart >= cols && apart <= row - cols;
+}
+
 static bool activate_may_alias(const void* opaque, int first, int second) {
   const fiar_activate_params* p = opaque;
   const int64_t strides[] = {p->gate_stride, p->up_stride};
   const void* const inputs[] = {p->gate, p->up};
-  return first < 2 && second == 3 && p->dtype == p->out_dtype && inputs[first] == p->out &&
-         strides[first] == p->out_stride;
+  return first < 2 && second == 3 && p->dtype == p->out_dtype &&
+         ((inputs[first] == p->out && strides[first] == p->out_stride) ||
+          interleaved(p, inputs[first], strides[first]));
 }
 
 static fiar_status_t check_activate_memory(const fiar_activate_params* p) {

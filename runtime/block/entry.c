@@ -7,7 +7,7 @@
 
 const fiar_compute_t* fiar_compute_of(const fiar_comm_t* comm) {
 #if FIAR_HAVE_CUDA
-  if (fiar_comm_caps(comm)->sm > 0) {
+  if (fiar_comm_device(comm) >= 0) {
     return &fiar_compute_cuda;
   }
 #endif
@@ -28,7 +28,7 @@ const fiar_compute_t* fiar_compute_of(const fiar_comm_t* comm) {
   fiar_status_t fiar_rt_##name(fiar_comm_t* comm, const given##_params* params, void* stream) { \
     checked_type checked;                                                                       \
     FIAR_TRY(fiar_##name##_check(params, &checked));                                            \
-    FIAR_TRY(fiar_comm_of_group(comm, checked.group, &comm));                                   \
+    FIAR_TRY(fiar_comm_alone(comm, checked.group, &comm));                                      \
     return checked.rows == 0 ? FIAR_OK : fiar_compute_of(comm)->name(comm, &checked, stream);   \
   }
 ENTRIES(X)
@@ -43,7 +43,7 @@ fiar_status_t fiar_rt_arena_create(fiar_comm_t* comm, int32_t group, uint64_t by
     return FIAR_FAIL(INVALID_ARGUMENT, "bytes is %llu, must be from 1 to %zu",
                      (unsigned long long)bytes, SIZE_MAX / 2);
   }
-  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, group, &comm));
   return fiar_compute_of(comm)->create(comm, (size_t)bytes, out_memory);
 }
 
@@ -51,7 +51,7 @@ fiar_status_t fiar_rt_arena_destroy(fiar_comm_t* comm, int32_t group, void* memo
   if (!memory) {
     return FIAR_OK;
   }
-  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, group, &comm));
   return fiar_compute_of(comm)->destroy(comm, memory);
 }
 
@@ -64,7 +64,7 @@ static fiar_status_t check_move(const void* to, const void* from, uint64_t bytes
 fiar_status_t fiar_rt_write(fiar_comm_t* comm, int32_t group, void* to, const void* from_host,
                             uint64_t bytes, void* stream) {
   FIAR_TRY(bytes == 0 ? FIAR_OK : check_move(to, from_host, bytes));
-  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, group, &comm));
   return bytes == 0 ? FIAR_OK
                     : fiar_compute_of(comm)->write(comm, to, from_host, (size_t)bytes, stream);
 }
@@ -72,12 +72,12 @@ fiar_status_t fiar_rt_write(fiar_comm_t* comm, int32_t group, void* to, const vo
 fiar_status_t fiar_rt_read(fiar_comm_t* comm, int32_t group, void* to_host, const void* from,
                            uint64_t bytes, void* stream) {
   FIAR_TRY(bytes == 0 ? FIAR_OK : check_move(to_host, from, bytes));
-  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, group, &comm));
   return bytes == 0 ? FIAR_OK
                     : fiar_compute_of(comm)->read(comm, to_host, from, (size_t)bytes, stream);
 }
 
 fiar_status_t fiar_rt_wait(fiar_comm_t* comm, int32_t group, void* stream) {
-  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, group, &comm));
   return fiar_compute_of(comm)->wait(comm, stream);
 }

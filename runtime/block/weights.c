@@ -234,7 +234,7 @@ fiar_status_t fiar_weights_load(fiar_comm_t* comm, const fiar_weights_t* weights
     return FIAR_FAIL(INVALID_ARGUMENT, "%s is NULL, for tensor \"%s\"", weights ? "to" : "weights",
                      wanted.name);
   }
-  FIAR_TRY(fiar_comm_of_group(comm, wanted.group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, wanted.group, &comm));
   const fiar_tensor_entry_t* found = fiar_safetensors_find(&weights->table, wanted.name);
   if (!found) {
     return FIAR_FAIL(INVALID_ARGUMENT, "%s: it has no tensor \"%s\"", weights->path, wanted.name);

@@ -89,6 +89,20 @@ fiar_status_t fiar_comm_same(fiar_comm_t* comm, const char* what, int64_t value)
   return FIAR_OK;
 }
 
+fiar_status_t fiar_comm_same_word(fiar_comm_t* comm, const char* what, const char* word) {
+  typedef char word_t[16];
+  word_t mine = {0}, all[FIAR_MAX_WORLD];
+  (void)snprintf(mine, sizeof mine, "%s", word);
+  FIAR_TRY(fiar_comm_all_gather(comm, mine, all, sizeof mine));
+  for (int32_t rank = 1; rank < comm->world; ++rank) {
+    if (strncmp(all[rank], all[0], sizeof mine) != 0) {
+      return FIAR_FAIL(MISMATCH, "%s is \"%.15s\" on rank 0, \"%.15s\" on rank %d", what, all[0],
+                       all[rank], rank);
+    }
+  }
+  return FIAR_OK;
+}
+
 // ---- Peers and capabilities ----
 
 static fiar_status_t learn_peers(fiar_comm_t* comm) {

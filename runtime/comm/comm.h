@@ -64,6 +64,9 @@ fiar_status_t fiar_comm_ready(fiar_comm_t* comm);
 // The communicator of a call, ready: comm itself, or where that is NULL the group's.
 fiar_status_t fiar_comm_of_group(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm);
 
+// The same for what a rank does without the others: it may not be ready (peers and caps unknown).
+fiar_status_t fiar_comm_alone(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm);
+
 int64_t fiar_now_ns(void);   // monotonic
 int64_t fiar_host_id(void);  // equal for processes that can reach one another's abstract sockets
 

@@ -175,7 +175,8 @@ static fiar_status_t check_hello(const message_t* hello, const int* sockets, int
 static fiar_status_t accept_ranks(int listener, int32_t world, int64_t deadline_ns, int* sockets) {
   for (int32_t arrived = 1; arrived < world;) {
     struct pollfd wait = {.fd = listener, .events = POLLIN};
-    const int ready = poll(&wait, 1, left_ms(deadline_ns));
+    const int left = left_ms(deadline_ns);  // looked at also where strangers keep coming
+    const int ready = left > 0 ? poll(&wait, 1, left) : 0;
     if (ready < 0 && errno == EINTR) {
       continue;
     }
@@ -184,7 +185,10 @@ static fiar_status_t accept_ranks(int listener, int32_t world, int64_t deadline_
     }
     const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) {
-      continue;
+      if (errno == EINTR || errno == EAGAIN || errno == ECONNABORTED) {
+        continue;
+      }
+      return FIAR_FAIL(SYSTEM_ERROR, "accept4: %s", strerror(errno));
     }
     message_t hello;
     if (!same_user(fd) || receive_message(fd, -1, deadline_ns, &hello, NULL) != FIAR_OK) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/env.h"
 #include "comm/comm.h"
 #include "cuda/cuda_impl.h"
 #include "cuda/nccl_comm.h"
@@ -204,7 +205,7 @@ static fiar_status_t exchange_create(void* nccl_comm, int32_t timeout_ms, int* o
   *exchange = (exchange_t){.group = {.nccl = nccl, .comm = nccl_comm},
                            .world = world,
                            .device = device,
-                           .timeout_ms = timeout_ms > 0 ? timeout_ms : 30000};
+                           .timeout_ms = timeout_ms};
   fiar_status_t status = fiar_cuda_enter(device, &previous);
   if (status == FIAR_OK) {
     status = spare_take(device, &exchange->tools) ? FIAR_OK : tools_create(&exchange->tools);
@@ -234,7 +235,10 @@ fiar_status_t fiar_comm_create_from_nccl(void* nccl_comm, const fiar_comm_option
     own.struct_size =
         options->struct_size > sizeof own ? options->struct_size : (uint32_t)sizeof own;
   }
-  fiar_status_t status = exchange_create(nccl_comm, own.timeout_ms, &rank, &exchange);
+  const fiar_env_t* env;
+  FIAR_TRY(fiar_env_get(&env));
+  const int32_t bound_ms = own.timeout_ms > 0 ? own.timeout_ms : (int32_t)env->timeout_ms;
+  fiar_status_t status = exchange_create(nccl_comm, bound_ms, &rank, &exchange);
   if (status != FIAR_OK || !exchange) {
     return status;
   }

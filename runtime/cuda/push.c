@@ -27,14 +27,15 @@ struct fiar_push {
 
 // ---- What can be served ----
 
-// A call as the kernels' own rules see it, with every pointer aligned.
+// A call as the kernels' own rules see it, with every row aligned: pointers and strides are each
+// rank's own (cuda/staging.h).
 static fiar_all_reduce_norm_params params_of(const fiar_problem_t* problem) {
   return (fiar_all_reduce_norm_params){
       .struct_size = sizeof(fiar_all_reduce_norm_params),
       .tokens = problem->tokens,
       .hidden = problem->hidden,
-      .input_stride = problem->input_stride ? problem->input_stride : problem->hidden,
-      .residual_stride = problem->residual_stride ? problem->residual_stride : problem->hidden,
+      .input_stride = problem->hidden,
+      .residual_stride = problem->hidden,
       .group_size = problem->group_size,
       .dtype = problem->dtype,
       .weight_dtype = problem->weight_dtype,
@@ -57,7 +58,7 @@ const char* fiar_push_refuses(const fiar_problem_t* problem, const fiar_caps_t* 
   const fiar_tuning_t none = {.forced = -1};
   fiar_algorithm_t algorithm = fiar_algorithm_select(&none, problem, caps->world, UINT64_MAX);
   if (fiar_kernel_supports(algorithm, &params, caps->world) != FIAR_OK) {
-    return "needs rows, strides and groups in whole 16-byte vectors, rows of at most 16384 elements";
+    return "needs rows and groups in whole 16-byte vectors, rows of at most 16384 elements";
   }
   return NULL;
 }

@@ -4,10 +4,10 @@
 #include "cuda/cuda_impl.h"
 #include "fiar/runtime.h"
 
-enum { ALIGNMENT = 16, ROOM = 256 };
+enum { ALIGNMENT = 16, MOST_PITCH = 1 << 30, ROOM = 256, LEAST_BYTES = 1 << 20 };
 
 // One array of a call: where its pointer is, and its extent as the caller has it and as it is
-// staged (rows closed up).
+// staged (rows closed up). pitch 0: rows that are closed up there, too.
 typedef struct array {
   size_t field;
   bool output;
@@ -36,11 +36,11 @@ static fiar_status_t arrays_describe(const fiar_all_reduce_norm_params* params, 
       {AT(input), false, tokens, row, (size_t)params->input_stride * element},
       {AT(residual), false, held, row, (size_t)params->residual_stride * element},
       {AT(weight), false, 1, (size_t)params->hidden * weight_element, 0},
-      {AT(sum_out), true, tokens, row, row},
-      {AT(residual_out), true, held, row, row},
-      {AT(norm_out), true, tokens, row, row},
-      {AT(quant_out), true, 1, codes, codes},
-      {AT(scales_out), true, 1, scales, scales},
+      {AT(sum_out), true, tokens, row, 0},
+      {AT(residual_out), true, held, row, 0},
+      {AT(norm_out), true, tokens, row, 0},
+      {AT(quant_out), true, 1, codes, 0},
+      {AT(scales_out), true, 1, scales, 0},
   };
 #undef AT
   for (int i = 0; i < ARRAYS; ++i) {
@@ -57,19 +57,28 @@ static void* pointer_in(const fiar_all_reduce_norm_params* params, const array_t
   return *(void* const*)((const char*)params + array->field);
 }
 
-static bool misaligned(const void* pointer) {
-  return (uintptr_t)pointer % ALIGNMENT != 0;
+// Rows of which some do not start at a whole vector, or too far apart for the kernels' offsets.
+static bool lies_badly(const void* pointer, size_t pitch) {
+  return pointer &&
+         ((uintptr_t)pointer % ALIGNMENT != 0 || pitch % ALIGNMENT != 0 || pitch > MOST_PITCH);
 }
 
 bool fiar_staging_needed(const fiar_all_reduce_norm_params* params) {
-  return misaligned(params->input) || misaligned(params->residual) || misaligned(params->weight) ||
-         misaligned(params->sum_out) || misaligned(params->residual_out) ||
-         misaligned(params->norm_out) || misaligned(params->quant_out) ||
-         misaligned(params->scales_out);
+  const size_t element = params->dtype == FIAR_DTYPE_F32 ? 4 : 2;
+  return lies_badly(params->input, (size_t)params->input_stride * element) ||
+         lies_badly(params->residual, (size_t)params->residual_stride * element) ||
+         lies_badly(params->weight, 0) || lies_badly(params->sum_out, 0) ||
+         lies_badly(params->residual_out, 0) || lies_badly(params->norm_out, 0) ||
+         lies_badly(params->quant_out, 0) || lies_badly(params->scales_out, 0);
+}
+
+static bool is_staged(const fiar_all_reduce_norm_params* params, const array_t* array) {
+  return lies_badly(pointer_in(params, array), array->pitch);
 }
 
 static size_t room_of(const array_t* array) {
-  return (array->rows * array->row_bytes + ROOM - 1) / ROOM * ROOM;
+  return (array->rows * array->row_bytes + ROOM) / ROOM *
+         ROOM;  // some, also for a rank without rows
 }
 
 static fiar_status_t staging_grow(fiar_staging_t* staging, size_t bytes, void* stream) {
@@ -79,16 +88,20 @@ static fiar_status_t staging_grow(fiar_staging_t* staging, size_t bytes, void* s
   if (fiar_cuda_capturing(stream)) {
     return FIAR_FAIL(
         UNSUPPORTED,
-        "the call has arrays that are not aligned to %d bytes; make it once before the stream is captured",
+        "the call has arrays whose rows are not all aligned to %d bytes; make it once before the stream is captured",
         ALIGNMENT);
   }
-  fiar_staging_finish(staging);
-  cudaError_t error = cudaMalloc(&staging->memory, bytes);
-  if (error != cudaSuccess) {
-    staging->memory = NULL;
-    return fiar_annotate(fiar_cuda_fail(error, "cudaMalloc"), "%zu bytes of staging", bytes);
+  size_t room = staging->bytes > 0 ? 2 * staging->bytes : LEAST_BYTES;
+  while (room < bytes) {
+    room *= 2;
   }
-  staging->bytes = bytes;
+  void* block = NULL;
+  cudaError_t error = cudaMalloc(&block, room);
+  if (error != cudaSuccess) {
+    return fiar_annotate(fiar_cuda_fail(error, "cudaMalloc"), "%zu bytes of staging", room);
+  }
+  staging->blocks[staging->count++] = block;
+  staging->bytes = room;
   return FIAR_OK;
 }
 
@@ -99,19 +112,19 @@ fiar_status_t fiar_staging_in(fiar_staging_t* staging, const fiar_all_reduce_nor
   size_t bytes = 0;
   FIAR_TRY(arrays_describe(params, rank, world, arrays));
   for (int i = 0; i < ARRAYS; ++i) {
-    bytes += misaligned(pointer_in(params, &arrays[i])) ? room_of(&arrays[i]) : 0;
+    bytes += is_staged(params, &arrays[i]) ? room_of(&arrays[i]) : 0;
   }
   FIAR_TRY(staging_grow(staging, bytes, stream));
   *out_staged = *params;
-  char* at = staging->memory;
+  char* at = staging->blocks[staging->count - 1];
   for (int i = 0; i < ARRAYS; ++i) {
     const array_t* array = &arrays[i];
     void* theirs = pointer_in(params, array);
-    if (!misaligned(theirs)) {
+    if (!is_staged(params, array)) {
       continue;
     }
     *pointer_of(out_staged, array) = at;
-    if (!array->output) {
+    if (!array->output && array->rows > 0) {
       FIAR_CUDA_TRY(cudaMemcpy2DAsync(
           at, array->row_bytes, theirs, array->rows > 1 ? array->pitch : array->row_bytes,
           array->row_bytes, array->rows, cudaMemcpyDeviceToDevice, stream));
@@ -136,7 +149,7 @@ fiar_status_t fiar_staging_out(const fiar_all_reduce_norm_params* params,
   for (int i = 0; i < ARRAYS; ++i) {
     const array_t* array = &arrays[i];
     void* theirs = pointer_in(params, array);
-    if (array->output && misaligned(theirs)) {
+    if (array->output && is_staged(params, array)) {
       FIAR_CUDA_TRY(cudaMemcpyAsync(theirs, pointer_in(staged, array),
                                     array->rows * array->row_bytes, cudaMemcpyDeviceToDevice,
                                     stream));
@@ -146,6 +159,8 @@ fiar_status_t fiar_staging_out(const fiar_all_reduce_norm_params* params,
 }
 
 void fiar_staging_finish(fiar_staging_t* staging) {
-  (void)cudaFree(staging->memory);
+  for (int32_t i = 0; i < staging->count; ++i) {
+    (void)cudaFree(staging->blocks[i]);
+  }
   *staging = (fiar_staging_t){0};
 }

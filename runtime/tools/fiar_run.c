@@ -26,7 +26,7 @@
 
 #include "fiar/runtime.h"
 
-enum { LINE_BYTES = 1 << 16, STREAMS = 2, STATUS_USAGE = 2, STATUS_SETUP = 3 };
+enum { LINE_BYTES = 1 << 16, PIPE_READS = 64, STREAMS = 2, STATUS_USAGE = 2, STATUS_SETUP = 3 };
 
 typedef struct output {
   int fd;  // -1: ended
@@ -176,9 +176,10 @@ static void print_line(const launcher_t* launcher, int32_t number, int stream, c
 }
 
 // Prints the whole lines that have come; the rest at the stream's end, or where it fills the room.
-static void read_output(const launcher_t* launcher, int32_t number, int stream) {
+// No more than so many reads, since a rank may print faster than this does.
+static void read_output(const launcher_t* launcher, int32_t number, int stream, int reads) {
   output_t* output = &launcher->ranks[number].outputs[stream];
-  while (output->fd >= 0) {
+  for (; output->fd >= 0 && reads > 0; --reads) {
     const ssize_t got = read(output->fd, output->line + output->used, LINE_BYTES - output->used);
     if (got < 0 && errno == EINTR) {
       continue;
@@ -246,8 +247,8 @@ static int32_t reap(launcher_t* launcher) {
     int status;
     const pid_t pid = launcher->ranks[number].pid;
     if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid) {
-      read_output(launcher, number, 0);  // before the sentence on its end
-      read_output(launcher, number, 1);
+      read_output(launcher, number, 0, PIPE_READS);  // before the sentence on its end
+      read_output(launcher, number, 1, PIPE_READS);
       note_end(launcher, number, status);
     }
     left += launcher->ranks[number].pid > 0;
@@ -305,8 +306,8 @@ static void wait_for_news(const launcher_t* launcher) {
   timeout = launcher->deadline && timeout < 0 ? 0 : timeout;
   (void)poll(fds, count, (int)(timeout > 60000 ? 60000 : timeout));
   for (int32_t number = 0; number < launcher->world; ++number) {
-    read_output(launcher, number, 0);
-    read_output(launcher, number, 1);
+    read_output(launcher, number, 0, 1);
+    read_output(launcher, number, 1, 1);
   }
 }
 

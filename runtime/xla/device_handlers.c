@@ -17,6 +17,7 @@ static fiar_status_t make_ready(fiar_comm_t* comm, const fiar_xla_call_t* call) 
   if (call->op == FIAR_XLA_TAKE_ROWS || call->params.tokens == 0 || !call->params.input) {
     return FIAR_OK;  // nothing to make, or an XLA that does not give addresses yet
   }
+  FIAR_TRY(fiar_comm_ready(comm));
   if (call->op == FIAR_XLA_ALL_GATHER_ROWS) {
     checked = (fiar_all_reduce_norm_params){
         .tokens = call->params.tokens, .hidden = call->params.hidden, .dtype = call->params.dtype};

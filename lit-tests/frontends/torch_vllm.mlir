@@ -16,7 +16,7 @@
 
 // ---- with results ----
 
-// TEXT: 31 all-reduces seen, 22 fused, 9 left
+// TEXT: 38 all-reduces seen, 22 fused, 16 left
 
 // TEXT: fused RMSNorm world 4 eps 1e-06 -> norm
 // CHECK-LABEL: @rms_norm
@@ -433,4 +433,137 @@ func.func @input_written_by_the_norm_before(%x: !x, %w: !w, %out: !x) -> !x {
   %1 = torch.operator "torch.vllm.all_reduce"(%buffer, %group) : (!x, !torch.str) -> !x
   %2 = torch.operator "torch._C.rms_norm"(%out, %1, %w, %eps) : (!x, !x, !w, !torch.float) -> !x
   return %2 : !x
+}
+
+// ---- writers by their names, and other names of what they write ----
+
+// TEXT: left an op writes over its result
+// CHECK-LABEL: @added_in_place
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @added_in_place(%x: !x, %r: !x, %w: !w) -> !x {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %int1 = torch.constant.int 1
+  %int64 = torch.constant.int 64
+  %dims = torch.prim.ListConstruct %int64 : (!torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  %1 = torch.operator "torch.aten.add_.Tensor"(%0, %r, %int1) : (!x, !x, !torch.int) -> !x
+  %2 = torch.aten.rms_norm %0, %dims, %w, %eps : !x, !torch.list<int>, !w, !torch.float -> !x
+  return %2 : !x
+}
+
+// TEXT: left
+// The residual that is added is what was copied over it.
+// CHECK-LABEL: @residual_copied_over
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @residual_copied_over(%x: !x, %r: !x, %w: !w, %d: !x) -> (!x, !x) {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %int1 = torch.constant.int 1
+  %false = torch.constant.bool false
+  %int64 = torch.constant.int 64
+  %dims = torch.prim.ListConstruct %int64 : (!torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  %1 = torch.aten.copy_ %r, %d, %false : !x, !x, !torch.bool -> !x
+  %h = torch.aten.add.Tensor %0, %r, %int1 : !x, !x, !torch.int -> !x
+  %2 = torch.aten.rms_norm %h, %dims, %w, %eps : !x, !torch.list<int>, !w, !torch.float -> !x
+  return %2, %h : !x, !x
+}
+
+// TEXT: left torch._C.rms_norm may write over its operands, in ways that cannot be followed
+// CHECK-LABEL: @written_in_a_list
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @written_in_a_list(%x: !x, %w: !w, %z: !x) -> !torch.vtensor<[8,64],bf16> {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %int0 = torch.constant.int 0
+  %int4 = torch.constant.int 4
+  %int64 = torch.constant.int 64
+  %int15 = torch.constant.int 15
+  %none = torch.constant.none
+  %false = torch.constant.bool false
+  %size = torch.prim.ListConstruct %int4, %int64 : (!torch.int, !torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  %out = torch.aten.empty.memory_format %size, %int15, %none, %none, %false, %none : !torch.list<int>, !torch.int, !torch.none, !torch.none, !torch.bool, !torch.none -> !x
+  %list = torch.prim.ListConstruct %z, %out : (!x, !x) -> !torch.list<vtensor>
+  torch.operator "torch._C.rms_norm"(%out, %0, %w, %eps) : (!x, !x, !w, !torch.float) -> ()
+  %2 = torch.aten.cat %list, %int0 : !torch.list<vtensor>, !torch.int -> !torch.vtensor<[8,64],bf16>
+  return %2 : !torch.vtensor<[8,64],bf16>
+}
+
+// TEXT: left torch._C.rms_norm may write over its operands, in ways that cannot be followed
+// CHECK-LABEL: @written_as_an_optional
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @written_as_an_optional(%x: !x, %w: !w) -> (!torch.optional<vtensor>, !x) {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %int4 = torch.constant.int 4
+  %int64 = torch.constant.int 64
+  %int15 = torch.constant.int 15
+  %none = torch.constant.none
+  %false = torch.constant.bool false
+  %size = torch.prim.ListConstruct %int4, %int64 : (!torch.int, !torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  %out = torch.aten.empty.memory_format %size, %int15, %none, %none, %false, %none : !torch.list<int>, !torch.int, !torch.none, !torch.none, !torch.bool, !torch.none -> !x
+  %v = torch.derefine %out : !x to !torch.optional<vtensor>
+  torch.operator "torch._C.rms_norm"(%out, %0, %w, %eps) : (!x, !x, !w, !torch.float) -> ()
+  return %v, %out : !torch.optional<vtensor>, !x
+}
+
+// TEXT: left torch._C.rms_norm may write over its operands, in ways that cannot be followed
+func.func private @itself(%e: !x) -> !x {
+  return %e : !x
+}
+// CHECK-LABEL: @written_where_a_call_gives_it_back
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @written_where_a_call_gives_it_back(%x: !x, %w: !w) -> (!x, !x) {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %int4 = torch.constant.int 4
+  %int64 = torch.constant.int 64
+  %int15 = torch.constant.int 15
+  %none = torch.constant.none
+  %false = torch.constant.bool false
+  %size = torch.prim.ListConstruct %int4, %int64 : (!torch.int, !torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  %out = torch.aten.empty.memory_format %size, %int15, %none, %none, %false, %none : !torch.list<int>, !torch.int, !torch.none, !torch.none, !torch.bool, !torch.none -> !x
+  %v = func.call @itself(%out) : (!x) -> !x
+  torch.operator "torch._C.rms_norm"(%out, %0, %w, %eps) : (!x, !x, !w, !torch.float) -> ()
+  return %v, %out : !x, !x
+}
+
+// TEXT: left func.call may write over its operands, in ways that cannot be followed
+func.func private @changes(%e: !x) {
+  torch.operator "torch.my.change"(%e) : (!x) -> ()
+  return
+}
+func.func private @changes_too(%e: !x) {
+  func.call @changes(%e) : (!x) -> ()
+  return
+}
+// CHECK-LABEL: @written_in_a_call
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @written_in_a_call(%x: !x, %w: !w) -> !x {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %int64 = torch.constant.int 64
+  %dims = torch.prim.ListConstruct %int64 : (!torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  func.call @changes_too(%0) : (!x) -> ()
+  %2 = torch.aten.rms_norm %0, %dims, %w, %eps : !x, !torch.list<int>, !w, !torch.float -> !x
+  return %2 : !x
+}
+
+// TEXT: left an op writes over its result
+// CHECK-LABEL: @written_as_out
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @written_as_out(%x: !x, %r: !x, %w: !w) -> (!x, !x) {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %int64 = torch.constant.int 64
+  %dims = torch.prim.ListConstruct %int64 : (!torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  %1 = torch.operator "torch.aten.mul.out"(%r, %r, %0) : (!x, !x, !x) -> !x
+  %2 = torch.aten.rms_norm %0, %dims, %w, %eps : !x, !torch.list<int>, !w, !torch.float -> !x
+  return %2, %1 : !x, !x
 }

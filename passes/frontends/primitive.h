@@ -220,10 +220,14 @@ typedef struct FiarNamed {
 // it is none, or asks for more than FiarNamed says.
 bool fiarNamedRead(MlirOperation op, FiarNamed* out_named);
 
-// Whether the op may write over operands: it has tensors, and no results or a name that ends in _.
+// Whether the op may write over operands: one of torch that has tensors, and no results or a name
+// that says so (add_, add_.Tensor, add.out).
 bool fiarMayWrite(MlirOperation op);
 
-// Whether a result of the op may be another name for the memory of its first operand.
+// The name of an op of torch, also of one that torch.operator holds.
+MlirStringRef fiarTorchName(MlirOperation op);
+
+// Whether a result of the op may be another name for the memory of an operand, or hold it.
 bool fiarMayAlias(FiarView* view, MlirOperation op);
 
 // For readers: the value of a constant operand of torch.

@@ -53,6 +53,14 @@ static void read_first(FiarView* view, FiarPrimitive* p) {
   p->n_in = 1;
 }
 
+// (x, dtype, layout, device, ..): a conversion where the device is not said.
+static void read_to_copy(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  bool stays = p->n_in < 4 || fiarIsOp(defining(p, 3), "torch.constant.none");
+  p->kind = stays ? p->kind : FIAR_PRIM_PURE;
+  p->n_in = 1;
+}
+
 static void read_two(FiarView* view, FiarPrimitive* p) {
   (void)view;
   p->n_in = 2;
@@ -281,6 +289,7 @@ static const FiarOpRow rows[] = {
     {"aten.flatten.using_ints", FIAR_PRIM_RESHAPE, read_first},
     {"aten.to.dtype", FIAR_PRIM_CONVERT, read_first},
     {"prims.convert_element_type", FIAR_PRIM_CONVERT, read_first},
+    {"aten._to_copy", FIAR_PRIM_CONVERT, read_to_copy},
     {"aten.rms_norm", FIAR_PRIM_RMS_NORM, read_rms_norm},
     {"aten._fused_rms_norm", FIAR_PRIM_RMS_NORM, read_rms_norm},
     {"vtensor.literal", FIAR_PRIM_CONSTANT, read_constant},
@@ -294,7 +303,7 @@ static const FiarOpRow rows[] = {
     PURE("aten.transpose.int") PURE("aten.permute") PURE("aten.slice.Tensor") PURE("aten.cat")
     PURE("aten.t") PURE("aten.select.int") PURE("aten.squeeze.dim") PURE("aten.detach")
     PURE("aten.contiguous") PURE("aten.clone") PURE("aten.embedding") PURE("aten.addmm")
-    PURE("aten.bmm") PURE("aten._scaled_mm") PURE("aten.neg") PURE("aten.exp") PURE("aten.cos")
+    PURE("aten.bmm") PURE("aten.rsub.Scalar") PURE("aten._scaled_mm") PURE("aten.neg") PURE("aten.exp") PURE("aten.cos")
     PURE("aten.sin") PURE("aten.softmax.int") PURE("aten._softmax") PURE("aten.where.self")
     PURE("aten.index.Tensor") PURE("aten.gather") PURE("aten.arange") PURE("aten.arange.start_step")
     PURE("aten.scaled_dot_product_attention") PURE("derefine") PURE("constant.device")

@@ -192,13 +192,37 @@ bool fiarNamedRead(MlirOperation op, FiarNamed* out_named) {
   return at == operands && (results == 0 || results == out_named->n_results);
 }
 
+MlirStringRef fiarTorchName(MlirOperation op) {
+  MlirStringRef name = fiarOpName(op);
+  return fiarStringEqual(name, "torch.operator") ? fiarAttributeText(fiarOpAttribute(op, "name"))
+                                                 : name;
+}
+
+// torch.aten.add_, torch.aten.add_.Tensor, torch.aten.add.out; but not __and__.
+static bool says_that_it_writes(MlirStringRef name) {
+  for (size_t from = 0, to; from < name.length; from = to + 1) {
+    for (to = from; to < name.length && name.data[to] != '.';) {
+      ++to;
+    }
+    MlirStringRef part = mlirStringRefCreate(name.data + from, to - from);
+    bool dunder = part.length > 1 && part.data[0] == '_' && part.data[1] == '_';
+    if ((part.length > 1 && part.data[part.length - 1] == '_' && !dunder) ||
+        fiarStringEqual(part, "out")) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool fiarMayWrite(MlirOperation op) {
-  if (!fiarStringEqual(fiarOpName(op), "torch.operator")) {
+  static const char torch[] = "torch.";
+  MlirStringRef name = fiarOpName(op);
+  if (name.length < sizeof torch || memcmp(name.data, torch, sizeof torch - 1) != 0) {
     return false;
   }
-  MlirStringRef name = fiarAttributeText(fiarOpAttribute(op, "name"));
-  bool in_place = name.length > 0 && name.data[name.length - 1] == '_';
-  if (mlirOperationGetNumResults(op) > 0 && !in_place) {
+  // An op by name without results is there for its effects.
+  bool effects = fiarStringEqual(name, "torch.operator") && mlirOperationGetNumResults(op) == 0;
+  if (!effects && (row_of(op) != NULL || !says_that_it_writes(fiarTorchName(op)))) {
     return false;
   }
   FiarShape shape;
@@ -225,6 +249,8 @@ bool fiarMayAlias(FiarView* view, MlirOperation op) {
                                         FIAR_TEXT("torch.aten.as_strided"),
                                         FIAR_TEXT("torch.aten.squeeze.dim"),
                                         FIAR_TEXT("torch.aten.to.dtype"),
+                                        FIAR_TEXT("torch.prim.ListConstruct"),
+                                        FIAR_TEXT("torch.derefine"),
                                         FIAR_TEXT("torch.prims.convert_element_type")};
   switch (fiarPrimitiveRead(view, op).kind) {
     case FIAR_PRIM_IDENTITY:
@@ -232,6 +258,7 @@ bool fiarMayAlias(FiarView* view, MlirOperation op) {
     case FIAR_PRIM_BROADCAST:
     case FIAR_PRIM_TRANSPOSE:
     case FIAR_PRIM_CONVERT:
+    case FIAR_PRIM_CALL:
     case FIAR_PRIM_UNKNOWN:
       return true;
     default:

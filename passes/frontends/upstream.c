@@ -18,6 +18,28 @@ static void read_constant(FiarView* view, FiarPrimitive* p) {
   p->has_number = fiarReadNumber(fiarOpAttribute(p->op, "value"), &p->number);
 }
 
+static bool constant_number(MlirValue value, double* out_number) {
+  return mlirValueIsAOpResult(value) && fiarIsOp(mlirOpResultGetOwner(value), "arith.constant") &&
+         fiarReadNumber(fiarOpAttribute(mlirOpResultGetOwner(value), "value"), out_number);
+}
+
+// math.fpowi by a constant.
+static void read_whole_power(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  p->has_number = p->n_in == 2 && constant_number(p->in[1], &p->number);
+  p->kind = p->has_number ? p->kind : FIAR_PRIM_PURE;
+  p->n_in = 1;
+}
+
+// arith.sitofp of a constant, where f32 has it.
+static void read_whole_to_float(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  bool known = p->n_in == 1 && mlirTypeIsAF32(mlirValueGetType(mlirOperationGetResult(p->op, 0))) &&
+               constant_number(p->in[0], &p->number) && (double)(float)p->number == p->number;
+  p->has_number = known;
+  p->kind = known ? p->kind : FIAR_PRIM_PURE;
+}
+
 // arith.cmpf: only the ordered equality is the primitive.
 static void read_compare(FiarView* view, FiarPrimitive* p) {
   (void)view;
@@ -146,6 +168,8 @@ static const FiarOpRow rows[] = {
     {"maximumf", FIAR_PRIM_MAX, NULL},
     {"minimumf", FIAR_PRIM_MIN, NULL},
     {"powf", FIAR_PRIM_POWER, NULL},
+    {"fpowi", FIAR_PRIM_POWER, read_whole_power},
+    {"sitofp", FIAR_PRIM_CONSTANT, read_whole_to_float},
     {"absf", FIAR_PRIM_ABS, NULL},
     {"negf", FIAR_PRIM_NEGATE, NULL},
     {"exp", FIAR_PRIM_EXP, NULL},
@@ -167,10 +191,9 @@ static const FiarOpRow rows[] = {
                 PURE("from_elements") PURE("index_cast") PURE("index_castui") PURE("insert")
                     PURE("insert_slice") PURE("log") PURE("log2") PURE("maxnumf") PURE("minnumf")
                         PURE("muli") PURE("ori") PURE("pad") PURE("remsi") PURE("remui") PURE("sin")
-                            PURE("sitofp") PURE("splat") PURE("subi") PURE("trunci") PURE("uitofp")
-                                PURE("xori")
+                            PURE("splat") PURE("subi") PURE("trunci") PURE("uitofp") PURE("xori")
 #undef PURE
-                                    {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                                {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_upstream = {dialects, rows};

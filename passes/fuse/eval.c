@@ -92,9 +92,11 @@ static FiarTerm outside(const eval_t* eval) {
   return fiarTermOutside(eval->value, eval->frame);
 }
 
-// A chain value that nothing is known to do with: the sequence may end here.
+// A chain value (NULL: there is none) that nothing is known to do with: the sequence may end here.
 static FiarTerm leave(const eval_t* eval, const FiarTerm* chain) {
-  fiarLeaveFor(eval->fusion, chain, eval->primitive->op, NULL);
+  if (chain != NULL) {
+    fiarLeaveFor(eval->fusion, chain, eval->primitive->op, NULL);
+  }
   return outside(eval);
 }
 
@@ -390,7 +392,7 @@ static FiarTerm eval_loops(const eval_t* eval, uint32_t frame, const FiarTerm* c
   intptr_t results = mlirOperationGetNumResults(eval->primitive->op);
   intptr_t number = loops->n_operands - results + mlirOpResultGetResultNumber(eval->value);
   FiarPrimitive reduce = *eval->primitive;
-  reduce.n_dims = fiarLoopsReduced(loops, (int)number, reduce.dims);
+  reduce.n_dims = fiarLoopsReduced(loops, (int)number, reduce.dims, &reduce.keep_dims);
   if (reduce.n_dims < 0) {
     return leave(eval, chain);
   }

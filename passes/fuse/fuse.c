@@ -81,7 +81,7 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
     return;
   }
   FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, op);
-  if (kind == FIAR_PRIM_ALL_REDUCE && fiarMayWrite(op)) {
+  if (fiarWritesOperands(fusion, op)) {
     fusion->failed |= !fiarMutationNote(fusion, op);
   }
   FiarPrimitive scatter;
@@ -249,8 +249,8 @@ static void follow_user(FiarFusion* fusion, size_t index, MlirOperation user,
     fiarLeaveFor(fusion, term, user, "a nested region");
     return;
   }
-  if (kind == FIAR_PRIM_ALL_REDUCE && fiarMayWrite(user)) {
-    MlirStringRef name = fiarAttributeText(fiarOpAttribute(user, "name"));
+  if (fiarWritesOperands(fusion, user)) {
+    MlirStringRef name = fiarTorchName(user);
     fiarRefuse(fusion, term, user,
                "%.*s may write over its operands, in ways that cannot be followed",
                (int)name.length, name.data);

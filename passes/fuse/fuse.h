@@ -79,6 +79,7 @@ typedef struct FiarFacts {
   double scale_min;
   int64_t group_size;
   bool guarded;         // nvfp4: a zero scale gives zero codes in the source too
+  bool bounded;         // the step has an upper bound, which the scale's type has, too
   const char* inverse;  // the source's op for 1 / x where the scale enters as that; or NULL
   fiar_scale_layout_t scale_layout;  // of `scales`, as the source's op returns them
 } FiarFacts;
@@ -193,8 +194,9 @@ typedef struct FiarFusion {
   size_t n_unnamed;  // writers that have no stand-in
   FiarMutation* mutations;
   size_t n_mutations, mutation_capacity;
-  FiarMap stand_ins;  // ops -> place in mutations
-  FiarMap changed;    // values whose memory is written in ways that cannot be followed
+  FiarMap stand_ins;             // ops -> place in mutations
+  FiarMap changed;               // values whose memory is written in ways that cannot be followed
+  FiarMap functions_that_write;  // callees that were looked into: 1 where an op in them may write
   // buffers.c
   struct FiarBuffers* buffers;
   size_t n_buffers, buffer_capacity;
@@ -327,9 +329,10 @@ static inline bool fiarIsValue(MlirValue value) {
 FiarShape fiarLoopsShape(const FiarLoops* loops, FiarElement elem);
 // An operand as the body sees it.
 FiarTerm fiarLoopsArgument(const FiarLoops* loops, int number, const FiarTerm* operand);
-// The loops along which an operand (a result's destination) does not walk, in order. -1: it walks
-// along the others in another order than theirs, or has unit dimensions.
-int fiarLoopsReduced(const FiarLoops* loops, int operand, int64_t* out_dims);
+// The loops along which an operand (a result's destination) does not walk, in order, and whether
+// each stays as a dimension of size 1. -1: it walks along the others in another order than theirs,
+// or has other dimensions of size 1.
+int fiarLoopsReduced(const FiarLoops* loops, int operand, int64_t* out_dims, bool* out_keeps);
 // For a reduction that yields `yielded`: REDUCE_ADD or REDUCE_MAX and the value that the body
 // combines with its accumulator, the block's argument of this number; UNKNOWN for any other body.
 FiarPrimitiveKind fiarLoopsCombined(FiarView* view, MlirValue yielded, MlirBlock block,
@@ -373,7 +376,9 @@ bool fiarMemberAdd(FiarFusion* fusion, FiarAnchor* anchor, MlirValue value, uint
 
 // ---- mutation.c ----
 
-// Notes an op that may write over operands (fiarMayWrite); in program order. False: out of memory.
+// Whether the op may write over operands: fiarMayWrite, or a call of a function with such an op.
+bool fiarWritesOperands(FiarFusion* fusion, MlirOperation op);
+// Notes an op that may; in program order. False: out of memory.
 bool fiarMutationNote(FiarFusion* fusion, MlirOperation writer);
 // Gives what the noted ops write names of their own, for as long as the pass runs.
 void fiarMutationsName(FiarFusion* fusion);
@@ -381,7 +386,7 @@ void fiarMutationsName(FiarFusion* fusion);
 void fiarMutationsRestore(FiarFusion* fusion);
 bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op);
 // Whether some op may write over the value's memory.
-bool fiarIsWritten(const FiarFusion* fusion, MlirValue value);
+bool fiarIsWritten(FiarFusion* fusion, MlirValue value);
 
 // ---- buffers.c ----
 

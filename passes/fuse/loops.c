@@ -33,14 +33,22 @@ FiarShape fiarLoopsShape(const FiarLoops* loops, FiarElement elem) {
   return shape;
 }
 
-// The dimensions that the result does not walk along, in order; -1 where those that it does are not
-// in order: the result is then transposed, which nothing here needs.
-int fiarLoopsReduced(const FiarLoops* loops, int operand, int64_t* out_dims) {
+int fiarLoopsReduced(const FiarLoops* loops, int operand, int64_t* out_dims, bool* out_keeps) {
   bool kept[FIAR_MAX_RANK] = {false};
   int last = -1, n = 0;
+  *out_keeps = false;
+  for (int i = 0; i < loops->operand_rank[operand]; ++i) {
+    *out_keeps = *out_keeps || loops->place[operand][i] == FIAR_LOOPS_UNIT;
+  }
+  if (*out_keeps && loops->operand_rank[operand] != loops->rank) {
+    return -1;
+  }
   for (int i = 0; i < loops->operand_rank[operand]; ++i) {
     int place = loops->place[operand][i];
-    if (place <= last) {
+    if (place == FIAR_LOOPS_UNIT) {
+      continue;
+    }
+    if (place <= last || (*out_keeps && place != i)) {
       return -1;
     }
     kept[place] = true;

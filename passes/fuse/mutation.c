@@ -16,7 +16,7 @@
 #include "ir/array.h"
 #include "mlir-c/BuiltinAttributes.h"
 
-enum { MAX_WRITTEN = 16, MAX_VIEWS = 64 };
+enum { MAX_WRITTEN = 16, MAX_VIEWS = 64, MAX_CALLS = 64 };
 
 static const char marker_name[] = "torch.fiar.changed";
 
@@ -31,6 +31,100 @@ static MlirOperation ancestor_in(MlirOperation op, MlirBlock block) {
 static bool is_after(const FiarFusion* fusion, MlirOperation user, MlirOperation writer) {
   MlirOperation op = ancestor_in(user, mlirOperationGetBlock(writer));
   return !mlirOperationIsNull(op) && fiarIsBefore(fusion, writer, op);
+}
+
+// ---- what writes ----
+
+static int tensors_written(MlirOperation writer, const FiarNamed* named, MlirValue* out_values) {
+  int n = 0;
+  if (named != NULL) {
+    for (; n < named->n_results; ++n) {
+      out_values[n] = mlirOperationGetOperand(writer, named->written[n]);
+    }
+    return n;
+  }
+  FiarShape shape;
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(writer); ++i) {
+    MlirValue value = mlirOperationGetOperand(writer, i);
+    bool again = false;
+    for (int k = 0; k < n; ++k) {
+      again = again || mlirValueEqual(out_values[k], value);
+    }
+    if (!again && n < MAX_WRITTEN && fiarShapeRead(mlirValueGetType(value), &shape)) {
+      out_values[n++] = value;
+    }
+  }
+  return n;
+}
+
+typedef struct look {
+  FiarFusion* fusion;
+  int depth;
+  bool writes;
+} look_t;
+
+static bool writes_operands(FiarFusion* fusion, MlirOperation op, int depth);
+
+// Not memory that the function itself makes.
+static bool is_from_outside(FiarFusion* fusion, MlirValue value) {
+  for (int depth = 0; depth < MAX_VIEWS && mlirValueIsAOpResult(value); ++depth) {
+    MlirOperation op = mlirOpResultGetOwner(value);
+    if (!fiarMayAlias(&fusion->view, op)) {
+      return false;
+    }
+    if (mlirOperationGetNumOperands(op) != 1) {
+      return true;
+    }
+    value = mlirOperationGetOperand(op, 0);
+  }
+  return true;
+}
+
+static MlirWalkResult look_at(MlirOperation op, void* data) {
+  look_t* look = data;
+  FiarNamed named;
+  MlirValue values[MAX_WRITTEN];
+  if (!writes_operands(look->fusion, op, look->depth)) {
+    return MlirWalkResultAdvance;
+  }
+  int n = tensors_written(op, fiarNamedRead(op, &named) ? &named : NULL, values);
+  look->writes = n == MAX_WRITTEN;  // there may be more
+  for (int i = 0; i < n; ++i) {
+    look->writes = look->writes || is_from_outside(look->fusion, values[i]);
+  }
+  return look->writes ? MlirWalkResultInterrupt : MlirWalkResultAdvance;
+}
+
+// Once for each function; one that calls itself, or through too many others, counts as one.
+static bool function_writes(FiarFusion* fusion, MlirOperation function, int depth) {
+  const uint32_t* known = fiarMapFind(&fusion->functions_that_write, function.ptr, 0);
+  if (known != NULL || depth == MAX_CALLS) {
+    return known == NULL || *known != 0;
+  }
+  fusion->failed |= !fiarMapSet(&fusion->functions_that_write, function.ptr, 0, 1);
+  look_t look = {fusion, depth + 1, false};
+  mlirOperationWalk(function, look_at, &look, MlirWalkPreOrder);
+  fusion->failed |= !fiarMapSet(&fusion->functions_that_write, function.ptr, 0, look.writes);
+  return look.writes;
+}
+
+static bool writes_operands(FiarFusion* fusion, MlirOperation op, int depth) {
+  switch (fiarPrimitiveKind(&fusion->view, op)) {
+    case FIAR_PRIM_ALL_REDUCE:
+    case FIAR_PRIM_UNKNOWN:
+      return fiarMayWrite(op);
+    case FIAR_PRIM_CALL: {
+      FiarPrimitive call = fiarPrimitiveRead(&fusion->view, op);
+      return call.kind == FIAR_PRIM_CALL && !mlirOperationIsNull(call.callee) &&
+             function_writes(fusion, call.callee, depth);
+    }
+    default:
+      return false;
+  }
+}
+
+bool fiarWritesOperands(FiarFusion* fusion, MlirOperation op) {
+  return writes_operands(fusion, op, 0);
 }
 
 // ---- what else names the memory ----
@@ -136,7 +230,7 @@ static MlirOperation create(MlirOperation writer, const char* name, intptr_t n_o
   MlirContext context = mlirOperationGetContext(writer);
   MlirOperationState state =
       mlirOperationStateGet(mlirStringRefCreateFromCString(name), mlirOperationGetLocation(writer));
-  MlirAttribute called = fiarOpAttribute(writer, "name");
+  MlirAttribute called = mlirStringAttrGet(context, fiarTorchName(writer));
   MlirNamedAttribute attribute = mlirNamedAttributeGet(
       mlirIdentifierGet(context, mlirStringRefCreateFromCString("name")), called);
   mlirOperationStateAddAttributes(&state, 1, &attribute);
@@ -180,28 +274,6 @@ static void mark_changed(FiarFusion* fusion, MlirOperation writer, MlirValue val
 }
 
 // ---- the writers of a module ----
-
-static int tensors_written(MlirOperation writer, const FiarNamed* named, MlirValue* out_values) {
-  int n = 0;
-  if (named != NULL) {
-    for (; n < named->n_results; ++n) {
-      out_values[n] = mlirOperationGetOperand(writer, named->written[n]);
-    }
-    return n;
-  }
-  FiarShape shape;
-  for (intptr_t i = 0; i < mlirOperationGetNumOperands(writer); ++i) {
-    MlirValue value = mlirOperationGetOperand(writer, i);
-    bool again = false;
-    for (int k = 0; k < n; ++k) {
-      again = again || mlirValueEqual(out_values[k], value);
-    }
-    if (!again && n < MAX_WRITTEN && fiarShapeRead(mlirValueGetType(value), &shape)) {
-      out_values[n++] = value;
-    }
-  }
-  return n;
-}
 
 static bool can_rename(FiarFusion* fusion, MlirOperation writer, MlirValue value) {
   return mlirValueIsAOpResult(value) &&
@@ -263,13 +335,13 @@ bool fiarIsStandIn(const FiarFusion* fusion, MlirOperation op) {
   return fiarMapFind(&fusion->stand_ins, op.ptr, 0) != NULL;
 }
 
-bool fiarIsWritten(const FiarFusion* fusion, MlirValue value) {
+bool fiarIsWritten(FiarFusion* fusion, MlirValue value) {
   for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
        use = mlirOpOperandGetNextUse(use)) {
     MlirOperation user = mlirOpOperandGetOwner(use);
     const uint32_t* at = fiarMapFind(&fusion->stand_ins, user.ptr, 0);
     if (at == NULL) {
-      if (fusion->n_unnamed > 0 && fiarMayWrite(user)) {
+      if (fusion->n_unnamed > 0 && fiarWritesOperands(fusion, user)) {
         return true;
       }
       continue;
@@ -322,4 +394,5 @@ void fiarMutationsRestore(FiarFusion* fusion) {
   fusion->writers = NULL;
   fiarMapClear(&fusion->stand_ins);
   fiarMapClear(&fusion->changed);
+  fiarMapClear(&fusion->functions_that_write);
 }

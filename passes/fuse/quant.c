@@ -176,8 +176,8 @@ static bool step_floor(FiarRuleContext* context, const FiarTerm* step, const Fia
 // e4m3 saturates there anyway (docs/numerics.md); another bound is other arithmetic.
 static bool step_ceiling(FiarRuleContext* context, const FiarTerm* step, const FiarTerm* ceiling,
                          FiarTerm* out) {
-  (void)out;
   if (step->number == FP4_MAX && ceiling->number == FP8_MAX) {
+    out->facts.bounded = true;
     return true;
   }
   fiarRefuse(context->fusion, step, context->primitive->op,
@@ -187,8 +187,12 @@ static bool step_ceiling(FiarRuleContext* context, const FiarTerm* step, const F
 
 static bool step_times_global(FiarRuleContext* context, const FiarTerm* step,
                               const FiarTerm* global, FiarTerm* out) {
-  (void)context;
   if (step->number != FP4_MAX || fiarIsValue(step->facts.scale)) {
+    return false;
+  }
+  if (step->facts.bounded) {
+    fiarRefuse(context->fusion, step, context->primitive->op,
+               "the scale has its upper bound before the global scale, which cannot be said");
     return false;
   }
   out->facts.scale_is = FIAR_SCALE_IS_MULTIPLIER;

@@ -169,6 +169,10 @@ static bool function_argument(MlirOperation function, intptr_t index, MlirAttrib
          (!mlirAttributeIsNull(sdy) && nth_sharding_keeps_whole(sdy, 0, groups));
 }
 
+static bool is_manual(MlirOperation op) {
+  return fiarStringEqual(fiarOpName(op), "sdy.manual_computation");
+}
+
 static bool stated(MlirValue value, MlirAttribute groups) {
   MlirBlock block = mlirBlockArgumentGetOwner(value);
   MlirOperation parent = mlirBlockGetParentOperation(block);
@@ -177,7 +181,7 @@ static bool stated(MlirValue value, MlirAttribute groups) {
       !mlirBlockEqual(block, mlirRegionGetFirstBlock(mlirOperationGetRegion(parent, 0)))) {
     return false;
   }
-  if (fiarStringEqual(fiarOpName(parent), "sdy.manual_computation")) {
+  if (is_manual(parent)) {
     MlirAttribute shardings = fiarOpAttribute(parent, "in_shardings");
     return !mlirAttributeIsNull(shardings) && nth_sharding_keeps_whole(shardings, index, groups);
   }
@@ -347,13 +351,27 @@ static bool same_in_calls(Question question, MlirOperation function, MlirValue v
   return false;
 }
 
+// Inside another manual computation the ranks' operands are each rank's own already, and the
+// shardings cannot name the axes that are manual outside.
+static bool is_nested_manual(MlirOperation op) {
+  if (!is_manual(op)) {
+    return false;
+  }
+  do {
+    op = mlirOperationGetParentOperation(op);
+  } while (!mlirOperationIsNull(op) && !is_manual(op));
+  return !mlirOperationIsNull(op);
+}
+
 static bool argument(Question question, MlirValue value) {
   MlirBlock block = mlirBlockArgumentGetOwner(value);
   MlirOperation parent = mlirBlockGetParentOperation(block);
   const intptr_t index = mlirBlockArgumentGetArgNumber(value);
   FiarCarriedLoop loop;
   if (stated(value, question.ranks.groups)) {
-    return true;
+    return !is_nested_manual(parent) ||
+           (index < mlirOperationGetNumOperands(parent) &&
+            same_everywhere(question, mlirOperationGetOperand(parent, index)));
   }
   if (mlirOperationIsNull(parent)) {
     return false;

@@ -342,6 +342,11 @@ def nvfp4_unguarded(b):
     return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, guarded=False))
 
 
+@case("the scale has its upper bound before the global scale, which cannot be said", quantiser=True)
+def nvfp4_bounded_before_the_global_scale(b):
+    return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, bounded="before"))
+
+
 @case("fp4 without a clamp of the codes to +-6", quantiser=True)
 def nvfp4_unclamped(b):
     return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, clamped="none"))

@@ -47,6 +47,16 @@ def manual(name, body, sharding, weight="{}"):
             f'({T}, {T}, {T}, tensor<64xbf16>) -> {T}\n  return %out : {T}\n}}')
 
 
+def nested(name, body, outer):
+    """A manual computation over "dp" inside one over "tp", whose %gr comes with the sharding `outer`."""
+    return (f'{MESH}\nfunc.func @{name}(%hx: {T}, %hr: {T}) -> {T} {{\n'
+            f'  %o = sdy.manual_computation(%hx, %hr) in_shardings=[<@mesh, [{{}}, {{"tp"}}]>, <@mesh, {outer}>] '
+            f'out_shardings=[<@mesh, [{{}}, {{}}]>] manual_axes={{"tp"}} (%gx: {T}, %gr: {T}) {{\n'
+            f'  %i = sdy.manual_computation(%gx, %gx, %gr) in_shardings=[<@mesh, [{{}}, {{}}]>, <@mesh, [{{}}, {{}}]>, <@mesh, [{{}}, {{}}]>] '
+            f'out_shardings=[<@mesh, [{{}}, {{}}]>] manual_axes={{"dp"}} (%x: {T}, %y: {T}, %r: {T}) {{\n{body}\n  sdy.return %x : {T}\n  }} : '
+            f'({T}, {T}, {T}) -> {T}\n  sdy.return %i : {T}\n  }} : ({T}, {T}) -> {T}\n  return %o : {T}\n}}')
+
+
 def chain(residual="%r", first=None, second=None, **kw):
     """Two ops; the last residual is used as a whole."""
     return "\n".join([fused("%a", "%x", residual, why=first, **kw), fused("%b", "%y", "%a#0", why=second, **kw),
@@ -84,6 +94,7 @@ ACCEPTED = [
     function("argument_of_a_function", chain(), REPLICATED),
     manual("argument_of_a_manual_computation", chain(groups=TP), "[{}, {}]"),
     manual("argument_split_over_other_axes", chain(groups=TP), '[{"dp"}, {}]'),
+    nested("argument_whole_outside_and_inside", chain(groups=TP), "[{}, {}]"),
     function("no_first_residual", chain(None)),
     function("constant", f"  %c = stablehlo.constant dense<1.0> : {T}\n" + chain("%c")),
     function("plain_all_reduce", f'  %s = "fiar.all_reduce"(%r) {{world = 2 : i64, groups = {GROUPS}}} : ({T}) -> {T}\n' + chain("%s")),
@@ -119,6 +130,7 @@ REFUSED = [
     function("argument_without_sharding", chain(**BOTH)),
     function("open_sharding", chain(groups=TP, **BOTH), f'%x: {T}, %y: {T}, %r: {T} {{sdy.sharding = #sdy.sharding<@mesh, [{{?}}, {{}}]>}}') + "\n" + MESH,
     manual("argument_split_over_the_group", chain(groups=TP, **BOTH), '[{"tp"}, {}]'),
+    nested("argument_split_outside", chain(groups=TP, **BOTH), '[{"tp"}, {}]'),
     manual("argument_split_over_unnamed_groups", chain(**BOTH), '[{"dp"}, {}]'),
     manual("unreduced_argument", chain(groups=TP, **BOTH), '[{}, {}], unreduced={"tp"}'),
     manual("weight_split", chain(groups=TP, weight="%w", first=UNPROVED.format("weight"), second=UNPROVED.format("weight")), "[{}, {}]", '{"tp"}'),

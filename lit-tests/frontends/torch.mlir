@@ -108,7 +108,7 @@ func.func @gemma_tok(%x: !x, %r: !x, %w: !w) -> (!x, !q, !c) {
   %e = torch.aten.add.Scalar %m, %eps, %int1 : !c, !torch.float, !torch.int -> !c
   %rt = torch.aten.sqrt %e : !c -> !c
   %y = torch.aten.div.Tensor %f, %rt : !f, !c -> !f
-  %wf = torch.prims.convert_element_type %w, %int6 : !w, !torch.int -> !wf
+  %wf = torch.aten._to_copy %w, %int6, %none, %none, %none, %false, %none : !w, !torch.int, !torch.none, !torch.none, !torch.none, !torch.bool, !torch.none -> !wf
   %w1 = torch.aten.add.Scalar %wf, %float1, %int1 : !wf, !torch.float, !torch.int -> !wf
   %n32 = torch.aten.mul.Tensor %y, %w1 : !f, !wf -> !f
   %n = torch.prims.convert_element_type %n32, %int15 : !f, !torch.int -> !x

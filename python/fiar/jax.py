@@ -19,7 +19,7 @@ import warnings
 
 import jax
 import jax.export
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from fiar import _home, _opt
 from fiar._opt import Report, RewriteError
@@ -208,7 +208,13 @@ def _abstract(leaf):
     if isinstance(leaf, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=leaf.weak_type)
     aval = jax.typeof(leaf)
-    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+    sharding = aval.sharding if _is_explicit(aval.sharding.mesh) else None
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type, sharding=sharding)
+
+
+def _is_explicit(mesh):
+    """Whether arrays on the mesh have its axes in their types."""
+    return not mesh.empty and any(kind == AxisType.Explicit for kind in mesh.axis_types)
 
 
 def _lower(jitted, call, platforms):
@@ -251,10 +257,10 @@ def _export(jitted, traced, args, kwargs, platforms):
 
 
 def _caller(module, mesh):
-    """Calls the exported module. An unconstrained sharding ties it to the mesh's devices."""
+    """Calls the exported module. An unconstrained sharding ties it to the mesh's devices, where types do not."""
 
     def call(*leaves):
-        if mesh is not None and leaves:
+        if mesh is not None and leaves and not _is_explicit(mesh):
             free = PartitionSpec(*[PartitionSpec.UNCONSTRAINED] * len(jax.typeof(leaves[0]).shape))
             pinned = jax.lax.with_sharding_constraint(leaves[0], NamedSharding(mesh, free))
             leaves = (pinned, *leaves[1:])

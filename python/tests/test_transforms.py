@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 
 import blocks
 import conftest
@@ -231,6 +231,17 @@ def test_sharded_inputs_and_outputs_stay_sharded():
     got, want = fiar.jax.fuse(unfused)(*inputs), unfused(*inputs)
     same(got, want)
     assert [g.sharding for g in got] == [w.sharding for w in want]
+
+
+def test_axes_that_are_explicit_in_types():
+    mesh = jax.make_mesh((len(jax.devices()),), ("tp",), axis_types=(AxisType.Explicit,))
+    specs = (P(None, "tp"), P("tp", None), P(), P(), P())
+    unfused = jax.jit(jax.shard_map(blocks.step_plain, mesh=mesh, in_specs=specs, out_specs=P(), check_vma=False))
+    inputs = [jax.device_put(a, NamedSharding(mesh, s)) for a, s in zip(blocks.step_inputs(), specs)]
+    assert fiar.jax.report(unfused, *inputs).fused == 1
+    fused = fiar.jax.fuse(unfused)
+    same(fused(*inputs), unfused(*inputs))
+    same(jax.jit(lambda *leaves: fused(*leaves))(*inputs), unfused(*inputs))
 
 
 @pytest.mark.parametrize("axes, order", [(("dp", "tp"), "in order"), (("dp", "tp"), "reversed"), (("dp", "tp"), "shuffled"),

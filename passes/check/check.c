@@ -277,6 +277,10 @@ static void run_all(Check* check, MlirOperation before, MlirOperation after, int
   }
 }
 
+static const char nothing_checked[] =
+    "nothing was checked: no collective says which ranks, up to 64, it has; the option `world` says "
+    "it for groups that have names";
+
 MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* options) {
   FiarCheckOptions known = {.struct_size = sizeof known};
   memcpy(&known, options,
@@ -286,8 +290,17 @@ MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* option
   if (ranks == 0 && known.products) {
     ranks = 1;
   }
+  if (known.seeds < 1 || known.world < 0) {
+    complain(&check, mlirOperationGetLocation(module),
+             known.seeds < 1 ? "seeds is below 1: nothing would be checked" : "world is below 0");
+    return mlirLogicalResultFailure();
+  }
   if (ranks < 1 || ranks > MAX_RANKS) {
-    return mlirLogicalResultSuccess();  // no collective with known ranks: nothing to rewrite
+    if (known.message != NULL) {
+      known.message(FIAR_MESSAGE_MISSED, mlirOperationGetLocation(module),
+                    mlirStringRefCreateFromCString(nothing_checked), known.message_data);
+    }
+    return mlirLogicalResultSuccess();
   }
   int64_t id = 0;
   mlirOperationWalk(module, set_id, &id, MlirWalkPreOrder);

@@ -483,6 +483,10 @@ MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
     fiarMessage(&fusion, FIAR_MESSAGE_ERROR, mlirOperationGetLocation(module),
                 "fiar-fuse runs on builtin.module");
     fusion.failed = true;
+  } else if (known.world < 0) {
+    fiarMessage(&fusion, FIAR_MESSAGE_ERROR, mlirOperationGetLocation(module),
+                "the option world is %lld, must be 0 or more", (long long)known.world);
+    fusion.failed = true;
   } else {
     fusion.failed = !fiarViewInit(&fusion.view, module);
     fusion.view.world = known.world;

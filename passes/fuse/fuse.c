@@ -192,9 +192,13 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   }
   MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
   FiarShape shape;
-  if (!fiarShapeRead(mlirValueGetType(sum), &shape) ||
-      !mlirTypeEqual(mlirValueGetType(anchor->input), mlirValueGetType(sum))) {
+  if (!mlirTypeEqual(mlirValueGetType(anchor->input), mlirValueGetType(sum))) {
     LEAVE(anchor, "its operand and result are not tensors of one type");
+  }
+  if (!fiarShapeRead(mlirValueGetType(sum), &shape)) {
+    LEAVE(anchor,
+          "its operand is no ranked tensor of values; of torch's types a !torch.vtensor with "
+          "sizes is one");
   }
   if (shape.elem != FIAR_ELEM_F16 && shape.elem != FIAR_ELEM_BF16 && shape.elem != FIAR_ELEM_F32) {
     LEAVE(anchor, "its elements are not f16, bf16 or f32");

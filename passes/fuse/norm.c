@@ -50,7 +50,7 @@ static bool residual_add(FiarRuleContext* context, const FiarTerm* hidden, const
     fiarRefuse(context->fusion, hidden, op,
                fiarLayoutIsVectorAlong(&residual->layout, &context->layout, FIAR_LABEL_HIDDEN)
                    ? "a bias is added to the sum before the norm"
-                   : "what is added to the sum is broadcast, so it is no residual");
+                   : "what is added to the sum is broadcast or transposed, so it is no residual");
     return false;
   }
   out->facts.residual = residual_value(residual, elem);

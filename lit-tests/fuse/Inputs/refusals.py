@@ -88,7 +88,7 @@ def bias_between(b):
     return [norm_of(b, b.ew("add", h, b.arg([T, H], "bf16")))]
 
 
-@case("what is added to the sum is broadcast, so it is no residual")
+@case("what is added to the sum is broadcast or transposed, so it is no residual")
 def broadcast_residual(b):
     row = b.broadcast(b.arg([T], "bf16"), [T, H], [0])
     return [norm_of(b, b.ew("add", start(b, residual=False), row))]

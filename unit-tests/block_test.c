@@ -437,9 +437,9 @@ static void a_blas_and_plain_c_agree(void** state) {
 // The halves of packed rows lie between each other: writing one of them leaves the other alone.
 static void packed_rows_are_activated_in_place(void** state) {
   (void)state;
-  enum { ROWS = 3, COLS = 8 };
-  float packed[ROWS * 2 * COLS];
-  for (int i = 0; i < ROWS * 2 * COLS; ++i) {
+  enum { ROWS = 3, COLS = 8, PACKED = 2 * COLS };
+  float packed[ROWS * PACKED];
+  for (int i = 0; i < ROWS * PACKED; ++i) {
     packed[i] = (float)i;
   }
   fiar_activate_params params = {.struct_size = sizeof params,
@@ -447,15 +447,15 @@ static void packed_rows_are_activated_in_place(void** state) {
                                  .out = packed,
                                  .rows = ROWS,
                                  .cols = COLS,
-                                 .gate_stride = 2 * COLS,
-                                 .out_stride = 2 * COLS,
+                                 .gate_stride = PACKED,
+                                 .out_stride = PACKED,
                                  .dtype = FIAR_DTYPE_F32,
                                  .out_dtype = FIAR_DTYPE_F32,
                                  .activation = FIAR_ACTIVATION_NONE,
                                  .combine = FIAR_COMBINE_MUL};
   OK(fiar_rt_activate(comm, &params, NULL));
   for (int i = 0; i < ROWS * COLS; ++i) {
-    const int at = i / COLS * 2 * COLS + i % COLS;
+    const int at = i / COLS * PACKED + i % COLS;
     assert_float_equal(packed[at], (float)(at * (at + COLS)), 0);
     assert_float_equal(packed[at + COLS], (float)(at + COLS), 0);
   }

@@ -82,7 +82,10 @@ bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term) {
 
 // ---- reasons ----
 
-static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, bool precise,
+// How much a reason says: that a value also leaves the block says least of why nothing was found.
+typedef enum grade { LEAVES_BLOCK, VAGUE, PRECISE } grade_t;
+
+static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, grade_t grade,
                    const char* text, va_list arguments) {
   if (!fiarIsChain(term) || term->facts.anchor < 0) {
     return;
@@ -90,7 +93,7 @@ static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, b
   FiarAnchor* anchor = &fusion->anchors[term->facts.anchor];
   bool of_quant = term->role >= FIAR_ROLE_NORMED;
   FiarReason* reason = of_quant ? &anchor->quant_reason : &anchor->reason;
-  int rank = (int)term->role * 4 + (fiarIsValue(term->facts.residual) ? 2 : 0) + (precise ? 1 : 0);
+  int rank = (int)term->role * 8 + (fiarIsValue(term->facts.residual) ? 4 : 0) + (int)grade;
   if (rank <= reason->rank) {
     return;
   }
@@ -102,7 +105,7 @@ static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, b
 void fiarRefuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* text, ...) {
   va_list arguments;
   va_start(arguments, text);
-  refuse(fusion, term, op, true, text, arguments);
+  refuse(fusion, term, op, PRECISE, text, arguments);
   va_end(arguments);
 }
 
@@ -119,7 +122,8 @@ static void refuse_vaguely(FiarFusion* fusion, const FiarTerm* term, MlirOperati
                            const char* text, ...) {
   va_list arguments;
   va_start(arguments, text);
-  refuse(fusion, term, op, false, text, arguments);
+  bool last = mlirOperationIsNull(mlirOperationGetNextInBlock(op));
+  refuse(fusion, term, op, last ? LEAVES_BLOCK : VAGUE, text, arguments);
   va_end(arguments);
 }
 

@@ -7,6 +7,7 @@
 // (fiar_comm_async_error tells).
 #include <stdlib.h>
 
+#include "comm/comm.h"
 #include "cuda/cuda_impl.h"
 #include "cuda/nccl_comm.h"
 #include "launch.h"
@@ -14,6 +15,7 @@
 
 typedef struct state {
   fiar_comm_t* comm;
+  cudaEvent_t connected;    // behind the first use
   fiar_nccl_group_t group;  // zeros for one rank
   fiar_device_caps_t caps;
   fiar_pointer_cache_t checked;
@@ -85,8 +87,17 @@ static void close_state(void* opaque) {
   }
   int previous = state->device;
   (void)fiar_cuda_enter(state->device, &previous);
-  (void)cudaDeviceSynchronize();
-  (void)cudaFree(state->memory);
+  const bool held = state->group.failed && !state->group.owned;  // and freeing would wait for ever
+  if (state->group.failed) {
+    fiar_nccl_group_finish(&state->group);  // ends what still runs, where the group is ours
+  }
+  if (!held) {
+    (void)cudaDeviceSynchronize();
+    (void)cudaFree(state->memory);
+  }
+  if (state->connected) {
+    (void)cudaEventDestroy(state->connected);
+  }
   fiar_nccl_group_finish(&state->group);
   fiar_cuda_leave(state->device, previous);
   free(state);
@@ -94,6 +105,8 @@ static void close_state(void* opaque) {
 
 static fiar_status_t memory_open(state_t* state) {
   FIAR_TRY(fiar_launch_caps(&state->caps));
+  // Now: later the kernels of other ranks may be waiting for this one.
+  FIAR_CUDA_TRY(cudaEventCreateWithFlags(&state->connected, cudaEventDisableTiming));
   cudaError_t error = cudaMalloc((void**)&state->memory, state->bytes);
   return error == cudaSuccess
              ? FIAR_OK
@@ -102,13 +115,19 @@ static fiar_status_t memory_open(state_t* state) {
 }
 
 // NCCL connects the ranks on first use, which allocates: not in a call that may be captured.
-static fiar_status_t connect_ranks(state_t* state) {
+static fiar_status_t enqueue_first_use(state_t* state) {
   FIAR_NCCL_TRY(state->group.nccl, AllReduce, state->memory, state->memory, 1, FIAR_NCCL_FLOAT32,
                 FIAR_NCCL_SUM, state->group.comm, NULL);
   FIAR_NCCL_TRY(state->group.nccl, AllGather, state->memory, state->memory + 256, 1,
                 FIAR_NCCL_UINT8, state->group.comm, NULL);
-  FIAR_CUDA_TRY(cudaDeviceSynchronize());
   return FIAR_OK;
+}
+
+static fiar_status_t connect_ranks(state_t* state) {
+  const int64_t bound_ns = fiar_nccl_start_ms(state->comm) * INT64_C(1000000);
+  FIAR_TRY(enqueue_first_use(state));
+  FIAR_CUDA_TRY(cudaEventRecord(state->connected, NULL));
+  return fiar_nccl_group_wait(&state->group, state->connected, fiar_now_ns() + bound_ns);
 }
 
 static fiar_status_t open_state(fiar_comm_t* comm, size_t bytes, void** out_state) {

@@ -6,9 +6,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "comm/comm.h"
 #include "cuda/cuda_impl.h"
 
-enum { LEAST_INIT_MS = 20000 };
+enum { LEAST_INIT_MS = 20000, POLL_NS = 20 * 1000 };
+
+int32_t fiar_nccl_start_ms(const fiar_comm_t* comm) {
+  const int32_t bound = fiar_comm_timeout_ms(comm);
+  return bound < LEAST_INIT_MS ? LEAST_INIT_MS : bound;
+}
 
 static fiar_status_t id_make(const fiar_nccl_t* nccl, int rank, fiar_nccl_id_t* out_id) {
   if (rank == 0) {
@@ -102,9 +108,7 @@ static fiar_status_t comm_init(const fiar_comm_t* comm, const fiar_nccl_t* nccl,
     return FIAR_FAIL(SYSTEM_ERROR, "pthread_create: %s", strerror(error));
   }
   (void)pthread_detach(thread);
-  // Starting NCCL takes seconds by itself, also where all is well.
-  const int32_t bound = fiar_comm_timeout_ms(comm);
-  return job_wait(job, bound < LEAST_INIT_MS ? LEAST_INIT_MS : bound, out_comm);
+  return job_wait(job, fiar_nccl_start_ms(comm), out_comm);
 }
 
 fiar_status_t fiar_nccl_group_init(fiar_comm_t* comm, fiar_nccl_group_t* out_group) {
@@ -133,7 +137,7 @@ done:
 void fiar_nccl_group_finish(fiar_nccl_group_t* group) {
   if (group->owned && group->comm) {
     // Destroy waits for the peers; abort does not, and is for a group that has failed.
-    if (fiar_nccl_group_error(group) == FIAR_OK) {
+    if (!group->failed && fiar_nccl_group_error(group) == FIAR_OK) {
       (void)group->nccl->CommDestroy(group->comm);
     } else {
       (void)group->nccl->CommAbort(group->comm);
@@ -148,4 +152,30 @@ fiar_status_t fiar_nccl_group_error(const fiar_nccl_group_t* group) {
   return result == FIAR_NCCL_SUCCESS || result == FIAR_NCCL_IN_PROGRESS
              ? FIAR_OK
              : fiar_nccl_fail(group->nccl, result, "an NCCL operation");
+}
+
+static fiar_status_t wait_for(const fiar_nccl_group_t* group, cudaEvent_t event,
+                              int64_t deadline_ns) {
+  for (;;) {
+    cudaError_t error = cudaEventQuery(event);
+    if (error == cudaSuccess) {
+      return FIAR_OK;
+    }
+    if (error != cudaErrorNotReady) {
+      return fiar_cuda_fail(error, "cudaEventQuery");
+    }
+    FIAR_TRY(fiar_nccl_group_error(group));
+    if (fiar_now_ns() > deadline_ns) {
+      return FIAR_FAIL(TIMEOUT,
+                       "a rank of the NCCL communicator did not take part in an exchange in time");
+    }
+    const struct timespec pause = {.tv_nsec = POLL_NS};
+    (void)nanosleep(&pause, NULL);
+  }
+}
+
+fiar_status_t fiar_nccl_group_wait(fiar_nccl_group_t* group, void* event, int64_t deadline_ns) {
+  const fiar_status_t status = wait_for(group, event, deadline_ns);
+  group->failed = status != FIAR_OK;
+  return status;
 }

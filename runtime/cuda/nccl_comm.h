@@ -9,7 +9,8 @@
 typedef struct fiar_nccl_group {
   const fiar_nccl_t* nccl;
   fiar_nccl_comm_t comm;
-  bool owned;  // made here, not the caller's
+  bool owned;   // made here, not the caller's
+  bool failed;  // a wait ran out: operations of it may still hold memory
 } fiar_nccl_group_t;
 
 // Collective. The caller's ncclComm_t where comm was made from one, else a new one over its ranks.
@@ -21,6 +22,13 @@ void fiar_nccl_group_finish(fiar_nccl_group_t* group);
 
 // What NCCL has found wrong since the last call; does not wait.
 fiar_status_t fiar_nccl_group_error(const fiar_nccl_group_t* group);
+
+// The bound of what starts NCCL, which takes seconds by itself, also where all is well.
+int32_t fiar_nccl_start_ms(const fiar_comm_t* comm);
+
+// Waits until the event (a cudaEvent_t behind an operation of the group) has come, at most until
+// deadline_ns (fiar_now_ns). TIMEOUT, or what NCCL reports; the group has failed then.
+fiar_status_t fiar_nccl_group_wait(fiar_nccl_group_t* group, void* event, int64_t deadline_ns);
 
 // Makes ahead, once, what fiar_comm_create_from_nccl allocates on the device (-1: the current one).
 // Where several ranks are threads of one process, they call it before any of them calls that:

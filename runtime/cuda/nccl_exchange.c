@@ -5,14 +5,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/env.h"
 #include "comm/comm.h"
 #include "cuda/cuda_impl.h"
 #include "cuda/nccl_comm.h"
 
-enum { PIECE = 64 << 10, POLL_NS = 20 * 1000 };
+enum { PIECE = 64 << 10 };
 
 // What an exchange needs of its device.
 typedef struct tools {
@@ -127,25 +126,6 @@ static void exchange_close(void* state) {
   free(exchange);
 }
 
-static fiar_status_t wait_until(const exchange_t* exchange, int64_t deadline_ns) {
-  for (;;) {
-    cudaError_t error = cudaEventQuery(exchange->tools.done);
-    if (error == cudaSuccess) {
-      return FIAR_OK;
-    }
-    if (error != cudaErrorNotReady) {
-      return fiar_cuda_fail(error, "cudaEventQuery");
-    }
-    FIAR_TRY(fiar_nccl_group_error(&exchange->group));
-    if (fiar_now_ns() > deadline_ns) {
-      return FIAR_FAIL(TIMEOUT,
-                       "a rank of the NCCL communicator did not take part in an exchange in time");
-    }
-    const struct timespec pause = {.tv_nsec = POLL_NS};
-    (void)nanosleep(&pause, NULL);
-  }
-}
-
 static fiar_status_t piece_gather(exchange_t* exchange, const char* mine, char* all, size_t bytes,
                                   size_t stride, int64_t deadline_ns) {
   char *own = exchange->tools.staging, *theirs = own + PIECE;
@@ -154,7 +134,7 @@ static fiar_status_t piece_gather(exchange_t* exchange, const char* mine, char* 
   FIAR_NCCL_TRY(exchange->group.nccl, AllGather, own, theirs, bytes, FIAR_NCCL_UINT8,
                 exchange->group.comm, stream);
   FIAR_CUDA_TRY(cudaEventRecord(exchange->tools.done, stream));
-  FIAR_TRY(wait_until(exchange, deadline_ns));
+  FIAR_TRY(fiar_nccl_group_wait(&exchange->group, exchange->tools.done, deadline_ns));
   FIAR_CUDA_TRY(cudaMemcpy2DAsync(all, stride, theirs, bytes, bytes, (size_t)exchange->world,
                                   cudaMemcpyDeviceToHost, stream));
   FIAR_CUDA_TRY(cudaStreamSynchronize(stream));

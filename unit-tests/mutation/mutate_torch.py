@@ -80,7 +80,11 @@ def fresh_buffer(lines, rng):
 def unknown_writer(lines, rng):
     i, name, t = rng.choice(tensors(lines))
     at = rng.randrange(i + 1, len(lines) + 1)
-    return lines[:at] + [f'    "torch.operator"({name}) <{{name = "torch.my.change"}}> : ({t}) -> ()'] + lines[at:]
+    result = f"    %written{rng.randrange(10**6)} = "
+    writer = rng.choice([f'    "torch.operator"({name}) <{{name = "torch.my.change"}}> : ({t}) -> ()',
+                         f'{result}"torch.operator"({name}) <{{name = "torch.my.change_.Tensor"}}> : ({t}) -> {t}',
+                         f'{result}"torch.my.change_"({name}) : ({t}) -> {t}'])
+    return lines[:at] + [writer] + lines[at:]
 
 
 def view(lines, rng):
@@ -136,10 +140,11 @@ CHANGES = [write_over] * 4 + [fresh_buffer] * 4 + [unknown_writer, unknown_write
 
 
 def functions(tool, path):
-    """Each function of the file, its head and its body's lines."""
+    """Each function of the file with something to mutate, its head and its body's lines."""
     text = tool.run(open(path).read()).stdout
     whole = re.findall(r'(  "func\.func".*?\n)((?:    .*\n|  \^bb0.*\n)*?)(    "func\.return".*\n  \}\).*\n)', text)
-    return [(head, body.rstrip("\n").split("\n"), tail) for head, body, tail in whole if "torch.prim.Loop" not in body]
+    return [(head, body.rstrip("\n").split("\n"), tail) for head, body, tail in whole
+            if "torch.prim.Loop" not in body and "func.call" not in body and "all_reduce" in body]
 
 
 def main():

@@ -36,3 +36,20 @@ func.func @transposed(%x: tensor<4x32xbf16>) -> tensor<32x4xbf16> {
   %0 = "fiar.copy"(%x) {transposed = true} : (tensor<4x32xbf16>) -> tensor<32x4xbf16>
   return %0 : tensor<32x4xbf16>
 }
+
+// -----
+// The other way round: what all rows share turns out to be rows.
+func.func @rows_later(%x: tensor<4x4xbf16>, %w: tensor<4x4xbf16>) -> tensor<4x4xf32> {
+  // expected-error@+1 {{an operand that is the same for all rows depends on the tokens}}
+  %0 = "fiar.matmul"(%x, %w) {a_scale_is = "divisor", a_scaling = "none", b_scale_is = "divisor", b_scaling = "none", b_transposed = false, block_scale_layout = "linear", block_scale_type = "f32", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0>} : (tensor<4x4xbf16>, tensor<4x4xbf16>) -> tensor<4x4xbf16>
+  %1 = "fiar.copy"(%w) {transposed = false} : (tensor<4x4xbf16>) -> tensor<4x4xf32>
+  return %1 : tensor<4x4xf32>
+}
+
+// -----
+// expected-error@+1 {{the first dimension of result 0 is not them}}
+func.func @flattened(%x: tensor<4x32xbf16>) -> tensor<128xf32> {
+  %0 = "fiar.copy"(%x) {transposed = false} : (tensor<4x32xbf16>) -> tensor<4x32xf32>
+  %1 = stablehlo.reshape %0 : (tensor<4x32xf32>) -> tensor<128xf32>
+  return %1 : tensor<128xf32>
+}

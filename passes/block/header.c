@@ -139,7 +139,7 @@ static void print_row(const FiarBlock* block, const FiarBlockArgument* argument,
   uint8_t element = 0;
   int64_t rank = mlirShapedTypeGetRank(argument->type);
   (void)fiarBlockElement(argument->type, &element);
-  fprintf(out, "    {\"%s\", \"", argument->name);
+  fprintf(out, "    {\"%s\", \"", argument->label[0] != '\0' ? argument->label : argument->name);
   describe(argument, out);
   // Joined products have changed the size of no argument, and of no result.
   fprintf(out, "\", %d, %d, %d, %d, %" PRIu64 "u, {", element, (int)rank, argument->shard_dim,
@@ -151,10 +151,11 @@ static void print_row(const FiarBlock* block, const FiarBlockArgument* argument,
 }
 
 static void print_call(const FiarBlock* block, FILE* out) {
-  fprintf(out,
-          "static fiar_status_t call(int64_t tokens, void* const* at, void* packed, void* arena, "
-          "fiar_comm_t* comm) {\n  (void)tokens, (void)packed;\n  return %s(%s",
-          block->name, block->max_tokens > 0 ? "tokens, " : "");
+  fprintf(
+      out,
+      "static fiar_status_t program_call(int64_t tokens, void* const* at, void* packed, void* arena, "
+      "fiar_comm_t* comm) {\n  (void)tokens, (void)packed;\n  return %s(%s",
+      block->name, block->max_tokens > 0 ? "tokens, " : "");
   for (int i = 0; i < block->n_arguments; ++i) {
     if (!block->arguments[i].packed) {
       fprintf(out, "at[%d], ", i);
@@ -166,7 +167,7 @@ static void print_call(const FiarBlock* block, FILE* out) {
   fprintf(out, "%sarena, ARENA_BYTES, NULL, comm);\n}\n",
           block->packed_bytes > 0 ? "packed, " : "");
   fprintf(out,
-          "static fiar_status_t pack(void* const* at, void* packed, fiar_comm_t* comm) {\n"
+          "static fiar_status_t program_pack(void* const* at, void* packed, fiar_comm_t* comm) {\n"
           "  (void)at, (void)packed, (void)comm;\n  return ");
   if (block->packed_bytes == 0) {
     fprintf(out, "FIAR_OK;\n}\n");
@@ -187,11 +188,12 @@ void fiarBlockProgram(const FiarBlock* block, FILE* out) {
   fprintf(
       out,
       "typedef struct tensor {\n  const char *name, *text;\n  uint8_t dtype;\n  int rank, shard_dim, "
-      "by_tokens;\n  uint64_t bytes;\n  int64_t shape[8];\n} tensor_t;\n"
+      "by_tokens;\n  uint64_t bytes;\n  int64_t shape[%d];\n} tensor_t;\n"
       "#define BLOCK_NAME \"%s\"\n#define BLOCK_WORLD %d\n#define ARGUMENTS %d\n#define TENSORS %d\n"
       "#define MAX_TOKENS ((int64_t)%" PRId64 ")\n#define ARENA_BYTES ((uint64_t)%" PRIu64
-      "u)\n#define PACKED_BYTES ((uint64_t)%" PRIu64 "u)\nstatic const tensor_t tensors[] = {\n",
-      block->name, block->world > 0 ? (int)block->world : 1, block->n_arguments,
+      "u)\n#define PACKED_BYTES ((uint64_t)%" PRIu64
+      "u)\nstatic const tensor_t program_tensors[] = {\n",
+      FIAR_BLOCK_RANK, block->name, block->world > 0 ? (int)block->world : 1, block->n_arguments,
       block->n_arguments + block->n_results, block->max_tokens, block->arena_bytes,
       block->packed_bytes);
   for (int i = 0; i < block->n_arguments; ++i) {

@@ -99,12 +99,14 @@ static void join_gate_and_up(FiarBlock* block, FiarBlockStep* silu) {
     return;
   }
   FiarBlockStep *gate = product_of(block, gate_value), *up = product_of(block, up_value);
-  bool fits = gate != NULL && up != NULL && block->values[gate_value].uses == 1 &&
-              block->values[up_value].uses == 1 && alike(gate, up) &&
-              is_weight(block, value_at(gate, B_FIELD)) &&
-              is_weight(block, value_at(up, B_FIELD)) &&
-              gate->params.matmul.b_dtype != FIAR_ELEMENT_E2M1 &&
-              block->values[value_at(gate, B_FIELD)].bytes % FIAR_ARENA_ALIGNMENT == 0;
+  // A view between them may have other rows than the products.
+  bool fits =
+      gate != NULL && up != NULL && block->values[gate_value].uses == 1 &&
+      silu->params.activate.rows == gate->params.matmul.m &&
+      silu->params.activate.cols == gate->params.matmul.n && block->values[up_value].uses == 1 &&
+      alike(gate, up) && is_weight(block, value_at(gate, B_FIELD)) &&
+      is_weight(block, value_at(up, B_FIELD)) && gate->params.matmul.b_dtype != FIAR_ELEMENT_E2M1 &&
+      block->values[value_at(gate, B_FIELD)].bytes % FIAR_ARENA_ALIGNMENT == 0;
   if (fits) {
     join(block, gate, up, silu);
   }

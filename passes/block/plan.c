@@ -4,6 +4,7 @@
 #include "ir/array.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,15 +171,26 @@ static bool is_taken(const FiarBlockArgument* list, int count, const char* name)
   return false;
 }
 
-// As a C identifier; false where nothing of it is left, or C or the block's own parameters take it.
+static bool starts_with(const char* name, const char* prefix) {
+  return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static bool ends_with(const char* name, const char* end) {
+  size_t length = strlen(name), n = strlen(end);
+  return length >= n && strcmp(name + length - n, end) == 0;
+}
+
+// As a C identifier; false where nothing of it is left, or C, its types, libfiar, the program
+// around a block (program_) or the block's own parameters take it.
 static bool to_identifier(MlirStringRef text, char* out_name) {
   static const char* const reserved[] = {
-      "arena",   "arena_bytes", "stream",   "comm",   "packed",   "tokens",   "main",
-      "auto",    "break",       "case",     "char",   "const",    "continue", "default",
-      "do",      "double",      "else",     "enum",   "extern",   "float",    "for",
-      "goto",    "if",          "inline",   "int",    "long",     "register", "restrict",
-      "return",  "short",       "signed",   "sizeof", "static",   "struct",   "switch",
-      "typedef", "union",       "unsigned", "void",   "volatile", "while"};
+      "NULL",     "bool",   "true",        "false",    "errno",    "EOF",      "stdin",    "stdout",
+      "stderr",   "arena",  "arena_bytes", "stream",   "comm",     "packed",   "tokens",   "main",
+      "auto",     "break",  "case",        "char",     "const",    "continue", "default",  "do",
+      "double",   "else",   "enum",        "extern",   "float",    "for",      "goto",     "if",
+      "inline",   "int",    "long",        "register", "restrict", "return",   "short",    "signed",
+      "sizeof",   "static", "struct",      "switch",   "typedef",  "union",    "unsigned", "void",
+      "volatile", "while"};
   size_t length = 0;
   for (size_t i = 0; i < text.length && length + 1 < FIAR_BLOCK_NAME; ++i) {
     char c = text.data[i];
@@ -196,7 +208,8 @@ static bool to_identifier(MlirStringRef text, char* out_name) {
       return false;
     }
   }
-  return length > 0;
+  return length > 0 && !starts_with(out_name, "fiar_") && !starts_with(out_name, "program_") &&
+         !ends_with(out_name, "_t");
 }
 
 static MlirAttribute attribute_of(MlirOperation function, const char* list, intptr_t i,
@@ -209,24 +222,46 @@ static MlirAttribute attribute_of(MlirOperation function, const char* list, intp
   return mlirDictionaryAttrGetElementByName(mlirArrayAttrGetElement(all, i), fiarString(name));
 }
 
+enum { MAX_TRIES = 32 };
+static const char underscores[MAX_TRIES + 1] = "________________________________";
+
+// fiar.name for files, where it can stand in their headers as it is.
+static void set_label(FiarBlockArgument* argument, MlirStringRef text) {
+  bool plain = text.length < sizeof argument->label;
+  for (size_t i = 0; i < text.length && plain; ++i) {
+    unsigned char c = (unsigned char)text.data[i];
+    plain = isprint(c) && c != '"' && c != '\\' && c != '%' && c != '?';
+  }
+  if (plain) {
+    memcpy(argument->label, text.data, text.length);
+    argument->label[text.length] = '\0';
+  }
+}
+
 // fiar.name, else the name that the location gives, else argN or resultN.
 static void name_argument(FiarBlock* block, bool result, int i, MlirLocation location) {
   FiarBlockArgument* argument = result ? &block->results[i] : &block->arguments[i];
   MlirStringRef text = fiarAttributeText(
       attribute_of(block->function, result ? "res_attrs" : "arg_attrs", i, "fiar.name"));
+  set_label(argument, text);
   if (text.length == 0 && !mlirLocationIsNull(location) && mlirLocationIsAName(location)) {
     text = mlirIdentifierStr(mlirLocationNameGetName(location));
   }
-  bool good = to_identifier(text, argument->name) &&
-              !is_taken(block->arguments, result ? block->n_arguments : i, argument->name) &&
-              !(result && is_taken(block->results, i, argument->name));
-  if (!good) {
-    (void)snprintf(argument->name, sizeof argument->name, result ? "result%d" : "arg%d", i);
+  const int before = result ? block->n_arguments : i;
+  bool good = to_identifier(text, argument->name);
+  for (int tries = 0; tries < MAX_TRIES; ++tries) {
+    if (good && !is_taken(block->arguments, before, argument->name) &&
+        !(result && is_taken(block->results, i, argument->name))) {
+      return;
+    }
+    (void)snprintf(argument->name, sizeof argument->name, "%s%d%.*s", result ? "result" : "arg", i,
+                   tries, underscores);
+    good = true;
   }
 }
 
 // The function's own name; where that is `main`, the module's without JAX's jit_; `block` where no
-// such name will do, as none of libfiar's own.
+// such name will do, as none of libfiar's own or the C library's, which would call the block.
 static void name_block(FiarBlock* block, const char* given) {
   MlirStringRef name = fiarAttributeText(fiarOpAttribute(block->function, "sym_name"));
   if (given != NULL) {
@@ -237,7 +272,7 @@ static void name_block(FiarBlock* block, const char* given) {
       name = mlirStringRefCreate(name.data + 4, name.length - 4);
     }
   }
-  if (!to_identifier(name, block->name) || strncmp(block->name, "fiar_", 5) == 0) {
+  if (!to_identifier(name, block->name) || dlsym(RTLD_DEFAULT, block->name) != NULL) {
     (void)snprintf(block->name, sizeof block->name, "block");
   }
 }
@@ -265,6 +300,11 @@ static bool ends_open(const FiarBlock* block) {
   return fiarErrorAt(block->function, "a block in it ends without a return");
 }
 
+static bool is_constant(MlirOperation op) {
+  return !mlirOperationIsNull(op) && mlirOperationGetNumOperands(op) == 0 &&
+         mlirOperationGetNumResults(op) == 1 && !mlirAttributeIsNull(fiarOpAttribute(op, "value"));
+}
+
 // The block whose ops are a rank's: the function's, or that of the manual_computation that it is.
 static bool find_body(FiarBlock* block, MlirBlock* out_body, MlirOperation* out_wrapper) {
   MlirRegion region = mlirOperationGetFirstRegion(block->function);
@@ -275,14 +315,25 @@ static bool find_body(FiarBlock* block, MlirBlock* out_body, MlirOperation* out_
     return fiarErrorAt(block->function, "its body has several blocks; a block has no branches");
   }
   MlirOperation first = mlirBlockGetFirstOperation(body);
+  while (is_constant(first)) {
+    first = mlirOperationGetNextInBlock(first);
+  }
   if (!fiarBlockIsWrapper(first)) {
     return true;
   }
+  intptr_t next_argument = 0;
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(first); ++i) {
-    if (!mlirValueEqual(mlirOperationGetOperand(first, i), mlirBlockGetArgument(body, i)) ||
-        mlirOperationGetNumOperands(first) != mlirBlockGetNumArguments(body)) {
-      return fiarErrorAt(first, "its operands are not the function's arguments, in order");
+    MlirValue operand = mlirOperationGetOperand(first, i);
+    if (next_argument < mlirBlockGetNumArguments(body) &&
+        mlirValueEqual(operand, mlirBlockGetArgument(body, next_argument))) {
+      ++next_argument;
+    } else if (!mlirValueIsAOpResult(operand) || !is_constant(mlirOpResultGetOwner(operand))) {
+      return fiarErrorAt(first,
+                         "its operands are not the function's arguments, in order, and constants");
     }
+  }
+  if (next_argument != mlirBlockGetNumArguments(body)) {
+    return fiarErrorAt(first, "it does not take all of the function's arguments");
   }
   MlirOperation next = mlirOperationGetNextInBlock(first);
   if (mlirOperationIsNull(next)) {
@@ -293,13 +344,14 @@ static bool find_body(FiarBlock* block, MlirBlock* out_body, MlirOperation* out_
   }
   *out_wrapper = first;
   *out_body = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(first));
-  return mlirBlockGetNumArguments(*out_body) == mlirBlockGetNumArguments(body) ||
+  return mlirBlockGetNumArguments(*out_body) == mlirOperationGetNumOperands(first) ||
          fiarErrorAt(first, "its body has not one argument for each operand");
 }
 
 // The dimension in which the whole model's tensor is longer; -1: none, or several.
-static int shard_dim(MlirType whole, MlirType part) {
+static int shard_dim(MlirType whole, MlirType part, int64_t* out_parts) {
   int found = -1, count = 0;
+  *out_parts = 1;
   if (!mlirTypeIsAShaped(whole) || mlirShapedTypeGetRank(whole) != mlirShapedTypeGetRank(part)) {
     return -1;
   }
@@ -309,12 +361,76 @@ static int shard_dim(MlirType whole, MlirType part) {
       ++count;
     }
   }
-  return count == 1 ? found : -1;
+  if (count != 1) {
+    return -1;
+  }
+  int64_t size = mlirShapedTypeGetDimSize(part, found);
+  *out_parts = size > 0 ? mlirShapedTypeGetDimSize(whole, found) / size : 0;
+  return found;
 }
 
-static bool read_arguments(FiarBlock* block, MlirBlock body) {
+static int64_t module_number(const FiarBlock* block, const char* name) {
+  double number = 0;
+  return fiarReadNumber(fiarOpAttribute(block->module, name), &number) ? fiarWhole(number) : 1;
+}
+
+// Which part of a whole tensor is a rank's is known where the ranks are all there are: over several
+// axes of devices (data parallel, too) it is the caller's to give. Without collectives the ranks
+// are the parts.
+static void settle_parts(FiarBlock* block) {
+  const int64_t devices =
+      module_number(block, "mhlo.num_partitions") * module_number(block, "mhlo.num_replicas");
+  for (int i = 0; i < block->n_arguments; ++i) {
+    FiarBlockArgument* argument = &block->arguments[i];
+    if (argument->shard_dim < 0) {
+      continue;
+    }
+    bool all = devices == 1 || devices == argument->parts;
+    if (block->world == 0 && all) {
+      block->world = argument->parts;
+    }
+    if (!all || block->world != argument->parts) {
+      argument->shard_dim = -1;
+    }
+  }
+}
+
+// A constant of the function around the manual computation, which JAX makes of what it closes over.
+static bool read_outer_constant(FiarBlock* block, MlirOperation wrapper, MlirValue constant,
+                                MlirValue inner) {
+  if (!mlirTypeEqual(mlirValueGetType(constant), mlirValueGetType(inner))) {
+    return fiarErrorAt(wrapper, "a constant that is split over the ranks: make it an argument");
+  }
+  int number = fiarBlockConstantAdd(block, wrapper, constant);
+  return number >= 0 && fiarMapSet(&block->value_of, inner.ptr, 0, (uint32_t)number);
+}
+
+static bool read_argument(FiarBlock* block, MlirType function_type, int i, MlirValue value) {
+  FiarBlockArgument* argument = &block->arguments[i];
+  MlirBlock outer = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(block->function));
+  uint8_t element;
+  if (!fiarBlockElement(mlirValueGetType(value), &element)) {
+    return fiarErrorAt(block->function,
+                       "argument %d is no tensor of f16, bf16, f32, f8E4M3FN, f8E5M2, f4E2M1FN "
+                       "or i8",
+                       i);
+  }
+  if (mlirShapedTypeGetRank(mlirValueGetType(value)) > FIAR_BLOCK_RANK) {
+    return fiarErrorAt(block->function, "argument %d has more than %d dimensions", i,
+                       FIAR_BLOCK_RANK);
+  }
+  name_argument(block, false, i, mlirValueGetLocation(mlirBlockGetArgument(outer, i)));
+  argument->type = mlirValueGetType(value);
+  argument->shard_dim = shard_dim(mlirFunctionTypeGetInput(function_type, i),
+                                  mlirValueGetType(value), &argument->parts);
+  argument->value = fiarBlockValueAdd(block, value, FIAR_HOME_ARGUMENT, i);
+  return argument->value >= 0;
+}
+
+static bool read_arguments(FiarBlock* block, MlirBlock body, MlirOperation wrapper) {
   MlirType type = mlirTypeAttrGetValue(fiarOpAttribute(block->function, "function_type"));
-  block->n_arguments = (int)mlirBlockGetNumArguments(body);
+  MlirBlock outer = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(block->function));
+  block->n_arguments = (int)mlirBlockGetNumArguments(outer);
   block->n_results = (int)mlirFunctionTypeGetNumResults(type);
   block->arguments = calloc((size_t)block->n_arguments + 1, sizeof *block->arguments);
   block->results = calloc((size_t)block->n_results + 1, sizeof *block->results);
@@ -322,22 +438,13 @@ static bool read_arguments(FiarBlock* block, MlirBlock body) {
   if (block->arguments == NULL || block->results == NULL || block->packed == NULL) {
     return fiarErrorAt(block->function, "out of memory");
   }
-  for (int i = 0; i < block->n_arguments; ++i) {
+  int next = 0;
+  for (intptr_t i = 0; i < mlirBlockGetNumArguments(body); ++i) {
     MlirValue value = mlirBlockGetArgument(body, i);
-    uint8_t element;
-    if (!fiarBlockElement(mlirValueGetType(value), &element)) {
-      return fiarErrorAt(block->function,
-                         "argument %d is no tensor of f16, bf16, f32, f8E4M3FN, f8E5M2, f4E2M1FN "
-                         "or i8",
-                         i);
-    }
-    MlirBlock outer = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(block->function));
-    name_argument(block, false, i, mlirValueGetLocation(mlirBlockGetArgument(outer, i)));
-    block->arguments[i].type = mlirValueGetType(value);
-    block->arguments[i].shard_dim =
-        shard_dim(mlirFunctionTypeGetInput(type, i), mlirValueGetType(value));
-    block->arguments[i].value = fiarBlockValueAdd(block, value, FIAR_HOME_ARGUMENT, i);
-    if (block->arguments[i].value < 0) {
+    MlirValue operand = mlirOperationIsNull(wrapper) ? value : mlirOperationGetOperand(wrapper, i);
+    if (!(mlirValueIsABlockArgument(operand)
+              ? read_argument(block, type, next++, value)
+              : read_outer_constant(block, wrapper, operand, value))) {
       return false;
     }
   }
@@ -456,6 +563,9 @@ static bool read_results(FiarBlock* block, MlirOperation wrapper, MlirOperation 
     name_argument(block, true, i, mlirLocationUnknownGet(mlirOperationGetContext(end)));
     block->results[i].type = mlirValueGetType(value);
     block->results[i].shard_dim = -1;
+    if (mlirShapedTypeGetRank(block->results[i].type) > FIAR_BLOCK_RANK) {
+      return fiarErrorAt(end, "result %d has more than %d dimensions", i, FIAR_BLOCK_RANK);
+    }
     if (block->values[number].home == FIAR_HOME_ARENA) {
       block->values[number].home = FIAR_HOME_RESULT;
       block->values[number].index = i;
@@ -514,9 +624,25 @@ static bool spread_tokens(FiarBlock* block, FiarBlockStep* step) {
   return !padded || fiarErrorAt(at, "tokens cannot vary here: its rows are padded or sharded");
 }
 
+// What all rows share is looked at again when it is known what depends on the tokens.
+static bool shares_no_tokens(FiarBlock* block, const FiarBlockStep* step) {
+  for (int i = step->row_inputs; i < step->n_inputs; ++i) {
+    if (block->values[step->pointers[i].value].by_tokens && step->by_tokens) {
+      return fiarErrorAt(mlirOperationIsNull(step->op) ? block->function : step->op,
+                         "an operand that is the same for all rows depends on the tokens");
+    }
+  }
+  return true;
+}
+
 static bool plan_tokens(FiarBlock* block) {
   for (int i = 0; i < block->n_steps && block->max_tokens > 0; ++i) {
     if (!spread_tokens(block, &block->steps[i])) {
+      return false;
+    }
+  }
+  for (int i = 0; i < block->n_steps; ++i) {
+    if (!shares_no_tokens(block, &block->steps[i])) {
       return false;
     }
   }
@@ -525,6 +651,11 @@ static bool plan_tokens(FiarBlock* block) {
   }
   for (int i = 0; i < block->n_results; ++i) {
     block->results[i].by_tokens = block->values[block->results[i].value].by_tokens;
+    if (block->results[i].by_tokens && rows_of(block->results[i].type) != block->tokens) {
+      return fiarErrorAt(block->function,
+                         "tokens cannot vary here: the first dimension of result %d is not them",
+                         i);
+    }
   }
   return true;
 }
@@ -605,10 +736,12 @@ static bool plan_arena(FiarBlock* block) {
 static bool plan(FiarBlock* block, FiarView* view, const FiarBlockOptions* options) {
   MlirBlock body;
   MlirOperation wrapper, end = {NULL};
-  if (!find_function(block) || !find_body(block, &body, &wrapper) || !read_arguments(block, body) ||
-      !read_steps(block, view, body, &end) || !read_results(block, wrapper, end)) {
+  if (!find_function(block) || !find_body(block, &body, &wrapper) ||
+      !read_arguments(block, body, wrapper) || !read_steps(block, view, body, &end) ||
+      !read_results(block, wrapper, end)) {
     return false;
   }
+  settle_parts(block);
   name_block(block, options->name);
   block->max_tokens = options->max_tokens;
   note_uses(block);

@@ -14,7 +14,12 @@
 #include "fiar/abi.h"
 #include "lower/lower.h"
 
-enum { FIAR_ARENA_ALIGNMENT = 256, FIAR_BLOCK_NAME = 64 };
+enum {
+  FIAR_ARENA_ALIGNMENT = 256,
+  FIAR_BLOCK_NAME = 64,
+  FIAR_BLOCK_LABEL = 192,
+  FIAR_BLOCK_RANK = 8
+};
 
 typedef enum FiarHome {
   FIAR_HOME_ARENA,
@@ -70,7 +75,9 @@ typedef struct FiarBlockArgument {
   MlirType type;
   int value;
   bool by_tokens, packed;
-  int shard_dim;  // of the whole model's tensor that this is a part of; -1: all of it
+  int shard_dim;  // of the whole model's tensor that this is a part of; -1: all of it, or not known
+  int64_t parts;  // how many there are of it
+  char label[FIAR_BLOCK_LABEL];  // fiar.name as it is, for files; empty: the name
 } FiarBlockArgument;
 
 typedef struct FiarPackedWeight {

@@ -186,7 +186,9 @@ int fiarRaiseFactors(FiarRaising* raising, MlirValue value, FiarFactor* out_fact
     if (places.shape.size[i] < 0) {
       return -1;
     }
-    places.along[i] = i == places.shape.rank - 1 ? ALONG_COLUMNS : i;
+    places.along[i] = places.shape.size[i] == 1    ? ALONG_NONE
+                      : i == places.shape.rank - 1 ? ALONG_COLUMNS
+                                                   : i;
   }
   return take_apart(&factors, value, &places, 0) ? factors.count : -1;
 }

@@ -264,3 +264,30 @@ func.func @async(%x: tensor<4x64xbf16>) -> tensor<4x64xbf16> {
 func.func @no_return(%a: tensor<4x32xbf16>) {
   %0 = stablehlo.convert %a : (tensor<4x32xbf16>) -> tensor<4x32xf32>
 }
+
+// -----
+// The weight belongs to the norm, though what is normalised is a sum of what was converted.
+// CHECK-LABEL: @sum_of_f32
+// CHECK:       %[[B:.*]] = "fiar.copy"(%arg0)
+// CHECK-NEXT:  %[[N:.*]]:2 = "fiar.rms_norm"(%arg1, %[[B]], %arg2)
+// CHECK-NEXT:  return %[[N]]#0, %[[N]]#1
+func.func @sum_of_f32(%y: tensor<4x64xf32>, %r: tensor<4x64xbf16>, %w: tensor<64xbf16>) -> (tensor<4x64xbf16>, tensor<4x64xbf16>) {
+  %zero = stablehlo.constant dense<0.0> : tensor<f32>
+  %count = stablehlo.constant dense<64.0> : tensor<4x1xf32>
+  %eps = stablehlo.constant dense<1.0e-6> : tensor<4x1xf32>
+  %b = stablehlo.convert %y : (tensor<4x64xf32>) -> tensor<4x64xbf16>
+  %h = stablehlo.add %r, %b : tensor<4x64xbf16>
+  %f = stablehlo.convert %h : (tensor<4x64xbf16>) -> tensor<4x64xf32>
+  %s = stablehlo.multiply %f, %f : tensor<4x64xf32>
+  %t = stablehlo.reduce(%s init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<4x64xf32>, tensor<f32>) -> tensor<4xf32>
+  %k = stablehlo.reshape %t : (tensor<4xf32>) -> tensor<4x1xf32>
+  %m = stablehlo.divide %k, %count : tensor<4x1xf32>
+  %e = stablehlo.add %m, %eps : tensor<4x1xf32>
+  %i = stablehlo.rsqrt %e : tensor<4x1xf32>
+  %j = stablehlo.broadcast_in_dim %i, dims = [0, 1] : (tensor<4x1xf32>) -> tensor<4x64xf32>
+  %n = stablehlo.multiply %f, %j : tensor<4x64xf32>
+  %q = stablehlo.convert %n : (tensor<4x64xf32>) -> tensor<4x64xbf16>
+  %v = stablehlo.broadcast_in_dim %w, dims = [1] : (tensor<64xbf16>) -> tensor<4x64xbf16>
+  %o = stablehlo.multiply %q, %v : tensor<4x64xbf16>
+  return %h, %o : tensor<4x64xbf16>, tensor<4x64xbf16>
+}

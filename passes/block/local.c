@@ -16,11 +16,20 @@
 
 enum { SEARCH_DEPTH = 6 };
 
+// Where sequences may start, one round after the other: a marker on a value cuts the sequences that
+// start before it.
+typedef enum starts {
+  STARTS_WHOLE,     // not within what may be the beginning of a norm
+  STARTS_SUMS,      // there, too, but for conversions
+  STARTS_ANYWHERE,  // f32 norms of values that are narrower
+} starts_t;
+
 typedef struct marks {
   FiarRaising raising;  // for its view
   MlirValue* values;
   size_t count, capacity;
   bool quantisers, failed;
+  starts_t starts;
 } marks_t;
 
 static bool may_hold_rows(MlirValue value) {
@@ -69,8 +78,8 @@ static bool is_squared(marks_t* marks, MlirValue value, int depth) {
   return false;
 }
 
-// Whether a sequence may start at the value: `sums` too, as a value of their own.
-static bool is_start(marks_t* marks, MlirValue value, bool sums) {
+// Whether a sequence may start at the value.
+static bool is_start(marks_t* marks, MlirValue value) {
   FiarPrimitiveKind kind = source_kind(marks, value);
   if (!may_hold_rows(value) || mlirOpOperandIsNull(mlirValueGetFirstUse(value)) ||
       kind == FIAR_PRIM_CONSTANT || kind == FIAR_PRIM_BROADCAST || kind == FIAR_PRIM_IDENTITY) {
@@ -79,11 +88,14 @@ static bool is_start(marks_t* marks, MlirValue value, bool sums) {
   if (marks->quantisers) {
     return kind == FIAR_PRIM_PURE || kind == FIAR_PRIM_COLLECTIVE;
   }
-  return (sums || !passes_on(kind)) && is_squared(marks, value, SEARCH_DEPTH);
+  bool here = marks->starts == STARTS_WHOLE  ? !passes_on(kind)
+              : marks->starts == STARTS_SUMS ? kind != FIAR_PRIM_CONVERT
+                                             : true;
+  return here && is_squared(marks, value, SEARCH_DEPTH);
 }
 
-static void note(marks_t* marks, MlirValue value, bool sums) {
-  if (!is_start(marks, value, sums)) {
+static void note(marks_t* marks, MlirValue value) {
+  if (!is_start(marks, value)) {
     return;
   }
   MlirValue* values = fiarGrow(marks->values, marks->count, &marks->capacity, sizeof *values);
@@ -95,19 +107,19 @@ static void note(marks_t* marks, MlirValue value, bool sums) {
   marks->values[marks->count++] = value;
 }
 
-static void note_in(marks_t* marks, MlirRegion region, bool sums) {
+static void note_in(marks_t* marks, MlirRegion region) {
   for (MlirBlock block = mlirRegionGetFirstBlock(region); !mlirBlockIsNull(block);
        block = mlirBlockGetNextInRegion(block)) {
     for (intptr_t i = 0; i < mlirBlockGetNumArguments(block); ++i) {
-      note(marks, mlirBlockGetArgument(block, i), sums);
+      note(marks, mlirBlockGetArgument(block, i));
     }
     for (MlirOperation op = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(op);
          op = mlirOperationGetNextInBlock(op)) {
       for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
-        note(marks, mlirOperationGetResult(op, i), sums);
+        note(marks, mlirOperationGetResult(op, i));
       }
       if (fiarBlockIsWrapper(op)) {
-        note_in(marks, mlirOperationGetFirstRegion(op), sums);
+        note_in(marks, mlirOperationGetFirstRegion(op));
       }
     }
   }
@@ -227,14 +239,14 @@ static bool settle(MlirOperation module, bool quantisers) {
   return !found.failed;
 }
 
-static bool raise_kind(MlirOperation module, FiarLocalKind kind, bool sums) {
-  marks_t marks = {.quantisers = kind == FIAR_LOCAL_QUANTISERS};
+static bool raise_kind(MlirOperation module, FiarLocalKind kind, starts_t starts) {
+  marks_t marks = {.quantisers = kind == FIAR_LOCAL_QUANTISERS, .starts = starts};
   marks.failed = !fiarViewInit(&marks.raising.fusion.view, module);
   MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(module));
   for (MlirOperation op = mlirBlockGetFirstOperation(body); !mlirOperationIsNull(op);
        op = mlirOperationGetNextInBlock(op)) {
     if (fiarBlockIsEntry(op)) {
-      note_in(&marks, mlirOperationGetFirstRegion(op), sums);
+      note_in(&marks, mlirOperationGetFirstRegion(op));
     }
   }
   fiarViewClear(&marks.raising.fusion.view);
@@ -248,6 +260,10 @@ static bool raise_kind(MlirOperation module, FiarLocalKind kind, bool sums) {
 
 bool fiarRaiseLocal(MlirOperation module, bool separate) {
   FiarLocalKind norms = separate ? FIAR_LOCAL_BARE_NORMS : FIAR_LOCAL_NORMS;
-  return raise_kind(module, norms, false) && raise_kind(module, norms, true) &&
-         raise_kind(module, FIAR_LOCAL_QUANTISERS, false);
+  for (starts_t starts = STARTS_WHOLE; starts <= STARTS_ANYWHERE; ++starts) {
+    if (!raise_kind(module, norms, starts)) {
+      return false;
+    }
+  }
+  return raise_kind(module, FIAR_LOCAL_QUANTISERS, STARTS_WHOLE);
 }

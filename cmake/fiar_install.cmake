@@ -15,6 +15,10 @@ configure_package_config_file(
 # 0.x: a minor version may change the API.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/FiarConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
+set(FIAR_PC_PRIVATE "")
+if(FIAR_HAVE_CUDA)
+  set(FIAR_PC_PRIVATE " -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -lrt")
+endif()
 configure_file(cmake/fiar.pc.in ${PROJECT_BINARY_DIR}/fiar.pc @ONLY)
 
 install(EXPORT FiarTargets NAMESPACE fiar:: DESTINATION ${package_dir})

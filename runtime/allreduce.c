@@ -73,6 +73,7 @@ static void decide(fiar_allreduce_t* allreduce, int64_t env_limit) {
 }
 
 fiar_status_t fiar_allreduce_create(fiar_comm_t* comm, fiar_allreduce_t** out_allreduce) {
+  FIAR_NOT_NULL(out_allreduce);
   *out_allreduce = NULL;
   if (!comm) {
     return FIAR_FAIL(INVALID_ARGUMENT, "comm is NULL");
@@ -109,6 +110,11 @@ static fiar_status_t check_tensor(const fiar_allreduce_t* allreduce, const fiar_
     return FIAR_FAIL(INVALID_ARGUMENT, "the tensor has %d dimensions, must have 2", tensor->rank);
   }
   FIAR_TRY(fiar_shape_check(tensor->shape[0], tensor->shape[1], tensor->dtype));
+  const size_t element = fiar_dtype_bytes(tensor->dtype);
+  if (tensor->shape[0] > 0 && (!tensor->data || (uintptr_t)tensor->data % element != 0)) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "the tensor's data is %p, must be a multiple of %zu",
+                     tensor->data, element);
+  }
   if (tensor->strides && tensor->shape[0] > 0 &&
       (tensor->strides[1] != 1 ||
        (tensor->shape[0] > 1 && tensor->strides[0] != tensor->shape[1]))) {

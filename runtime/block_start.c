@@ -45,6 +45,10 @@ fiar_status_t fiar_rt_block_start(fiar_comm_t* comm, const fiar_block_params* pa
                      sizeof *params);
   }
   FIAR_TRY(fiar_rt_check_abi(params->abi_version));
+  if (params->pointer_count > 0 && (!params->pointers || !params->pointer_names)) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "%s is NULL, with %d pointers",
+                     params->pointers ? "pointer_names" : "pointers", (int)params->pointer_count);
+  }
   FIAR_TRY(check_pointers(params));
   FIAR_TRY(check_arena(params));
   if (params->tokens < 0 || params->tokens > params->max_tokens) {

@@ -278,6 +278,7 @@ fiar_problem_t fiar_problem_of_shape(int64_t tokens, int64_t hidden, uint8_t dty
 
 static fiar_status_t check_for_size(const fiar_all_reduce_norm_params* params,
                                     fiar_all_reduce_norm_params* out_sizes, size_t* out_bytes) {
+  FIAR_NOT_NULL(out_bytes);
   *out_bytes = 0;
   if (!params) {
     return FIAR_FAIL(INVALID_ARGUMENT, "params is NULL");

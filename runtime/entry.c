@@ -28,9 +28,10 @@ fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int64_t worl
 fiar_status_t fiar_rt_all_reduce_norm(fiar_comm_t* comm, const fiar_all_reduce_norm_params* params,
                                       void* stream) {
   FIAR_TRY(fiar_struct_check(params, sizeof *params));  // before its group is read
-  FIAR_TRY(fiar_comm_of_group(comm, params->group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, params->group, &comm));
   fiar_all_reduce_norm_params checked;
   FIAR_TRY(fiar_params_check(params, comm->world, &checked));
+  FIAR_TRY(fiar_comm_ready(comm));  // asks the others, which a refused call does not
   FIAR_TRY(fiar_comm_same_call(comm, &checked));
   if (checked.tokens == 0) {
     return FIAR_OK;
@@ -78,9 +79,10 @@ static fiar_status_t check_rows(const fiar_comm_t* comm, const void* rows, const
 
 fiar_status_t fiar_rt_all_gather_rows(fiar_comm_t* comm, int32_t group, const void* rows, void* out,
                                       int64_t tokens, int64_t hidden, uint8_t dtype, void* stream) {
-  FIAR_TRY(fiar_comm_of_group(comm, group, &comm));
+  FIAR_TRY(fiar_comm_alone(comm, group, &comm));
   FIAR_TRY(fiar_shape_check(tokens, hidden, dtype));
   FIAR_TRY(tokens > 0 ? check_rows(comm, rows, "out", out, tokens, hidden, dtype) : FIAR_OK);
+  FIAR_TRY(fiar_comm_ready(comm));
   fiar_problem_t problem = fiar_problem_of_shape(tokens, hidden, dtype, false);
   problem.op = FIAR_OP_ALL_GATHER_ROWS;
   const fiar_all_reduce_norm_params shape = {.tokens = tokens, .hidden = hidden, .dtype = dtype};

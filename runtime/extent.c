@@ -18,9 +18,13 @@ fiar_status_t fiar_struct_check(const void* params, size_t ours) {
   }
   uint32_t size;
   memcpy(&size, params, sizeof size);
-  return size >= ours ? FIAR_OK
-                      : FIAR_FAIL(ABI_MISMATCH, "params->struct_size is %u, must be at least %zu",
-                                  size, ours);
+  // What follows ours is looked at, too; no later version has that much.
+  enum { MOST = 4096 };
+  return size < ours ? FIAR_FAIL(ABI_MISMATCH, "params->struct_size is %u, must be at least %zu",
+                                 size, ours)
+         : size > MOST
+             ? FIAR_FAIL(ABI_MISMATCH, "params->struct_size is %u, must be at most %d", size, MOST)
+             : FIAR_OK;
 }
 
 fiar_status_t fiar_struct_take(const void* params, size_t ours, size_t reserved_at, void* out) {

@@ -23,7 +23,8 @@ static struct {
   fiar_comm_t* from_env;  // made once: an attempt that failed fails again in the same words
   fiar_status_t env_status;
   char env_text[512];
-} process = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} process = {.lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};  // a communicator that cannot be
+                                                               // made is destroyed under it
 
 static fiar_comm_t* find(const group_table_t* table, int32_t group) {
   for (size_t i = 0; i < MAX_GROUPS; ++i) {
@@ -63,6 +64,19 @@ fiar_status_t fiar_rt_set_comm(int32_t group, fiar_comm_t* comm) {
 
 fiar_status_t fiar_rt_set_thread_comm(int32_t group, fiar_comm_t* comm) {
   return set(&thread_groups, group, comm);
+}
+
+static void forget(group_table_t* table, const fiar_comm_t* comm) {
+  for (size_t i = 0; i < MAX_GROUPS; ++i) {
+    table->rows[i].comm = table->rows[i].comm == comm ? NULL : table->rows[i].comm;
+  }
+}
+
+void fiar_groups_forget(const fiar_comm_t* comm) {
+  forget(&thread_groups, comm);
+  (void)pthread_mutex_lock(&process.lock);
+  forget(&process.groups, comm);
+  (void)pthread_mutex_unlock(&process.lock);
 }
 
 static fiar_status_t from_env(fiar_comm_t** out_comm) {

@@ -135,6 +135,8 @@ void** fiar_comm_compute(fiar_comm_t* comm);
 // The device for FIAR_DEVICE_AUTO: local_rank's where there are enough, else the thread's current
 // one; FIAR_DEVICE_NONE without a driver or devices. local_rank -1: not known.
 int32_t fiar_cuda_auto_device(int32_t local_rank);
+// Whether the device, if one is asked for (>= 0), is there.
+fiar_status_t fiar_cuda_check_device(int32_t device);
 // Collective, after the peers are known: fills in this rank's view of sm and the fields below it.
 fiar_status_t fiar_cuda_probe(fiar_comm_t* comm, fiar_caps_t* caps);
 // Puts an empty node into the graph that the stream is captured to; without a capture, does

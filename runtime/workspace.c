@@ -171,6 +171,7 @@ static fiar_status_t get(fiar_comm_t* comm, const char* forced, const fiar_probl
 fiar_status_t fiar_workspace_create(fiar_comm_t* comm, const char* backend, int64_t tokens,
                                     int64_t hidden, uint8_t dtype,
                                     fiar_workspace_t** out_workspace) {
+  FIAR_NOT_NULL(out_workspace);
   *out_workspace = NULL;
   FIAR_TRY(check_shape(comm, tokens, hidden, dtype));
   char word[16];
@@ -182,6 +183,7 @@ fiar_status_t fiar_workspace_create(fiar_comm_t* comm, const char* backend, int6
 
 fiar_status_t fiar_workspace_get(fiar_comm_t* comm, int64_t tokens, int64_t hidden, uint8_t dtype,
                                  fiar_workspace_t** out_workspace) {
+  FIAR_NOT_NULL(out_workspace);
   *out_workspace = NULL;
   FIAR_TRY(check_shape(comm, tokens, hidden, dtype));
   const fiar_problem_t problem = fiar_problem_of_shape(tokens, hidden, dtype, false);
@@ -190,6 +192,7 @@ fiar_status_t fiar_workspace_get(fiar_comm_t* comm, int64_t tokens, int64_t hidd
 
 fiar_status_t fiar_workspace_get_quant(fiar_comm_t* comm, int64_t tokens, int64_t hidden,
                                        uint8_t dtype, fiar_workspace_t** out_workspace) {
+  FIAR_NOT_NULL(out_workspace);
   *out_workspace = NULL;
   FIAR_TRY(check_shape(comm, tokens, hidden, dtype));
   const fiar_problem_t problem = fiar_problem_of_shape(tokens, hidden, dtype, true);

@@ -101,6 +101,23 @@ static int from_a_callback(const ranks_self_t* self) {
   return finish(self, base);
 }
 
+// The gathering has all ranks; one of them was told of fewer, or that it is another.
+static int from_a_callback_that_knows_better(const ranks_self_t* self) {
+  fiar_comm_t *board, *comm;
+  RANKS_OK(ranks_comm(self, &board));
+  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
+  options.device = FIAR_DEVICE_NONE;
+  const int32_t world = self->rank == 1 ? self->world - 1 : self->world;
+  RANKS_CHECK(fiar_comm_create_from_all_gather(self->rank, world, gather_over, board, &options,
+                                               &comm) == FIAR_MISMATCH,
+              "%s", fiar_last_error());
+  RANKS_CHECK(fiar_comm_create_from_all_gather(0, self->world, gather_over, board, &options,
+                                               &comm) == FIAR_MISMATCH,
+              "%s", fiar_last_error());
+  RANKS_SAYS("in the gathering is rank 0 of");
+  return finish(self, board);
+}
+
 static int refuse_to_gather(void* context, const void* mine, void* all, size_t bytes) {
   (void)context;
   (void)mine;
@@ -416,6 +433,7 @@ PROCESSES(exchanges, 5, .argument = "")
 PROCESSES(votes, 3, .argument = "")
 PROCESSES(two_communicators, 3, .argument = "")
 PROCESSES(from_a_callback, 4, .argument = "")
+PROCESSES(from_a_callback_that_knows_better, 4, .argument = "")
 PROCESSES(from_a_bad_callback, 2, .argument = "")
 PROCESSES(ranks_disagree_on_the_world, 2, .argument = "")
 PROCESSES(ranks_force_different_backends, 3, .argument = "")
@@ -512,9 +530,17 @@ static void one_thread_works_alone_for_all_ranks(void** state) {
                      FIAR_OK);
     assert_memory_equal(memory, in[rank], sizeof *in);
     assert_int_equal(fiar_rt_arena_destroy(comms[rank], 0, memory), FIAR_OK);
+    // A call that is refused asks nobody either.
+    assert_int_equal(fiar_rt_all_reduce(comms[rank], 0, NULL, NULL, 1, 4, FIAR_DTYPE_F32, NULL),
+                     FIAR_INVALID_ARGUMENT);
   }
+  // No group keeps the name of what is gone.
+  assert_int_equal(fiar_rt_set_comm(77, comms[0]), FIAR_OK);
+  assert_int_equal(fiar_rt_set_thread_comm(78, comms[0]), FIAR_OK);
   fiar_comm_destroy(comms[0]);
   fiar_comm_destroy(comms[1]);
+  assert_int_equal(fiar_rt_check_world(NULL, 77, 2), FIAR_INVALID_ARGUMENT);
+  assert_int_equal(fiar_rt_check_world(NULL, 78, 2), FIAR_INVALID_ARGUMENT);
 }
 
 static void bad_options_are_refused(void** state) {
@@ -539,27 +565,28 @@ static void bad_options_are_refused(void** state) {
   fiar_comm_destroy(NULL);
 }
 
-#define BODIES(X)                     \
-  X(exchanges)                        \
-  X(votes)                            \
-  X(two_communicators)                \
-  X(from_a_callback)                  \
-  X(from_a_bad_callback)              \
-  X(ranks_disagree_on_the_world)      \
-  X(ranks_force_different_backends)   \
-  X(ranks_make_different_calls)       \
-  X(ranks_exchange_different_amounts) \
-  X(models_are_checked)               \
-  X(groups_are_set_and_taken_back)    \
-  X(rows_are_gathered_in_order)       \
-  X(rows_are_taken_by_their_owners)   \
-  X(two_say_they_are_rank_one)        \
-  X(one_has_no_descriptors_left)      \
-  X(one_leaves)                       \
-  X(one_is_killed)                    \
-  X(one_is_killed_at_work)            \
-  X(one_is_stopped)                   \
-  X(one_never_starts)                 \
+#define BODIES(X)                      \
+  X(exchanges)                         \
+  X(votes)                             \
+  X(two_communicators)                 \
+  X(from_a_callback)                   \
+  X(from_a_callback_that_knows_better) \
+  X(from_a_bad_callback)               \
+  X(ranks_disagree_on_the_world)       \
+  X(ranks_force_different_backends)    \
+  X(ranks_make_different_calls)        \
+  X(ranks_exchange_different_amounts)  \
+  X(models_are_checked)                \
+  X(groups_are_set_and_taken_back)     \
+  X(rows_are_gathered_in_order)        \
+  X(rows_are_taken_by_their_owners)    \
+  X(two_say_they_are_rank_one)         \
+  X(one_has_no_descriptors_left)       \
+  X(one_leaves)                        \
+  X(one_is_killed)                     \
+  X(one_is_killed_at_work)             \
+  X(one_is_stopped)                    \
+  X(one_never_starts)                  \
   X(the_environment_attempt_is_not_repeated)
 
 int main(void) {

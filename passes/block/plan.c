@@ -227,7 +227,7 @@ static const char underscores[MAX_TRIES + 1] = "________________________________
 
 // fiar.name for files, where it can stand in their headers as it is.
 static void set_label(FiarBlockArgument* argument, MlirStringRef text) {
-  bool plain = text.length < sizeof argument->label;
+  bool plain = text.length > 0 && text.length < sizeof argument->label;
   for (size_t i = 0; i < text.length && plain; ++i) {
     unsigned char c = (unsigned char)text.data[i];
     plain = isprint(c) && c != '"' && c != '\\' && c != '%' && c != '?';

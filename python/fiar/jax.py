@@ -205,6 +205,8 @@ def _types(jitted, leaves):
 
 
 def _abstract(leaf):
+    if isinstance(leaf, (bool, int, float, complex)):
+        return leaf  # as jit takes it
     if isinstance(leaf, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=leaf.weak_type)
     aval = jax.typeof(leaf)

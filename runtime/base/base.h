@@ -12,6 +12,14 @@ fiar_status_t fiar_fail(fiar_status_t status, const char* format, ...)
 // The comma shows the code to readers that do not look into fiar_fail, such as static analysis.
 #define FIAR_FAIL(code, ...) (fiar_fail(FIAR_##code, __VA_ARGS__), (fiar_status_t)FIAR_##code)
 
+// Leaves the function where a pointer that it needs is NULL.
+#define FIAR_NOT_NULL(pointer)                                    \
+  do {                                                            \
+    if (!(pointer)) {                                             \
+      return FIAR_FAIL(INVALID_ARGUMENT, "%s is NULL", #pointer); \
+    }                                                             \
+  } while (0)
+
 // Puts "what: " in front of the thread's last sentence, on the way up.
 fiar_status_t fiar_annotate(fiar_status_t status, const char* format, ...)
     __attribute__((format(printf, 2, 3)));

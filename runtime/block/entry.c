@@ -38,6 +38,7 @@ ENTRIES(X)
 
 fiar_status_t fiar_rt_arena_create(fiar_comm_t* comm, int32_t group, uint64_t bytes,
                                    void** out_memory) {
+  FIAR_NOT_NULL(out_memory);
   *out_memory = NULL;
   if (bytes == 0 || bytes > SIZE_MAX / 2) {
     return FIAR_FAIL(INVALID_ARGUMENT, "bytes is %llu, must be from 1 to %zu",
@@ -56,6 +57,10 @@ fiar_status_t fiar_rt_arena_destroy(fiar_comm_t* comm, int32_t group, void* memo
 }
 
 static fiar_status_t check_move(const void* to, const void* from, uint64_t bytes) {
+  if (bytes > SIZE_MAX / 2) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "bytes is %llu, must be at most %zu",
+                     (unsigned long long)bytes, SIZE_MAX / 2);
+  }
   return to && from ? FIAR_OK
                     : FIAR_FAIL(INVALID_ARGUMENT, "the %s of a copy of %llu bytes is NULL",
                                 to ? "source" : "destination", (unsigned long long)bytes);

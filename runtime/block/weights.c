@@ -54,6 +54,7 @@ static fiar_status_t map_file(fiar_weights_t* weights) {
 }
 
 fiar_status_t fiar_weights_open(const char* path, fiar_weights_t** out_weights) {
+  FIAR_NOT_NULL(out_weights);
   *out_weights = NULL;
   if (!path) {
     return FIAR_FAIL(INVALID_ARGUMENT, "path is NULL");

@@ -247,6 +247,7 @@ void fiar_comm_destroy(fiar_comm_t* comm) {
   if (!comm) {
     return;
   }
+  fiar_groups_forget(comm);
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(comm->workspaces); ++i) {
     fiar_workspace_close(&comm->workspaces[i]);
   }

@@ -67,6 +67,9 @@ fiar_status_t fiar_comm_of_group(fiar_comm_t* comm, int32_t group, fiar_comm_t**
 // The same for what a rank does without the others: it may not be ready (peers and caps unknown).
 fiar_status_t fiar_comm_alone(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm);
 
+// No group of the process or of the calling thread names the communicator from now on.
+void fiar_groups_forget(const fiar_comm_t* comm);
+
 int64_t fiar_now_ns(void);   // monotonic
 int64_t fiar_host_id(void);  // equal for processes that can reach one another's abstract sockets
 

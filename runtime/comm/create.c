@@ -115,6 +115,7 @@ static const char* lookup_process(const char* name) {
 fiar_status_t fiar_comm_create_from_env(const fiar_comm_options_t* options,
                                         fiar_comm_t** out_comm) {
   static atomic_uint made;  // a job's ranks make their communicators in the same order
+  FIAR_NOT_NULL(out_comm);
   *out_comm = NULL;
   fiar_launcher_t launcher;
   FIAR_TRY(fiar_launcher_read(lookup_process, (long)getppid(), &launcher));
@@ -162,12 +163,21 @@ static fiar_status_t move_to_board(fiar_comm_t* comm) {
   typedef struct place {
     int64_t host;
     uint64_t nonce;
+    int32_t rank, world;
   } place_t;
-  place_t mine = {.host = fiar_host_id()}, all[FIAR_MAX_WORLD];
+  place_t mine = {.host = fiar_host_id(), .rank = comm->rank, .world = comm->world},
+          all[FIAR_MAX_WORLD];
   if (getrandom(&mine.nonce, sizeof mine.nonce, 0) != (ssize_t)sizeof mine.nonce) {
     mine.nonce = (uint64_t)fiar_now_ns() ^ (uint64_t)getpid() << 40;
   }
   FIAR_TRY(fiar_comm_all_gather(comm, &mine, all, sizeof mine));
+  for (int32_t rank = 0; rank < comm->world; ++rank) {
+    if (all[rank].rank != rank || all[rank].world != comm->world) {
+      return FIAR_FAIL(MISMATCH,
+                       "rank %d is one of %d ranks, but %d in the gathering is rank %d of %d",
+                       comm->rank, comm->world, rank, all[rank].rank, all[rank].world);
+    }
+  }
   for (int32_t rank = 1; rank < comm->world; ++rank) {
     if (all[rank].host != all[0].host) {
       return FIAR_OK;
@@ -197,10 +207,9 @@ fiar_status_t fiar_comm_create_from_all_gather(int32_t rank, int32_t world,
                                                fiar_all_gather_fn all_gather, void* context,
                                                const fiar_comm_options_t* options,
                                                fiar_comm_t** out_comm) {
+  FIAR_NOT_NULL(out_comm);
   *out_comm = NULL;
-  if (!all_gather) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "all_gather is NULL");
-  }
+  FIAR_NOT_NULL(all_gather);
   fiar_comm_t* comm;
   FIAR_TRY(new_comm(rank, world, options, -1, &comm));
   fiar_status_t status = FIAR_OK;
@@ -231,6 +240,7 @@ fiar_status_t fiar_comm_create_threads(int32_t world, const int32_t* devices,
   if (world < 1 || world > FIAR_MAX_WORLD) {
     return FIAR_FAIL(INVALID_ARGUMENT, "world is %d, must be 1 to %d", world, FIAR_MAX_WORLD);
   }
+  FIAR_NOT_NULL(out_comms);
   memset(out_comms, 0, (size_t)world * sizeof(fiar_comm_t*));
   void* boards[FIAR_MAX_WORLD] = {NULL};
   fiar_status_t status = FIAR_OK;
@@ -245,6 +255,9 @@ fiar_status_t fiar_comm_create_threads(int32_t world, const int32_t* devices,
     FIAR_TRY_DONE(new_comm(made, world, &own, made, &out_comms[made]));
     out_comms[made]->transport = world > 1 ? &fiar_board_transport : NULL;
     out_comms[made]->transport_state = boards[made];
+#if FIAR_HAVE_CUDA
+    FIAR_TRY_DONE(fiar_cuda_check_device(out_comms[made]->device));
+#endif
   }
 done:
   if (status != FIAR_OK) {

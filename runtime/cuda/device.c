@@ -37,13 +37,21 @@ typedef struct place {
   char bus_id[24];
 } place_t;
 
-static fiar_status_t device_look(int32_t device, fiar_caps_t* caps, place_t* out_place) {
-  int major = 0, minor = 0, devices = 0, previous = device;
-  FIAR_TRY(fiar_cuda_available(&devices));
-  if (device >= devices) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "device is %d, but there are %d CUDA devices", device,
-                     devices);
+fiar_status_t fiar_cuda_check_device(int32_t device) {
+  int devices = 0;
+  if (device < 0) {
+    return FIAR_OK;  // the host
   }
+  FIAR_TRY(fiar_cuda_available(&devices));
+  return device < devices
+             ? FIAR_OK
+             : FIAR_FAIL(INVALID_ARGUMENT, "device is %d, but there are %d CUDA devices", device,
+                         devices);
+}
+
+static fiar_status_t device_look(int32_t device, fiar_caps_t* caps, place_t* out_place) {
+  int major = 0, minor = 0, previous = device;
+  FIAR_TRY(fiar_cuda_check_device(device));
   FIAR_CUDA_TRY(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
   FIAR_CUDA_TRY(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
   FIAR_CUDA_TRY(cudaDeviceGetPCIBusId(out_place->bus_id, (int)sizeof out_place->bus_id, device));

@@ -201,10 +201,9 @@ static fiar_status_t exchange_create(void* nccl_comm, int32_t timeout_ms, int* o
 
 fiar_status_t fiar_comm_create_from_nccl(void* nccl_comm, const fiar_comm_options_t* options,
                                          fiar_comm_t** out_comm) {
+  FIAR_NOT_NULL(out_comm);
   *out_comm = NULL;
-  if (!nccl_comm) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "nccl_comm is NULL");
-  }
+  FIAR_NOT_NULL(nccl_comm);
   int rank = 0;
   exchange_t* exchange = NULL;
   fiar_comm_t* comm = NULL;

@@ -67,7 +67,9 @@ static int all_gather(void* context, const void* mine, void* all, size_t bytes) 
 fiar_status_t fiar_comm_create_from_mpi(MPI_Comm mpi_comm, const fiar_comm_options_t* options,
                                         fiar_comm_t** out_comm) {
   enum { DEFAULT_TIMEOUT_MS = 30000 };
-  *out_comm = NULL;
+  if (out_comm) {
+    *out_comm = NULL;
+  }
   int initialised = 0, rank = 0, world = 0;
   if (MPI_Initialized(&initialised) != MPI_SUCCESS || !initialised || mpi_comm == MPI_COMM_NULL ||
       MPI_Comm_rank(mpi_comm, &rank) != MPI_SUCCESS ||
@@ -80,6 +82,7 @@ fiar_status_t fiar_comm_create_from_mpi(MPI_Comm mpi_comm, const fiar_comm_optio
   if (options && options->timeout_ms > 0) {
     timeout_ms = options->timeout_ms;
   }
-  return fiar_comm_create_from_all_gather(
-      rank, world, all_gather, context_of(mpi_comm, (int32_t)timeout_ms), options, out_comm);
+  // Before MPI_Init, MPI ends the process for asking its number of the communicator.
+  void* context = world > 0 ? context_of(mpi_comm, (int32_t)timeout_ms) : NULL;
+  return fiar_comm_create_from_all_gather(rank, world, all_gather, context, options, out_comm);
 }

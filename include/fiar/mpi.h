@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// A communicator over MPI's ranks: libfiar_mpi, beside libfiar (built with -DFIAR_MPI=ON). Unstable
-// until 1.0.
+// A communicator over MPI's ranks: libfiar_mpi, beside libfiar (built where MPI is found, or must
+// be with -DFIAR_MPI=ON). Unstable until 1.0.
 #ifndef FIAR_MPI_H
 #define FIAR_MPI_H
 

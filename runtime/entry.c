@@ -52,7 +52,10 @@ fiar_status_t fiar_rt_all_reduce(fiar_comm_t* comm, int32_t group, const void* i
                                               .tokens = tokens,
                                               .hidden = hidden,
                                               .dtype = dtype};
-  return fiar_rt_all_reduce_norm(comm, &params, stream);
+  const fiar_status_t status = fiar_rt_all_reduce_norm(comm, &params, stream);
+  return status == FIAR_INVALID_ARGUMENT
+             ? fiar_annotate(status, "in is input here, and out sum_out")
+             : status;
 }
 
 // `full`, called `name`, has every row; `rows` one rank's.

@@ -229,7 +229,9 @@ fiar_status_t fiar_quantize_check(const fiar_quantize_params* params,
                                             .scale_layout = p.scale_layout,
                                             .scale_type = p.scale_type,
                                             .scale_is = p.scale_is};
-  return fiar_params_check(&call, 1, out_params);
+  const fiar_status_t status = fiar_params_check(&call, 1, out_params);
+  return status == FIAR_OK ? FIAR_OK
+                           : fiar_annotate(status, "rows are tokens here, and cols hidden");
 }
 
 // ---- activate ----

@@ -141,17 +141,21 @@ static bool asks_for_millions(const uint8_t* data, size_t size) {
   return false;
 }
 
-// MLIR's own parser of linalg.reduce and its like falls over a list of dimensions that are no
-// numbers.
+// MLIR's own parser of linalg.reduce and its like falls over dimensions that are no list of
+// numbers, and no array, as the generic form has.
 static bool names_dimensions(const uint8_t* data, size_t size) {
-  static const char reduced[] = "dimensions = [";
-  static const char moved[] = "permutation = [";
+  static const char reduced[] = "dimensions = ", moved[] = "permutation = ", array[] = "array";
   const size_t skip = sizeof reduced - 1;
-  for (size_t i = 0; i + skip < size; ++i) {
-    const bool list =
-        memcmp(data + i, reduced, skip) == 0 || memcmp(data + i, moved + 1, skip) == 0;
-    for (size_t k = i + skip; list && k < size && data[k] != ']'; ++k) {
-      if (strchr("0123456789, ", data[k]) == NULL) {
+  for (size_t i = 0; i + skip + sizeof array < size; ++i) {
+    const uint8_t* at = data + i + skip;
+    if (memcmp(data + i, reduced, skip) != 0 && memcmp(data + i, moved + 1, skip) != 0) {
+      continue;
+    }
+    if (*at != '[' && memcmp(at, array, sizeof array - 1) != 0) {
+      return true;
+    }
+    for (; at < data + size && *at != 'a' && *at != ']'; ++at) {
+      if (strchr("[0123456789, ", *at) == NULL) {
         return true;
       }
     }

@@ -141,8 +141,8 @@ static bool asks_for_millions(const uint8_t* data, size_t size) {
   return false;
 }
 
-// MLIR's own parser of linalg.reduce and its like falls over dimensions that are no list of
-// numbers, and no array, as the generic form has.
+// MLIR's own parser of linalg.reduce and its like falls over dimensions that are no list of numbers
+// of 64 bits, and no array, as the generic form has; mlir-opt does, too.
 static bool names_dimensions(const uint8_t* data, size_t size) {
   static const char reduced[] = "dimensions = ", moved[] = "permutation = ", array[] = "array";
   const size_t skip = sizeof reduced - 1;
@@ -154,8 +154,9 @@ static bool names_dimensions(const uint8_t* data, size_t size) {
     if (*at != '[' && memcmp(at, array, sizeof array - 1) != 0) {
       return true;
     }
-    for (; at < data + size && *at != 'a' && *at != ']'; ++at) {
-      if (strchr("[0123456789, ", *at) == NULL) {
+    for (size_t digits = 0; at < data + size && *at != 'a' && *at != ']'; ++at) {
+      digits = isdigit(*at) ? digits + 1 : 0;
+      if (strchr("[0123456789, ", *at) == NULL || digits > 18) {
         return true;
       }
     }

@@ -144,17 +144,23 @@ static bool asks_for_millions(const uint8_t* data, size_t size) {
 // MLIR's own parser of linalg.reduce and its like falls over dimensions that are no list of numbers
 // of 64 bits, and no array, as the generic form has; mlir-opt does, too.
 static bool names_dimensions(const uint8_t* data, size_t size) {
-  static const char reduced[] = "dimensions = ", moved[] = "permutation = ", array[] = "array";
+  static const char reduced[] = "dimensions", moved[] = "permutation", array[] = "array";
   const size_t skip = sizeof reduced - 1;
-  for (size_t i = 0; i + skip + sizeof array < size; ++i) {
-    const uint8_t* at = data + i + skip;
+  const uint8_t* end = data + size;
+  for (size_t i = 0; i + skip < size; ++i) {
     if (memcmp(data + i, reduced, skip) != 0 && memcmp(data + i, moved + 1, skip) != 0) {
       continue;
     }
-    if (*at != '[' && memcmp(at, array, sizeof array - 1) != 0) {
+    const uint8_t* at = data + i + skip;
+    bool equals = false;
+    for (; at < end && (isspace(*at) || (*at == '=' && !equals)); ++at) {
+      equals |= *at == '=';
+    }
+    const bool is_array = (size_t)(end - at) >= sizeof array && memcmp(at, array, 5) == 0;
+    if (equals && (at == end || (*at != '[' && !is_array))) {
       return true;
     }
-    for (size_t digits = 0; at < data + size && *at != 'a' && *at != ']'; ++at) {
+    for (size_t digits = 0; equals && !is_array && at < end && *at != ']'; ++at) {
       digits = isdigit(*at) ? digits + 1 : 0;
       if (strchr("[0123456789, ", *at) == NULL || digits > 18) {
         return true;

@@ -2,6 +2,7 @@
 // A block: a raised function as the runtime calls that it makes and the memory that they use.
 // Internal.
 //   plan.c     the function read: arguments, results, values, steps; where each value lies
+//   names.c    what it, its arguments and results are called
 //   step.c     one op as a call of the runtime
 //   pack.c     weights that are laid out anew when they are loaded
 //   swizzle.c  the scales of block-scaled products in the order that devices multiply with
@@ -132,6 +133,10 @@ const unsigned char* fiarBlockConstantAt(const FiarBlockConstant* constant, int6
 
 // Of all elements; -1 where a size is dynamic or an element has no size.
 int64_t fiarBlockBits(MlirType type);
+
+// names.c: fiar.name, else the location's name, else argN or resultN; and the block's own.
+void fiarBlockNameArgument(FiarBlock* block, bool result, int i, MlirLocation location);
+void fiarBlockName(FiarBlock* block, const char* given);
 
 // step.c: fills a step from a fiar op, whose operands have values already. False: reported.
 bool fiarStepRead(FiarBlock* block, MlirOperation op, FiarBlockStep* out_step);

@@ -16,7 +16,7 @@
 
 // ---- with results ----
 
-// TEXT: 38 all-reduces seen, 22 fused, 16 left
+// TEXT: 40 all-reduces seen, 22 fused, 18 left
 
 // TEXT: fused RMSNorm world 4 eps 1e-06 -> norm
 // CHECK-LABEL: @rms_norm
@@ -468,6 +468,36 @@ func.func @residual_copied_over(%x: !x, %r: !x, %w: !w, %d: !x) -> (!x, !x) {
   %h = torch.aten.add.Tensor %0, %r, %int1 : !x, !x, !torch.int -> !x
   %2 = torch.aten.rms_norm %h, %dims, %w, %eps : !x, !torch.list<int>, !w, !torch.float -> !x
   return %2, %h : !x, !x
+}
+
+// TEXT: left an op writes over its result, which other names may share
+// CHECK-LABEL: @written_by_way_of_a_list
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @written_by_way_of_a_list(%x: !x, %w: !w, %z: !x) -> !x {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %two = torch.constant.float 2.0
+  %int64 = torch.constant.int 64
+  %dims = torch.prim.ListConstruct %int64 : (!torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  %list = torch.prim.ListConstruct %z, %0 : (!x, !x) -> !torch.list<vtensor>
+  torch.operator "torch.aten._foreach_mul_.Scalar"(%list, %two) : (!torch.list<vtensor>, !torch.float) -> ()
+  %2 = torch.aten.rms_norm %0, %dims, %w, %eps : !x, !torch.list<int>, !w, !torch.float -> !x
+  return %2 : !x
+}
+
+// TEXT: left torch.my.write_many may write over its operands, in ways that cannot be followed
+// CHECK-LABEL: @written_with_many_others
+// CHECK-NOT:   fiar.all_reduce_norm
+func.func @written_with_many_others(%x: !x, %w: !w, %z0: !x, %z1: !x, %z2: !x, %z3: !x, %z4: !x, %z5: !x, %z6: !x, %z7: !x, %z8: !x, %z9: !x, %z10: !x, %z11: !x, %z12: !x, %z13: !x, %z14: !x, %z15: !x) -> !x {
+  %group = torch.constant.str "tp:0"
+  %eps = torch.constant.float 1.0e-6
+  %int64 = torch.constant.int 64
+  %dims = torch.prim.ListConstruct %int64 : (!torch.int) -> !torch.list<int>
+  %0 = torch.operator "torch.vllm.all_reduce"(%x, %group) : (!x, !torch.str) -> !x
+  torch.operator "torch.my.write_many"(%z0, %z1, %z2, %z3, %z4, %z5, %z6, %z7, %z8, %z9, %z10, %z11, %z12, %z13, %z14, %z15, %0) : (!x, !x, !x, !x, !x, !x, !x, !x, !x, !x, !x, !x, !x, !x, !x, !x, !x) -> ()
+  %2 = torch.aten.rms_norm %0, %dims, %w, %eps : !x, !torch.list<int>, !w, !torch.float -> !x
+  return %2 : !x
 }
 
 // TEXT: left torch._C.rms_norm may write over its operands, in ways that cannot be followed

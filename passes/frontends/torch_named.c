@@ -225,9 +225,8 @@ bool fiarMayWrite(MlirOperation op) {
   if (!effects && (row_of(op) != NULL || !says_that_it_writes(fiarTorchName(op)))) {
     return false;
   }
-  FiarShape shape;
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
-    if (fiarShapeRead(mlirValueGetType(mlirOperationGetOperand(op, i)), &shape)) {
+    if (fiarMayHoldTensors(mlirValueGetType(mlirOperationGetOperand(op, i)))) {
       return true;
     }
   }

@@ -16,7 +16,7 @@
 #include "ir/array.h"
 #include "mlir-c/BuiltinAttributes.h"
 
-enum { MAX_WRITTEN = 16, MAX_VIEWS = 64, MAX_CALLS = 64 };
+enum { MAX_OPERANDS = 16, MAX_MARKERS = 16, MAX_VIEWS = 64, MAX_CALLS = 64 };
 
 static const char marker_name[] = "torch.fiar.changed";
 
@@ -35,26 +35,21 @@ static bool is_after(const FiarFusion* fusion, MlirOperation user, MlirOperation
 
 // ---- what writes ----
 
-static int tensors_written(MlirOperation writer, const FiarNamed* named, MlirValue* out_values) {
-  int n = 0;
-  if (named != NULL) {
-    for (; n < named->n_results; ++n) {
-      out_values[n] = mlirOperationGetOperand(writer, named->written[n]);
-    }
-    return n;
-  }
-  FiarShape shape;
-  for (intptr_t i = 0; i < mlirOperationGetNumOperands(writer); ++i) {
-    MlirValue value = mlirOperationGetOperand(writer, i);
-    bool again = false;
-    for (int k = 0; k < n; ++k) {
-      again = again || mlirValueEqual(out_values[k], value);
-    }
-    if (!again && n < MAX_WRITTEN && fiarShapeRead(mlirValueGetType(value), &shape)) {
-      out_values[n++] = value;
+// Whether the op may write over its operand, which is not the same as an earlier one. Null `named`:
+// over all that may be or hold tensors.
+static bool may_change(MlirOperation writer, const FiarNamed* named, intptr_t operand) {
+  MlirValue value = mlirOperationGetOperand(writer, operand);
+  for (intptr_t i = 0; named == NULL && i < operand; ++i) {
+    if (mlirValueEqual(mlirOperationGetOperand(writer, i), value)) {
+      return false;
     }
   }
-  return n;
+  for (int i = 0; named != NULL && i < named->n_results; ++i) {
+    if (named->written[i] == operand) {
+      return true;
+    }
+  }
+  return named == NULL && fiarMayHoldTensors(mlirValueGetType(value));
 }
 
 typedef struct look {
@@ -83,14 +78,13 @@ static bool is_from_outside(FiarFusion* fusion, MlirValue value) {
 static MlirWalkResult look_at(MlirOperation op, void* data) {
   look_t* look = data;
   FiarNamed named;
-  MlirValue values[MAX_WRITTEN];
   if (!writes_operands(look->fusion, op, look->depth)) {
     return MlirWalkResultAdvance;
   }
-  int n = tensors_written(op, fiarNamedRead(op, &named) ? &named : NULL, values);
-  look->writes = n == MAX_WRITTEN;  // there may be more
-  for (int i = 0; i < n; ++i) {
-    look->writes = look->writes || is_from_outside(look->fusion, values[i]);
+  const FiarNamed* known = fiarNamedRead(op, &named) ? &named : NULL;
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op) && !look->writes; ++i) {
+    look->writes =
+        may_change(op, known, i) && is_from_outside(look->fusion, mlirOperationGetOperand(op, i));
   }
   return look->writes ? MlirWalkResultInterrupt : MlirWalkResultAdvance;
 }
@@ -173,10 +167,9 @@ static void set_changed(FiarFusion* fusion, MlirValue value, int depth) {
   fusion->failed |= !fiarMapSet(&fusion->changed, value.ptr, 0, 1);
   if (mlirValueIsAOpResult(value)) {
     MlirOperation op = mlirOpResultGetOwner(value);
-    FiarShape shape;
     for (intptr_t i = 0; i < mlirOperationGetNumOperands(op) && fiarMayAlias(&fusion->view, op);
          ++i) {
-      if (fiarShapeRead(mlirValueGetType(mlirOperationGetOperand(op, i)), &shape)) {
+      if (fiarMayHoldTensors(mlirValueGetType(mlirOperationGetOperand(op, i)))) {
         set_changed(fusion, mlirOperationGetOperand(op, i), depth + 1);
       }
     }
@@ -245,7 +238,7 @@ static MlirOperation create(MlirOperation writer, const char* name, intptr_t n_o
 // The writer, whose writes are known, becomes an op with results; it waits detached, without
 // operands.
 static void stand_in(FiarFusion* fusion, MlirOperation writer, const FiarNamed* named) {
-  MlirValue operands[MAX_WRITTEN], written[FIAR_MAX_NAMED];
+  MlirValue operands[MAX_OPERANDS], written[FIAR_MAX_NAMED];
   intptr_t n = mlirOperationGetNumOperands(writer);
   for (intptr_t i = 0; i < n; ++i) {
     operands[i] = mlirOperationGetOperand(writer, i);
@@ -276,7 +269,8 @@ static void mark_changed(FiarFusion* fusion, MlirOperation writer, MlirValue val
 // ---- the writers of a module ----
 
 static bool can_rename(FiarFusion* fusion, MlirOperation writer, MlirValue value) {
-  return mlirValueIsAOpResult(value) &&
+  FiarShape shape;  // not what holds tensors: they have names of their own
+  return mlirValueIsAOpResult(value) && fiarShapeRead(mlirValueGetType(value), &shape) &&
          mlirBlockEqual(mlirOperationGetBlock(mlirOpResultGetOwner(value)),
                         mlirOperationGetBlock(writer)) &&
          fiarMapFind(&fusion->changed, value.ptr, 0) == NULL && is_sole_name(fusion, value, writer);
@@ -293,23 +287,28 @@ static bool written_once(MlirOperation writer, MlirValue value) {
 
 static void name_writes(FiarFusion* fusion, MlirOperation writer) {
   FiarNamed named;
-  MlirValue values[MAX_WRITTEN];
-  bool known = fiarNamedRead(writer, &named) && mlirOperationGetNumOperands(writer) <= MAX_WRITTEN;
-  int n = tensors_written(writer, known ? &named : NULL, values);
-  bool all = known;
-  for (int i = 0; i < n && all; ++i) {
-    all = can_rename(fusion, writer, values[i]) && written_once(writer, values[i]);
+  intptr_t n = mlirOperationGetNumOperands(writer);
+  bool all = fiarNamedRead(writer, &named) && n <= MAX_OPERANDS;
+  for (int i = 0; all && i < named.n_results; ++i) {
+    MlirValue value = mlirOperationGetOperand(writer, named.written[i]);
+    all = can_rename(fusion, writer, value) && written_once(writer, value);
   }
   if (all) {
     stand_in(fusion, writer, &named);
     return;
   }
   ++fusion->n_unnamed;
-  for (int i = 0; i < n; ++i) {
-    if (can_rename(fusion, writer, values[i])) {
-      mark_changed(fusion, writer, values[i], (uint32_t)i + 1);
+  const FiarNamed* known = fiarNamedRead(writer, &named) ? &named : NULL;
+  uint32_t step = 0;
+  for (intptr_t i = 0; i < n; ++i) {
+    MlirValue value = mlirOperationGetOperand(writer, i);
+    if (!may_change(writer, known, i)) {
+      continue;
+    }
+    if (step < MAX_MARKERS && can_rename(fusion, writer, value)) {
+      mark_changed(fusion, writer, value, ++step);
     } else {
-      set_changed(fusion, values[i], 0);
+      set_changed(fusion, value, 0);
     }
   }
 }
@@ -362,7 +361,7 @@ static void restore(FiarMutation* mutation) {
   MlirOperation original = mutation->original, op = mutation->stand_in;
   bool marker = mlirOperationIsNull(original);
   if (!marker) {
-    MlirValue operands[MAX_WRITTEN];
+    MlirValue operands[MAX_OPERANDS];
     intptr_t n = mlirOperationGetNumOperands(op);
     for (intptr_t i = 0; i < n; ++i) {
       operands[i] = mlirOperationGetOperand(op, i);

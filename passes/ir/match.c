@@ -111,6 +111,20 @@ bool fiarShapeRead(MlirType type, FiarShape* out_shape) {
   return true;
 }
 
+bool fiarMayHoldTensors(MlirType type) {
+  static const char word[] = "tensor";
+  if (!mlirTypeIsAOpaque(type)) {
+    return mlirTypeIsATensor(type);
+  }
+  MlirStringRef text = mlirOpaqueTypeGetData(type);
+  for (size_t at = 0; at + sizeof word - 1 <= text.length; ++at) {
+    if (memcmp(text.data + at, word, sizeof word - 1) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 int64_t fiarShapeElements(const FiarShape* shape) {
   int64_t elements = 1;
   for (int i = 0; i < shape->rank; ++i) {

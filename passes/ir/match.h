@@ -42,6 +42,9 @@ typedef struct FiarShape {
 // False for other types than ranked tensors (or torch's vtensor) of at most FIAR_MAX_RANK
 // dimensions.
 bool fiarShapeRead(MlirType type, FiarShape* out_shape);
+// A tensor of any kind, or one of torch's types that may hold some: list<vtensor>,
+// optional<tensor>.
+bool fiarMayHoldTensors(MlirType type);
 FiarElement fiarElementOf(MlirType element_type);
 FiarElement fiarValueElement(MlirValue value);  // of what is no known tensor: OTHER
 const char* fiarElementText(FiarElement elem);

@@ -475,12 +475,8 @@ static bool spread_tokens(FiarBlock* block, FiarBlockStep* step) {
   }
   for (int i = 0; i < step->n_pointers; ++i) {
     FiarBlockValue* value = &block->values[step->pointers[i].value];
-    bool has_rows = i < step->row_inputs || i >= step->n_inputs;
-    if (!has_rows) {
-      if (value->by_tokens) {
-        return fiarErrorAt(at, "an operand that is the same for all rows depends on the tokens");
-      }
-      continue;
+    if (i >= step->row_inputs && i < step->n_inputs) {
+      continue;  // shares_no_tokens
     }
     if (value->home == FIAR_HOME_PACKED) {
       return fiarErrorAt(at, "tokens cannot vary here: its rows are a constant");
@@ -505,7 +501,7 @@ static bool spread_tokens(FiarBlock* block, FiarBlockStep* step) {
   return !padded || fiarErrorAt(at, "tokens cannot vary here: its rows are padded or sharded");
 }
 
-// What all rows share is looked at again when it is known what depends on the tokens.
+// Behind spread_tokens for all steps, since a later one may say that a value depends on the tokens.
 static bool shares_no_tokens(FiarBlock* block, const FiarBlockStep* step) {
   for (int i = step->row_inputs; i < step->n_inputs; ++i) {
     if (block->values[step->pointers[i].value].by_tokens && step->by_tokens) {

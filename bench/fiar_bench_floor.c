@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// What no call on this machine can beat: the launch of a kernel, the way of a flag to a peer, and
-// the rate at which a device stores to its peers while all do.
+// What no call on this machine can beat: the launch of a kernel, on the device and on the host, the
+// way of a flag to a peer, and the rate at which a device stores to its peers while all do.
 #include "fiar_bench_floor.h"
 
 #include <math.h>
@@ -58,14 +58,15 @@ static int compare(const void* left, const void* right) {
   return (a > b) - (a < b);
 }
 
-// The median over TIMES replays of the slowest rank's time, in us.
+// The median over TIMES replays of the slowest rank's times, in us.
 static fiar_status_t time_slowest(floor_rank_t* floor, bench_launch_t launch,
                                   bench_enqueue_fn enqueue, bench_enqueue_fn align, void* context,
-                                  double* out_us) {
+                                  bench_time_t* out_time) {
   bench_rank_t* rank = floor->rank;
   bench_chain_t* chain = NULL;
-  double times[TIMES];
-  double all[BENCH_MAX_RANKS];
+  double device[TIMES] = {0};
+  double host[TIMES] = {0};
+  bench_time_t all[BENCH_MAX_RANKS];
   fiar_status_t status =
       rank->device->chain_create(rank->state, launch, enqueue, align, context, &chain);
   FIAR_TRY_DONE(fiar_comm_vote(rank->team, status));
@@ -74,14 +75,15 @@ static fiar_status_t time_slowest(floor_rank_t* floor, bench_launch_t launch,
     FIAR_TRY_DONE(fiar_comm_barrier(rank->team));
     FIAR_TRY_DONE(
         fiar_comm_vote(rank->team, rank->device->chain_replay(rank->state, chain, &mine)));
-    FIAR_TRY_DONE(fiar_comm_all_gather(rank->team, &mine.device_us, all, sizeof *all));
-    times[time] = all[0];
-    for (int32_t of = 1; of < rank->world; ++of) {
-      times[time] = all[of] > times[time] ? all[of] : times[time];
+    FIAR_TRY_DONE(fiar_comm_all_gather(rank->team, &mine, all, sizeof *all));
+    for (int32_t of = 0; of < rank->world; ++of) {
+      device[time] = fmax(device[time], all[of].device_us);
+      host[time] = fmax(host[time], all[of].host_us);
     }
   }
-  qsort(times, TIMES, sizeof *times, compare);
-  *out_us = times[TIMES / 2];
+  qsort(device, TIMES, sizeof *device, compare);
+  qsort(host, TIMES, sizeof *host, compare);
+  *out_time = (bench_time_t){.device_us = device[TIMES / 2], .host_us = host[TIMES / 2]};
 done:
   rank->device->chain_destroy(rank->state, chain);
   return status;
@@ -116,8 +118,9 @@ static fiar_status_t measure_flag(floor_rank_t* floor, double* out_us) {
                                   .rounds = FLAG_ROUNDS,
                                   .serves = me == 0},
                          .plays = me < 2};
-  FIAR_TRY(time_slowest(floor, BENCH_EAGER, enqueue_flag, enqueue_flag, &flag, out_us));
-  *out_us /= 2 * FLAG_ROUNDS;
+  bench_time_t time;
+  FIAR_TRY(time_slowest(floor, BENCH_EAGER, enqueue_flag, enqueue_flag, &flag, &time));
+  *out_us = time.device_us / (2 * FLAG_ROUNDS);
   uint32_t error = 0;
   FIAR_TRY(floor->rank->device->to_host(floor->rank->state, &error, mine + 64, sizeof error));
   return error == 0 ? FIAR_OK : FIAR_FAIL(TIMEOUT, "a flag did not reach its peer");
@@ -142,16 +145,18 @@ static fiar_status_t measure_egress(floor_rank_t* floor, double* out_gb_s) {
     args.peers[args.peer_count++] =
         (char*)floor->memory->at[peer] + (size_t)rank->rank * PEER_BYTES;
   }
-  double us = 0;
-  FIAR_TRY(time_slowest(floor, BENCH_EAGER, enqueue_egress, enqueue_nothing, &args, &us));
-  *out_gb_s = (double)(rank->world - 1) * PEER_BYTES / us * 1e-3;
+  bench_time_t time;
+  FIAR_TRY(time_slowest(floor, BENCH_EAGER, enqueue_egress, enqueue_nothing, &args, &time));
+  *out_gb_s = (double)(rank->world - 1) * PEER_BYTES / time.device_us * 1e-3;
   return FIAR_OK;
 }
 
 static fiar_status_t measure(floor_rank_t* floor, bench_floors_t* out_floors) {
-  FIAR_TRY(time_slowest(floor, BENCH_GRAPH, enqueue_empty, enqueue_nothing, floor,
-                        &out_floors->empty_us));
-  out_floors->empty_us /= (double)floor->calls;
+  bench_time_t time;
+  FIAR_TRY(time_slowest(floor, BENCH_GRAPH, enqueue_empty, enqueue_nothing, floor, &time));
+  out_floors->empty_us = time.device_us / (double)floor->calls;
+  FIAR_TRY(time_slowest(floor, BENCH_EAGER, enqueue_empty, enqueue_nothing, floor, &time));
+  out_floors->launch_us = time.host_us / (double)floor->calls;
   if (floor->rank->world < 2) {
     return FIAR_OK;
   }

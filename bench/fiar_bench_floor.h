@@ -8,6 +8,7 @@
 typedef struct bench_floors {
   bool measured;       // false on the host, and where peers cannot be reached
   double empty_us;     // an empty kernel in a chain, as one graph
+  double launch_us;    // what launching it costs the calling thread, one by one
   double flag_us;      // a 4-byte store, from its issue to the peer's seeing it
   double egress_gb_s;  // 16-byte stores from all SMs to all peers, all devices at once
 } bench_floors_t;

@@ -63,7 +63,8 @@ static void points_are_every_combination_with_tokens_innermost(void** state) {
 // Two points of the design's table, with the rates measured there.
 static void floors_are_those_of_the_better_number_of_hops(void** state) {
   (void)state;
-  const bench_floors_t floors = {true, 0.6, 0.76, 350};
+  const bench_floors_t floors = {
+      .measured = true, .empty_us = 0.6, .flag_us = 0.76, .egress_gb_s = 350};
   bench_case_t point = {.tokens = 8192,
                         .hidden = 4096,
                         .dtype = FIAR_DTYPE_BF16,

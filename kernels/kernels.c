@@ -21,25 +21,31 @@ static const fiar_kernel_t* family_of(fiar_algorithm_t algorithm, fiar_dtype_t d
   return NULL;
 }
 
+// The call's traits, with DRAWS where the kernel has it and the shape asks for it.
+static uint32_t traits_for(const fiar_kernel_t* kernel, const fiar_kernel_args_t* args,
+                           const fiar_kernel_shape_t* shape) {
+  return args->traits | (shape->draws ? kernel->traits & (uint32_t)FIAR_TRAIT_DRAWS : 0);
+}
+
 static bool serves(const fiar_kernel_t* kernel, const fiar_kernel_args_t* args,
-                   int32_t vectors_a_thread, int32_t sm) {
-  return kernel->vectors_a_thread == vectors_a_thread && sm >= kernel->min_sm &&
+                   const fiar_kernel_shape_t* shape, int32_t sm) {
+  return kernel->vectors_a_thread == shape->vectors_a_thread && sm >= kernel->min_sm &&
          sm < kernel->max_sm && (kernel->world == args->peers.world || kernel->world == 0) &&
-         (args->traits & kernel->known) == kernel->traits;
+         (traits_for(kernel, args, shape) & kernel->known) == kernel->traits;
 }
 
 // How much of a call a kernel knows beforehand.
 static int rank_of(const fiar_kernel_t* kernel) {
-  return (kernel->world != 0) + 2 * (kernel->known != 0);
+  return (kernel->world != 0) + 2 * (kernel->known != 0) +
+         4 * ((kernel->traits & (uint32_t)FIAR_TRAIT_DRAWS) != 0);
 }
 
 const fiar_kernel_t* fiar_kernel_find(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
-                                      int32_t vectors_a_thread, int32_t sm) {
+                                      const fiar_kernel_shape_t* shape, int32_t sm) {
   const fiar_kernel_t* found = NULL;
   const fiar_kernel_t* kernel = family_of(algorithm, (fiar_dtype_t)args->call.dtype);
   for (; kernel && kernel->entry; ++kernel) {
-    if (serves(kernel, args, vectors_a_thread, sm) &&
-        (!found || rank_of(kernel) > rank_of(found))) {
+    if (serves(kernel, args, shape, sm) && (!found || rank_of(kernel) > rank_of(found))) {
       found = kernel;
     }
   }

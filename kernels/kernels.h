@@ -51,8 +51,8 @@ typedef enum fiar_mark { FIAR_MARK_TABLE(X) FIAR_MARKS } fiar_mark_t;
 #define FIAR_CONTROL_BYTES 128
 typedef struct fiar_control {
   uint32_t ticket;  // grows by FIAR_TICKETS_A_CALL a call; its bit 20 says which slot is in use
-  uint32_t reserved;
-  uint64_t error;              // 0, or the first expired wait: FIAR_WAIT_ERROR
+  uint32_t drawn;   // rows that the blocks of a call have drawn so far; 0 between calls
+  uint64_t error;   // 0, or the first expired wait: FIAR_WAIT_ERROR
   uint32_t marks[FIAR_MARKS];  // of the last call's first thread, in cycles; see FIAR_MARK_TABLE
 } fiar_control_t;
 FIAR_STATIC_ASSERT(sizeof(fiar_control_t) <= FIAR_CONTROL_BYTES, "the control block has room");
@@ -101,7 +101,8 @@ typedef enum fiar_trait {
   FIAR_TRAIT_RESIDUAL_OUT = 1 << 20,
   FIAR_TRAIT_NORM_OUT = 1 << 21,
   FIAR_TRAIT_CODES_OUT = 1 << 22,
-  FIAR_TRAIT_SCALES_OUT = 1 << 23
+  FIAR_TRAIT_SCALES_OUT = 1 << 23,
+  FIAR_TRAIT_DRAWS = 1 << 24  // of kernels alone: clusters draw their rows (device/owner.cuh)
 } fiar_trait_t;
 
 // A layout of scales as numbers instead of a switch, whose table would lie in a constant bank that
@@ -195,6 +196,7 @@ typedef struct fiar_kernel_shape {
   int32_t cluster;  // blocks a row
   int32_t grid;     // blocks; a multiple of cluster, all resident at once
   int32_t shared;   // dynamic shared memory, bytes
+  bool draws;       // clusters draw their rows, if there is a kernel for it
 } fiar_kernel_shape_t;
 
 // The launch shape: a pure function of call, world and device, the same on every rank of equal
@@ -215,7 +217,7 @@ typedef struct fiar_kernel {
 
 // The best entry of the table, or NULL. Only in builds with CUDA.
 const fiar_kernel_t* fiar_kernel_find(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
-                                      int32_t vectors_a_thread, int32_t sm);
+                                      const fiar_kernel_shape_t* shape, int32_t sm);
 
 #ifdef __cplusplus
 }

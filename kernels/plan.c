@@ -280,6 +280,8 @@ enum {
   PADDING_ROWS = 8,
   WIDE_VECTORS = 512,
   SMALLEST_BLOCK = 64,
+  ROWS_TO_DRAW =
+      12,  // for each cluster: where there are more, the wait for a number is earned back
   ANY_THREADS = 256
 };
 
@@ -340,5 +342,6 @@ void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* arg
   *out_shape = (fiar_kernel_shape_t){.vectors_a_thread = vectors,
                                      .threads = threads,
                                      .cluster = cluster,
-                                     .grid = (int32_t)(rows * cluster)};
+                                     .grid = (int32_t)(rows * cluster),
+                                     .draws = cluster > 1 && tokens > ROWS_TO_DRAW * rows};
 }

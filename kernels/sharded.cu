@@ -164,20 +164,23 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   uint4 share[K::vectors];
   call_t call = open_shares<K>(args, &me, share);
   // As in twoshot.cu: shares a row ahead, what comes back a row behind.
-  for (int turn = at.row; turn - at.row_step < tokens; turn += at.row_step) {
-    send_ahead<K>(args, call, at, turn, share);
+  const int step = turn_step<K>(at);
+  for (int turn = first_turn<K>(at); row_of_turn<K>(at, shared, turn - step) < tokens;
+       turn += step) {
+    send_ahead<K>(args, call, me, turn, share);
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
-      const int row = turn - behind * at.row_step;
+      const int row = row_of_turn<K>(at, shared, turn - behind * step);
       const bool mine = row % world_of<K>(args) == args.rank;
       if (row >= 0 && row < tokens && mine == (behind == 0)) {
         serve_row<K>(args, &call, back, &me, row);
       }
     }
+    draw_ahead<K>(args, me, turn, share);
   }
   release_dependents();
 }
 
 }  // namespace
 
-FIAR_KERNEL_TABLE(sharded, SHARDED)
+FIAR_KERNEL_TABLE_WITH(sharded, SHARDED, FIAR_ROWS_DRAWN(sharded, SHARDED, 8))

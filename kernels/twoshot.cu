@@ -22,11 +22,13 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   call_t call = open_shares<K>(args, &me, share);
   // Shares go out a row ahead, sums are taken a row behind: each wait hides behind other rows'
   // flights.
-  for (int turn = at.row; turn - at.row_step < tokens; turn += at.row_step) {
-    send_ahead<K>(args, call, at, turn, share);
+  const int step = turn_step<K>(at);
+  for (int turn = first_turn<K>(at); row_of_turn<K>(at, shared, turn - step) < tokens;
+       turn += step) {
+    send_ahead<K>(args, call, me, turn, share);
 #pragma unroll 1
     for (int behind = 0; behind < 2; ++behind) {
-      const int row = turn - behind * at.row_step;
+      const int row = row_of_turn<K>(at, shared, turn - behind * step);
       const bool mine = row % world_of<K>(args) == args.rank;
       if (row < 0 || row >= tokens || mine != (behind == 0)) {
         continue;
@@ -44,10 +46,12 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
       }
       finish_row<K>(args, &me, sum, residual, row, scales);
     }
+    draw_ahead<K>(args, me, turn, share);
   }
   release_dependents();
 }
 
 }  // namespace
 
-FIAR_KERNEL_TABLE(twoshot, TWOSHOT)
+FIAR_KERNEL_TABLE_WITH(twoshot, TWOSHOT,
+                       FIAR_ROWS_DRAWN(twoshot, TWOSHOT, 4) FIAR_ROWS_DRAWN(twoshot, TWOSHOT, 8))

@@ -81,8 +81,7 @@ fiar_status_t fiar_launch(fiar_algorithm_t algorithm, const fiar_kernel_args_t* 
     fiar_kernel_shape(algorithm, args, caps, &chosen);
     shape = &chosen;
   }
-  const fiar_kernel_t* kernel =
-      fiar_kernel_find(algorithm, args, shape->vectors_a_thread, caps->sm);
+  const fiar_kernel_t* kernel = fiar_kernel_find(algorithm, args, shape, caps->sm);
   if (!kernel || shape->threads > kernel->max_threads) {
     return FIAR_FAIL(UNSUPPORTED, "no kernel for algorithm %d, dtype %d, %d vectors and %d threads",
                      (int)algorithm, args->call.dtype, shape->vectors_a_thread, shape->threads);

@@ -107,6 +107,23 @@ kernel_case_t case_random(random_t* random, fiar_dtype_t dtype, int world) {
   return test;
 }
 
+kernel_case_t case_long(random_t* random, fiar_dtype_t dtype, int world) {
+  kernel_case_t test = case_random(random, dtype, world);
+  fiar_all_reduce_norm_params* p = &test.params;
+  const bool shards = one_in(random, 2);
+  test.algorithm = shards ? FIAR_ALGORITHM_SHARDED : FIAR_ALGORITHM_TWOSHOT;
+  test.wants = 0;
+  p->residual_layout = shards ? FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD : FIAR_RESIDUAL_LAYOUT_FULL;
+  p->tokens = 26 + random_below(random, 15);
+  p->hidden = p->input_stride = p->residual_stride = 7680;  // every format's blocks fit
+  p->weight_dtype = p->dtype;
+  p->norm_input = FIAR_NORM_INPUT_ROUNDED;
+  if (p->quant == FIAR_QUANT_FP8_GROUP) {
+    p->group_size = 128;
+  }
+  return test;
+}
+
 const char* case_text(const kernel_case_t* test, int world) {
   static char text[512];
   const fiar_all_reduce_norm_params* p = &test->params;

@@ -34,6 +34,10 @@ uint32_t random_below(random_t* random, uint32_t bound);
 // A random valid case for dtype.
 kernel_case_t case_random(random_t* random, fiar_dtype_t dtype, int world);
 
+// A random case of many wide rows, as a decoder layer makes it: on few multiprocessors, clusters of
+// the two-hop kernels draw their rows.
+kernel_case_t case_long(random_t* random, fiar_dtype_t dtype, int world);
+
 // Arrays of a case in an arena: the same offsets on every rank and on the host.
 typedef struct case_layout {
   fiar_all_reduce_norm_params at;  // pointers are offsets + 1; 0 where there is no array

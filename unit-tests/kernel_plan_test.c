@@ -71,6 +71,20 @@ static void few_wide_rows_take_a_cluster_each_where_there_are_clusters(void** st
   assert_int_equal(shape_of(FIAR_ALGORITHM_ONESHOT, &one, &rtx, 4).cluster, 1);
 }
 
+static void long_calls_of_wide_rows_draw_them(void** state) {
+  (void)state;
+  static const struct {
+    int64_t tokens, hidden;
+    bool draws;
+  } cases[] = {{1024, 8192, false}, {2048, 8192, true}, {8192, 7168, true}, {8192, 4096, false}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    const fiar_all_reduce_norm_params call =
+        call_of(cases[i].tokens, cases[i].hidden, FIAR_DTYPE_BF16);
+    assert_int_equal(shape_of(FIAR_ALGORITHM_TWOSHOT, &call, &h200, 8).draws, cases[i].draws);
+    assert_false(shape_of(FIAR_ALGORITHM_TWOSHOT, &call, &a100, 8).draws);
+  }
+}
+
 static void a_scale_block_that_no_shuffle_serves_keeps_its_row_in_one_block(void** state) {
   (void)state;
   static const struct {
@@ -192,6 +206,7 @@ static void an_error_word_names_the_rank_and_the_row(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row_fits_its_threads_and_the_grid_is_resident),
+      cmocka_unit_test(long_calls_of_wide_rows_draw_them),
       cmocka_unit_test(few_wide_rows_take_a_cluster_each_where_there_are_clusters),
       cmocka_unit_test(a_scale_block_that_no_shuffle_serves_keeps_its_row_in_one_block),
       cmocka_unit_test(rows_of_an_owner_do_not_all_fall_to_one_block),

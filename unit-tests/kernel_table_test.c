@@ -41,7 +41,8 @@ static const fiar_kernel_t* kernel_of(const fiar_all_reduce_norm_params* call, i
   const fiar_peers_t peers = {.world = world};
   fiar_kernel_args_t args;
   fiar_kernel_args_init(call, &peers, 0, &args);
-  const fiar_kernel_t* kernel = fiar_kernel_find(FIAR_ALGORITHM_ONESHOT, &args, 1, sm);
+  const fiar_kernel_shape_t shape = {.vectors_a_thread = 1, .cluster = 1};
+  const fiar_kernel_t* kernel = fiar_kernel_find(FIAR_ALGORITHM_ONESHOT, &args, &shape, sm);
   assert_non_null(kernel);
   assert_int_equal(args.traits & kernel->known, kernel->traits);
   return kernel;
@@ -81,10 +82,39 @@ static void other_calls_ranks_and_chips_get_the_general_kernel(void** state) {
   assert_int_equal(kernel_of(&call, 4, 90)->known, 0);
 }
 
+static bool draws(fiar_algorithm_t algorithm, const fiar_all_reduce_norm_params* call,
+                  int32_t world, bool wanted) {
+  const fiar_peers_t peers = {.world = world};
+  const fiar_kernel_shape_t shape = {.vectors_a_thread = 1, .cluster = 2, .draws = wanted};
+  fiar_kernel_args_t args;
+  fiar_kernel_args_init(call, &peers, 0, &args);
+  const fiar_kernel_t* kernel = fiar_kernel_find(algorithm, &args, &shape, 90);
+  assert_non_null(kernel);
+  return (kernel->traits & (uint32_t)FIAR_TRAIT_DRAWS) != 0;
+}
+
+static void kernels_draw_where_the_shape_asks_and_it_was_found_to_pay(void** state) {
+  (void)state;
+  for (int quant = 0; quant < FIAR_QUANT_COUNT; ++quant) {
+    const fiar_all_reduce_norm_params call = layer_call((fiar_quant_t)quant);
+    assert_true(draws(FIAR_ALGORITHM_TWOSHOT, &call, 4, true));
+    assert_true(draws(FIAR_ALGORITHM_TWOSHOT, &call, 8, true));
+    assert_true(draws(FIAR_ALGORITHM_SHARDED, &call, 8, true));
+    assert_false(draws(FIAR_ALGORITHM_TWOSHOT, &call, 8, false));
+    assert_false(draws(FIAR_ALGORITHM_TWOSHOT, &call, 2, true));
+    assert_false(draws(FIAR_ALGORITHM_SHARDED, &call, 4, true));
+    assert_false(draws(FIAR_ALGORITHM_ONESHOT, &call, 8, true));
+  }
+  fiar_all_reduce_norm_params other = layer_call(FIAR_QUANT_FP8_STATIC);
+  other.residual = NULL;
+  assert_false(draws(FIAR_ALGORITHM_TWOSHOT, &other, 8, true));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_format_of_a_layer_has_a_kernel_of_its_own),
       cmocka_unit_test(other_calls_ranks_and_chips_get_the_general_kernel),
+      cmocka_unit_test(kernels_draw_where_the_shape_asks_and_it_was_found_to_pay),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

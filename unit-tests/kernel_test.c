@@ -20,15 +20,24 @@ typedef struct options {
 enum { ARENA_BYTES = 48 << 20, SLOT_BYTES = 64 << 20 };
 static const uint64_t timeout_ns = 10000000000u;
 
+// Launches every other call as on a device of few multiprocessors, where blocks have many rows, and
+// clusters draw them.
+static void few_or_all_blocks(ranks_t* ranks, int32_t all, random_t* random) {
+  ranks->caps.sm_count = random_below(random, 2) == 0 ? all : 1 + (int32_t)random_below(random, 4);
+}
+
 // ---- One call at a time ----
 
 static int random_cases(const options_t* options, fiar_dtype_t dtype) {
   ranks_t ranks;
   ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, timeout_ns, options->one_gpu);
-  random_t random = {options->seed + (uint32_t)dtype};
+  random_t random = {options->seed + (uint32_t)dtype}, blocks = random;
+  const int32_t all = ranks.caps.sm_count;
   int failed = 0, worst_ulps = 0;
   for (int i = 0; i < options->cases && failed < 5; ++i) {
-    const kernel_case_t test = case_random(&random, dtype, options->world);
+    const kernel_case_t test = i % 8 == 7 ? case_long(&random, dtype, options->world)
+                                          : case_random(&random, dtype, options->world);
+    few_or_all_blocks(&ranks, all, &blocks);
     failed += case_check(&test, &ranks, &worst_ulps);
     for (int r = 0; r < options->world; ++r) {
       die_if(*ranks.rank[r].peers.host_error != 0, "a wait expired", __LINE__);
@@ -66,9 +75,14 @@ static void sequence_make(sequence_t* sequence, random_t* random, int world, siz
   sequence->bytes = 0;
   for (int i = 0; i < CALLS; ++i) {
     do {
-      sequence->test[i] = case_random(random, FIAR_DTYPE_BF16, world);
+      sequence->test[i] = i % 8 == 0 ? case_long(random, FIAR_DTYPE_BF16, world)
+                                     : case_random(random, FIAR_DTYPE_BF16, world);
       sequence->test[i].wants &= ~(uint32_t)(CASE_IN_PLACE | CASE_SPECIALS);
-      sequence->test[i].params.tokens = 1 + sequence->test[i].params.tokens % 9;
+      if (i % 8 != 0) {
+        sequence->test[i].params.tokens = 1 + sequence->test[i].params.tokens % 9;
+      } else if (sequence->test[i].params.quant != FIAR_QUANT_NONE) {
+        sequence->test[i].wants = CASE_NO_NORM;  // as the kernels that draw are called
+      }
       sequence->layout[i] = case_layout(&sequence->test[i], world);
     } while (sequence->bytes + sequence->layout[i].bytes > room);
     sequence->at[i] = sequence->bytes;
@@ -149,8 +163,10 @@ static void flight_close(flight_t* flight) {
 static int back_to_back_calls_of_any_kind_do_not_disturb_each_other(const options_t* options) {
   static flight_t flight;
   flight_open(&flight, options);
+  const int32_t all = flight.ranks.caps.sm_count;
   random_t random = {options->seed};
   for (int i = 0; i < 10 * CALLS; ++i) {
+    few_or_all_blocks(&flight.ranks, all, &random);
     launch_one(&flight.sequence, (int)random_below(&random, CALLS), &flight.ranks);
   }
   for (int i = 0; i < CALLS; ++i) {

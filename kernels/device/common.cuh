@@ -98,6 +98,7 @@ struct kind {
   static constexpr int vectors = VECTORS;  // a thread
   static constexpr bool special = KNOWN != 0;
   static constexpr uint32_t known_traits = TRAITS;  // that all of its calls have
+  static constexpr bool draws = TRAITS & FIAR_TRAIT_DRAWS;
 #ifdef __CUDA_ARCH__
   // Special kernels are for the chips of NVLink machines; elsewhere they are empty.
   static constexpr bool has_code = !special || (__CUDA_ARCH__ >= 10 * FIAR_SPECIAL_MIN_SM &&

@@ -69,13 +69,70 @@ __device__ __forceinline__ call_t open_shares(const fiar_kernel_args_t& args, wo
   return call;
 }
 
-// Sends the share of the row after `row`, which was loaded into `share`, and loads the next.
+// ---- Which rows a cluster serves ----
+//
+// Every at.row_step-th, a turn each: then a turn has its row's number. Or, in kernels that draw
+// (K::draws), the first two of those, and then what the cluster draws, turns counted from 0: rows
+// over a full wire take their time, some three times that of others, and with as many for each,
+// some clusters would keep all others waiting. What a cluster has drawn it sends at once, since
+// other ranks wait for it.
+
+const int kGivenRows = 2;
+
+template <typename K>
+__device__ __forceinline__ int first_turn(const place_t& at) {
+  return K::draws ? 0 : at.row;
+}
+
+template <typename K>
+__device__ __forceinline__ int turn_step(const place_t& at) {
+  return K::draws ? 1 : at.row_step;
+}
+
+// Negative before the first turn, at least args.tokens after the last.
+template <typename K>
+__device__ __forceinline__ int row_of_turn(const place_t& at, const row_shared_t& shared,
+                                           int turn) {
+  return !K::draws           ? turn
+         : turn < kGivenRows ? at.row + turn * at.row_step
+                             : shared.drawn[turn & (kDrawnRows - 1)];
+}
+
+// Each row once. Every cluster draws until none is left, so that the last number is known; who
+// draws it puts the counter back for the next call.
+__device__ __forceinline__ int draw_row(const fiar_kernel_args_t& args, const place_t& at) {
+  const int number = (int)atomicAdd(&args.control->drawn, 1u);
+  if (number == args.tokens - (kGivenRows - 1) * at.row_step - 1) {
+    args.control->drawn = 0;
+  }
+  return number + kGivenRows * at.row_step;
+}
+
+// The start of a turn: the share of the next one's row, which was loaded into `share`, goes out.
+// The one after that is loaded, if it is known.
 template <typename K>
 __device__ __forceinline__ void send_ahead(const fiar_kernel_args_t& args, const call_t& call,
-                                           const place_t& at, int row, uint4* share) {
-  const int ahead = row + at.row_step;
-  send_share<K>(args, call, at, ahead, share);
-  load_share<K>(args, at, ahead + at.row_step, share);
+                                           const worker<K>& me, int turn, uint4* share) {
+  const int ahead = row_of_turn<K>(me.at, *me.shared, turn + turn_step<K>(me.at));
+  send_share<K>(args, call, me.at, ahead, share);
+  if (!K::draws) {
+    load_share<K>(args, me.at, ahead + me.at.row_step, share);
+  }
+}
+
+// The end of a turn: draws the row whose share the next one sends, if rows are drawn, and loads it.
+template <typename K>
+__device__ __forceinline__ void draw_ahead(const fiar_kernel_args_t& args, const worker<K>& me,
+                                           int turn, uint4* share) {
+  if (!K::draws) {
+    return;
+  }
+  const bool draws = me.at.byte == 0 && row_of_turn<K>(me.at, *me.shared, turn + 1) < args.tokens;
+  const int number = draws ? draw_row(args, me.at) : args.tokens;
+  const int next = turn + kGivenRows;
+  share_number(number, me.at.byte == 0, &me.shared->drawn[next & (kDrawnRows - 1)],
+               args.cluster_shift);
+  load_share<K>(args, me.at, row_of_turn<K>(me.at, *me.shared, next), share);
 }
 
 // The owner's side: where the shares of a row lie, and their sum. clear_shares must follow.

@@ -12,6 +12,7 @@
 namespace {
 
 const int kMaxPartials = 128;  // 16384 f32 in vectors of 4, 32 to a partial
+const int kDrawnRows = 4;      // a power of two, as many as are in use and being written
 const int kMaxBlocks = 1408;   // groups that no shuffle serves have 3 vectors at least
 
 // Sums and maxima of partials. Two buffers: who writes the next-but-one has seen everyone done with
@@ -20,7 +21,8 @@ typedef struct {
   alignas(16) float sums[2][kMaxPartials];  // both: zeros past the last, up to a multiple of 32
   alignas(16) uint32_t maxima[2][kMaxPartials];
   uint32_t block_amax[kMaxBlocks];
-  uint64_t arrived[2];  // mbarriers of a cluster's partials
+  uint64_t arrived[2];    // mbarriers of a cluster's partials
+  int drawn[kDrawnRows];  // by turns (device/owner.cuh)
 } row_shared_t;
 
 // What a thread knows of its row's exchanges.
@@ -305,6 +307,20 @@ __device__ __forceinline__ void block_max_shared(row_shared_t* shared, int block
   for (int v = 0; v < V; ++v) {
     max[v] = shared->block_amax[block[v]];
   }
+}
+
+// Writes the number of the one thread of a cluster that has it to `place` in every block. All
+// threads of the cluster call this together, and find it there afterwards.
+__device__ __forceinline__ void share_number(int number, bool has_it, int* place, int shift) {
+#if __CUDA_ARCH__ >= 900
+  const uint32_t here = static_cast<uint32_t>(__cvta_generic_to_shared(place));
+  for (int block = 0; has_it && block < 1 << shift; ++block) {
+    asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(in_block(here, block)), "r"(number)
+                 : "memory");
+  }
+  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#endif
 }
 
 }  // namespace

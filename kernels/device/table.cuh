@@ -52,43 +52,48 @@
   FIAR_SPECIAL_CODES(stem, name, world, v,                \
                      FIAR_TRAIT_SCALES_OUT | FIAR_TRAIT_BLOCKS | FIAR_TRAIT_SHUFFLES | (traits))
 #if FIAR_IS_BF16
-#define FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v)                          \
-  FIAR_SPECIAL_BLOCKS(stem, name, world, v, 0)                                 \
-  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_NVFP4 | FIAR_TRAIT_FP4) \
-  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_MX)                     \
-  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_MX | FIAR_TRAIT_FP4)
+#define FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v, more)                             \
+  FIAR_SPECIAL_BLOCKS(stem, name, world, v, more)                                       \
+  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_NVFP4 | FIAR_TRAIT_FP4 | (more)) \
+  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_MX | (more))                     \
+  FIAR_SPECIAL_BLOCKS(stem, name, world, v, FIAR_TRAIT_MX | FIAR_TRAIT_FP4 | (more))
 #else
-#define FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v)
+#define FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v, more)
 #endif
-#define FIAR_SPECIALS(stem, name, world, v)                                             \
-  FIAR_SPECIAL(stem, name, world, v, FIAR_TRAIT_NORM_OUT)                               \
-  FIAR_SPECIAL_CODES(stem, name, world, v, FIAR_TRAIT_STATIC)                           \
-  FIAR_SPECIAL_CODES(stem, name, world, v, FIAR_TRAIT_ROW_AMAX | FIAR_TRAIT_SCALES_OUT) \
-  FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v)
+#define FIAR_SPECIALS(stem, name, world, v, more)                                                \
+  FIAR_SPECIAL(stem, name, world, v, FIAR_TRAIT_NORM_OUT | (more))                               \
+  FIAR_SPECIAL_CODES(stem, name, world, v, FIAR_TRAIT_STATIC | (more))                           \
+  FIAR_SPECIAL_CODES(stem, name, world, v, FIAR_TRAIT_ROW_AMAX | FIAR_TRAIT_SCALES_OUT | (more)) \
+  FIAR_SPECIALS_OF_BLOCKS(stem, name, world, v, more)
 
 #define FIAR_ROWS_ANY_WORLD(stem, name) \
   FIAR_ROW_GENERAL(stem, name, 0, 1)    \
   FIAR_ROW_GENERAL(stem, name, 0, 2) FIAR_ROW_GENERAL(stem, name, 0, 4)
 #if FIAR_IS_F32
 #define FIAR_ROWS_OF_WORLDS(stem, name)
+#define FIAR_ROWS_DRAWN(stem, name, world)
 #else
 #define FIAR_ROWS_OF_WORLD(stem, name, world, v) \
-  FIAR_ROW_GENERAL(stem, name, world, v) FIAR_SPECIALS(stem, name, world, v)
+  FIAR_ROW_GENERAL(stem, name, world, v) FIAR_SPECIALS(stem, name, world, v, 0)
 #define FIAR_ROWS_OF_WORLDS(stem, name) \
   FIAR_ROWS_OF_WORLD(stem, name, 2, 1)  \
   FIAR_ROWS_OF_WORLD(stem, name, 2, 2)  \
   FIAR_ROWS_OF_WORLD(stem, name, 4, 1)  \
   FIAR_ROWS_OF_WORLD(stem, name, 4, 2) FIAR_ROWS_OF_WORLD(stem, name, 8, 1)
+// For calls of wide rows (fiar_kernel_shape says which), where drawing was found to pay.
+#define FIAR_ROWS_DRAWN(stem, name, world) FIAR_SPECIALS(stem, name, world, 1, FIAR_TRAIT_DRAWS)
 #endif
 
-// A row with a null entry ends a family's list.
-#define FIAR_TABLE(stem, rows)                                                                   \
-  extern "C" {                                                                                   \
-  extern const fiar_kernel_t FIAR_SYMBOL(stem)[];                                                \
-  const fiar_kernel_t FIAR_SYMBOL(stem)[] = {rows{nullptr, nullptr, 0, 0, 0, 0, 0, 0, 0, 0, 0}}; \
+// A row with a null entry ends a family's list, of the rows that follow the stem.
+#define FIAR_TABLE(stem, ...)                                    \
+  extern "C" {                                                   \
+  extern const fiar_kernel_t FIAR_SYMBOL(stem)[];                \
+  const fiar_kernel_t FIAR_SYMBOL(stem)[] = {                    \
+      __VA_ARGS__{nullptr, nullptr, 0, 0, 0, 0, 0, 0, 0, 0, 0}}; \
   }
-#define FIAR_KERNEL_TABLE(stem, name) \
-  FIAR_TABLE(stem, FIAR_ROWS_OF_WORLDS(stem, name) FIAR_ROWS_ANY_WORLD(stem, name))
+#define FIAR_KERNEL_TABLE_WITH(stem, name, more) \
+  FIAR_TABLE(stem, FIAR_ROWS_OF_WORLDS(stem, name) more FIAR_ROWS_ANY_WORLD(stem, name))
+#define FIAR_KERNEL_TABLE(stem, name) FIAR_KERNEL_TABLE_WITH(stem, name, )
 #define FIAR_KERNEL_TABLE_ANY_WORLD(stem, name) FIAR_TABLE(stem, FIAR_ROWS_ANY_WORLD(stem, name))
 
 #endif  // FIAR_DEVICE_TABLE_CUH

@@ -9,66 +9,18 @@
 #include <unistd.h>
 
 #include "cuda/nccl_dl.h"
-#include "gpu_calls.h"
 #include "gpu_kernels.h"
-#include "ranks.h"
+#include "gpu_session.h"
 #include "runtime_impl.h"
 
-enum { CALLS = 40, ROUND = 500, ABSENT_TIMEOUT_MS = 1500 };
+enum { CALLS = GPU_SESSION_CALLS, ROUND = 500, ABSENT_TIMEOUT_MS = 1500 };
 
 static long calls_wanted(void) {
   const char* text = getenv("FIAR_TEST_CALLS");
   return text ? atol(text) : 10000;
 }
 
-// What every body starts from.
-typedef struct session {
-  fiar_comm_t* comm;
-  cudaStream_t stream;
-  gpu_call_t calls[CALLS];
-  int made;
-} session_t;
-
-static fiar_status_t comm_make(const ranks_self_t* self, fiar_comm_t** out_comm) {
-  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
-  if (getenv("FIAR_TEST_SHARED_DEVICE")) {
-    options.device = 0;
-  }
-  options.backend = self->argument;
-  return fiar_comm_create_from_env(&options, out_comm);
-}
-
-static int session_begin(const ranks_self_t* self, int calls, int64_t max_tokens, size_t shift,
-                         session_t* session) {
-  *session = (session_t){.comm = self->comm};
-  if (!session->comm) {
-    RANKS_OK(comm_make(self, &session->comm));
-  }
-  GPU_MUST(cudaSetDevice(fiar_comm_device(session->comm)));
-  GPU_MUST(cudaStreamCreateWithFlags(&session->stream, cudaStreamNonBlocking));
-  fiar_workspace_t* workspace =
-      NULL;  // large enough for all, so that no capture finds it too small
-  RANKS_OK(
-      fiar_workspace_create(session->comm, self->argument, 512, 8192, FIAR_DTYPE_F32, &workspace));
-  int wrong = 0;
-  for (; session->made < calls; ++session->made) {
-    wrong += gpu_call_make(session->comm, 7919u * (uint32_t)(session->made + 1), max_tokens, shift,
-                           session->stream, &session->calls[session->made]);
-  }
-  return wrong;
-}
-
-static void session_end(const ranks_self_t* self, session_t* session) {
-  for (int i = 0; i < session->made; ++i) {
-    gpu_call_free(&session->calls[i]);
-  }
-  GPU_MUST(cudaStreamDestroy(session->stream));
-  if (!self->comm) {
-    fiar_comm_destroy(session->comm);
-  }
-}
-
-static int verify_all(session_t* session, const char* when) {
+static int verify_all(gpu_session_t* session, const char* when) {
   int wrong = 0;
   for (int i = 0; i < session->made; ++i) {
     wrong += gpu_call_verify(&session->calls[i], when, session->stream);
@@ -92,8 +44,8 @@ static void* writable(const void* array) {
 // ---- Bodies ----
 
 static int calls_of_random_sizes_back_to_back(const ranks_self_t* self) {
-  session_t session;
-  int wrong = session_begin(self, CALLS, 40, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, CALLS, 40, 0, &session);
   uint32_t state = 1;
   for (long done = 0; done < calls_wanted() && wrong == 0; done += ROUND) {
     for (int i = 0; i < session.made; ++i) {  // each at least once, so that none is left poisoned
@@ -104,13 +56,13 @@ static int calls_of_random_sizes_back_to_back(const ranks_self_t* self) {
     }
     wrong += verify_all(&session, "back to back");
   }
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
 static int graphs_replay_in_any_order(const ranks_self_t* self) {
-  session_t session;
-  int wrong = session_begin(self, CALLS, 40, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, CALLS, 40, 0, &session);
   cudaGraphExec_t graphs[CALLS];
   for (int i = 0; i < CALLS; ++i) {  // graph i: calls i, i + 1, ... of it, one to three
     cudaGraph_t graph;
@@ -134,7 +86,7 @@ static int graphs_replay_in_any_order(const ranks_self_t* self) {
   for (int i = 0; i < CALLS; ++i) {
     GPU_MUST(cudaGraphExecDestroy(graphs[i]));
   }
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
@@ -145,7 +97,7 @@ static int a_graph_outlives_growth_of_its_workspace(const ranks_self_t* self) {
   cudaGraphExec_t executable;
   cudaStream_t stream;
   if (!comm) {
-    RANKS_OK(comm_make(self, &comm));
+    RANKS_OK(gpu_comm_make(self, &comm));
   }
   GPU_MUST(cudaSetDevice(fiar_comm_device(comm)));
   GPU_MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
@@ -175,8 +127,8 @@ static int a_graph_outlives_growth_of_its_workspace(const ranks_self_t* self) {
 // own. Few rows, so that both groups' kernels find room on the device at once.
 static int two_groups_on_two_streams(const ranks_self_t* self) {
   enum { EACH = 12 };
-  session_t session;
-  int wrong = session_begin(self, EACH, 4, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, EACH, 4, 0, &session);
   fiar_comm_t* second = NULL;
   cudaStream_t stream;
   gpu_call_t calls[EACH];
@@ -194,7 +146,7 @@ static int two_groups_on_two_streams(const ranks_self_t* self) {
     RANKS_OK(fiar_comm_barrier(session.comm));
     second = made[self->rank];
   } else {
-    RANKS_OK(comm_make(self, &second));
+    RANKS_OK(gpu_comm_make(self, &second));
   }
   GPU_MUST(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   for (int i = 0; i < EACH; ++i) {
@@ -217,7 +169,7 @@ static int two_groups_on_two_streams(const ranks_self_t* self) {
   GPU_MUST(cudaStreamDestroy(stream));
   RANKS_OK(fiar_comm_barrier(session.comm));
   fiar_comm_destroy(second);
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
@@ -225,8 +177,8 @@ static int two_groups_on_two_streams(const ranks_self_t* self) {
 // programmatic dependents.
 static int dependents_see_whole_inputs_and_outputs(const ranks_self_t* self) {
   enum { EACH = 16 };
-  session_t session;
-  int wrong = session_begin(self, EACH, 24, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, EACH, 24, 0, &session);
   for (int round = 0; round < 6; ++round) {
     for (int i = 0; i < EACH; ++i) {
       gpu_call_t* call = &session.calls[i];
@@ -269,21 +221,21 @@ static int dependents_see_whole_inputs_and_outputs(const ranks_self_t* self) {
       GPU_MUST(cudaFree(codes));
     }
   }
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
 static int misaligned_arrays_give_the_same_answers(const ranks_self_t* self) {
-  session_t session;
+  gpu_session_t session;
   // Every rank in its own way: how a rank's arrays lie is its own affair.
-  const int wrong = session_begin(self, 24, 12, self->rank % 2 == 0 ? 4 : 0, &session);
-  session_end(self, &session);
+  const int wrong = gpu_session_begin(self, 24, 12, self->rank % 2 == 0 ? 4 : 0, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
 static int gathered_rows_are_the_shards_rows(const ranks_self_t* self) {
-  session_t session;
-  int wrong = session_begin(self, 0, 1, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, 0, 1, 0, &session);
   for (int64_t tokens = 1; tokens <= 300 && wrong == 0; tokens = tokens * 3 + 1) {
     enum { HIDDEN = 320 };
     const int64_t held = (tokens + self->world - 1) / self->world;
@@ -324,7 +276,7 @@ static int gathered_rows_are_the_shards_rows(const ranks_self_t* self) {
     GPU_MUST(cudaFree(out));
     free(host);
   }
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
@@ -338,8 +290,8 @@ static int gathered_rows_are_the_shards_rows(const ranks_self_t* self) {
   } while (0)
 
 static int bad_calls_are_refused_by_name(const ranks_self_t* self) {
-  session_t session;
-  int wrong = session_begin(self, 1, 4, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, 1, 4, 0, &session);
   gpu_call_t bad = session.calls[0];
   char on_stack[64];
   void* pinned;
@@ -385,7 +337,7 @@ static int bad_calls_are_refused_by_name(const ranks_self_t* self) {
   RANKS_OK(gpu_call_issue(&bad, session.stream));
   wrong += gpu_call_verify(&bad, "after refusals", session.stream);
   GPU_MUST(cudaFreeHost(pinned));
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
@@ -399,7 +351,7 @@ static int destroying_gives_all_device_memory_back(const ranks_self_t* self) {
   for (int i = 0; i <= times; ++i) {
     fiar_comm_t* comm;
     gpu_call_t call;
-    RANKS_OK(comm_make(self, &comm));
+    RANKS_OK(gpu_comm_make(self, &comm));
     GPU_MUST(cudaSetDevice(fiar_comm_device(comm)));
     const int wrong = gpu_call_make(comm, 5, 8, 0, NULL, &call);
     gpu_call_free(&call);
@@ -420,8 +372,8 @@ static int destroying_gives_all_device_memory_back(const ranks_self_t* self) {
 // The last rank does not make its second call: the others' kernels give up in time and say who was
 // missing.
 static int a_rank_that_stays_away_is_named_in_time(const ranks_self_t* self) {
-  session_t session;
-  int wrong = session_begin(self, 1, 4, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, 1, 4, 0, &session);
   char name[32];
   (void)snprintf(name, sizeof name, "rank %d", self->world - 1);
   if (self->rank < self->world - 1) {
@@ -440,15 +392,15 @@ static int a_rank_that_stays_away_is_named_in_time(const ranks_self_t* self) {
                  1000);  // or this rank's own wait would end before the others come
   }
   RANKS_OK(fiar_comm_barrier(session.comm));
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
 // The last rank's process dies between two calls. The others' kernels leave within the bound, their
 // calls end with a sentence that names it, and their devices go on.
 static int a_killed_rank_is_named_in_time(const ranks_self_t* self) {
-  session_t session;
-  int wrong = session_begin(self, 1, 4, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, 1, 4, 0, &session);
   for (int i = 0; i < 3; ++i) {
     RANKS_OK(gpu_call_issue(&session.calls[0], session.stream));
   }
@@ -470,14 +422,14 @@ static int a_killed_rank_is_named_in_time(const ranks_self_t* self) {
   RANKS_CHECK(strstr(fiar_last_error(), name) != NULL, "%s is not in: %s", name, fiar_last_error());
   GPU_MUST(cudaMemsetAsync(session.calls[0].arrays[GPU_NORM], 0, 16, session.stream));
   GPU_MUST(cudaStreamSynchronize(session.stream));
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
 // One rank asks for another shape: a sentence on every rank, nothing launched.
 static int ranks_with_different_shapes_are_told(const ranks_self_t* self) {
-  session_t session;
-  int wrong = session_begin(self, 1, 4, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, 1, 4, 0, &session);
   gpu_call_t other = session.calls[0];
   other.params.tokens = self->rank == 1 ? 3 : 2;
   other.params.norm_input = FIAR_NORM_INPUT_F32;  // no call before was like it
@@ -487,15 +439,15 @@ static int ranks_with_different_shapes_are_told(const ranks_self_t* self) {
   gpu_call_poison(&session.calls[0], session.stream);
   RANKS_OK(gpu_call_issue(&session.calls[0], session.stream));
   wrong += gpu_call_verify(&session.calls[0], "after a mismatch", session.stream);
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
 // fiar_allreduce over the same workspace, in place and not.
 static int the_plain_all_reduce_sums(const ranks_self_t* self) {
   enum { TOKENS = 9, HIDDEN = 1000, COUNT = TOKENS * HIDDEN };
-  session_t session;
-  int wrong = session_begin(self, 0, 1, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, 0, 1, 0, &session);
   fiar_allreduce_t* allreduce;
   float *in, *out, host[COUNT];
   RANKS_OK(fiar_allreduce_create(session.comm, &allreduce));
@@ -532,14 +484,14 @@ static int the_plain_all_reduce_sums(const ranks_self_t* self) {
   fiar_allreduce_destroy(allreduce);
   GPU_MUST(cudaFree(in));
   GPU_MUST(cudaFree(out));
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
 // A communicator of ours over an ncclComm_t that the program has.
 static int a_programs_own_nccl_communicator_serves(const ranks_self_t* self) {
-  session_t session;
-  int wrong = session_begin(self, 0, 1, 0, &session);
+  gpu_session_t session;
+  int wrong = gpu_session_begin(self, 0, 1, 0, &session);
   const fiar_nccl_t* nccl;
   fiar_nccl_id_t id = {{0}}, ids[FIAR_MAX_WORLD];
   fiar_nccl_comm_t theirs;
@@ -564,7 +516,7 @@ static int a_programs_own_nccl_communicator_serves(const ranks_self_t* self) {
   fiar_comm_destroy(comm);
   RANKS_OK(fiar_comm_barrier(session.comm));
   (void)nccl->CommDestroy(theirs);
-  session_end(self, &session);
+  gpu_session_end(self, &session);
   return wrong;
 }
 
@@ -602,6 +554,29 @@ static const struct {
 };
 enum { TESTS = sizeof tests / sizeof *tests };
 
+static const char* why_not(unsigned flags, const char* backend, bool threads, bool shared) {
+  return flags & ONLY_PROCESSES && threads                  ? "for ranks that are processes"
+         : flags & NOT_NCCL && strcmp(backend, "nccl") == 0 ? "not promised by NCCL"
+         : flags & OWN_DEVICES && shared                    ? "needs a device for each rank"
+                                                            : NULL;
+}
+
+static bool shares_device(void) {
+  return getenv("FIAR_TEST_SHARED_DEVICE") != NULL;
+}
+
+// The tests that need nothing of their processes, one after the other: starting processes on
+// devices takes longer than most tests.
+static int all_in_one_process(const ranks_self_t* self) {
+  for (int i = 0; i < TESTS; ++i) {
+    if ((tests[i].flags & SHORT_TIMEOUT) == 0 &&
+        !why_not(tests[i].flags, self->argument, false, shares_device())) {
+      RANKS_CHECK(tests[i].body.run(self) == 0, "in %s", tests[i].body.name);
+    }
+  }
+  return 0;
+}
+
 static int devices_here(void) {
   const pid_t child = fork();  // a process that has asked CUDA cannot fork ranks
   if (child == 0) {
@@ -613,38 +588,66 @@ static int devices_here(void) {
                                                                                : 0;
 }
 
-static const char* why_not(unsigned flags, const char* backend, bool threads, bool shared) {
-  return flags & ONLY_PROCESSES && threads                  ? "for ranks that are processes"
-         : flags & NOT_NCCL && strcmp(backend, "nccl") == 0 ? "not promised by NCCL"
-         : flags & OWN_DEVICES && shared                    ? "needs a device for each rank"
-                                                            : NULL;
+typedef struct job {
+  const char* backend;
+  int32_t world;
+  bool threads;
+  int timeout_ms;  // of a wait
+} job_t;
+
+// Did all ranks do what they should?
+static bool runs(const job_t* job, const char* body, unsigned flags) {
+  const int bound = (flags & SHORT_TIMEOUT) != 0 ? ABSENT_TIMEOUT_MS : job->timeout_ms;
+  char timeout[48], forced[64];
+  (void)snprintf(timeout, sizeof timeout, "FIAR_TIMEOUT_MS=%d", bound);
+  (void)snprintf(forced, sizeof forced, "FIAR_ALLREDUCE_BACKEND=%s", job->backend);
+  const char* const environment[] = {timeout, forced, NULL};
+  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
+  options.device = shares_device() ? 0 : FIAR_DEVICE_AUTO;
+  options.backend = job->backend;
+  options.timeout_ms = bound;
+  const ranks_run_t run = {.body = body,
+                           .argument = job->backend,
+                           .world = job->world,
+                           .threads = job->threads,
+                           .timeout_ms = 6 * job->timeout_ms,
+                           .environment = environment,
+                           .options = &options};
+  int results[FIAR_MAX_WORLD] = {0};
+  const int wrong = ranks_run(&run, results);
+  const bool killed =
+      (flags & LAST_IS_KILLED) != 0 && results[job->world - 1] == RANKS_KILLED + SIGKILL;
+  return wrong == (killed ? 1 : 0);
 }
 
 int main(int argc, char** argv) {
-  ranks_body_t bodies[TESTS];
+  ranks_body_t bodies[TESTS + 1] = {RANKS_BODY(all_in_one_process)};
   for (int i = 0; i < TESTS; ++i) {
-    bodies[i] = tests[i].body;
+    bodies[i + 1] = tests[i].body;
   }
-  ranks_main(bodies, TESTS);
+  ranks_main(bodies, TESTS + 1);
   if (argc < 4 || atoi(argv[3]) < 1) {
     (void)fprintf(stderr, "usage: gpu_test BACKEND processes|threads RANKS [TEST]\n");
     return 2;
   }
-  const int32_t world = atoi(argv[3]);
-  const bool threads = strcmp(argv[2], "threads") == 0,
-             shared = getenv("FIAR_TEST_SHARED_DEVICE") != NULL;
-  const int devices = devices_here();
-  if (devices < (shared ? 1 : world)) {
-    (void)printf("skipped: needs %d CUDA devices, this machine has %d\n", shared ? 1 : world,
-                 devices);
+  const char* bound = getenv("FIAR_TIMEOUT_MS");  // checking tools need a long one
+  const job_t job = {.backend = argv[1],
+                     .world = atoi(argv[3]),
+                     .threads = strcmp(argv[2], "threads") == 0,
+                     .timeout_ms = bound ? atoi(bound) : 20000};
+  const int devices = devices_here(), needed = shares_device() ? 1 : job.world;
+  if (devices < needed) {
+    (void)printf("skipped: needs %d CUDA devices, this machine has %d\n", needed, devices);
     return 77;
   }
-  const char* bound = getenv("FIAR_TIMEOUT_MS");  // checking tools need a long one
-  const int usual = bound ? atoi(bound) : 20000;
-  int passed = 0, failed = 0, skipped = 0;
+  // If they do not pass together, each runs by itself, too, and says which it is.
+  const bool one_by_one = job.threads || argc > 4;
+  const bool together = one_by_one || runs(&job, "all_in_one_process", ANY_MODE);
+  int passed = 0, failed = together ? 0 : 1, skipped = 0;
   for (int i = 0; i < TESTS; ++i) {
     const char* name = tests[i].body.name;
-    const char* reason = why_not(tests[i].flags, argv[1], threads, shared);
+    const unsigned flags = tests[i].flags;
+    const char* reason = why_not(flags, argv[1], job.threads, shares_device());
     if (argc > 4 && strcmp(argv[4], name) != 0) {
       continue;
     }
@@ -653,34 +656,13 @@ int main(int argc, char** argv) {
       ++skipped;
       continue;
     }
-    const bool hasty = (tests[i].flags & SHORT_TIMEOUT) != 0;
-    char timeout[48], forced[64];
-    (void)snprintf(timeout, sizeof timeout, "FIAR_TIMEOUT_MS=%d",
-                   hasty ? ABSENT_TIMEOUT_MS : usual);
-    (void)snprintf(forced, sizeof forced, "FIAR_ALLREDUCE_BACKEND=%s", argv[1]);
-    const char* const environment[] = {timeout, forced, NULL};
-    fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
-    options.device = shared ? 0 : FIAR_DEVICE_AUTO;
-    options.backend = argv[1];
-    options.timeout_ms = hasty ? ABSENT_TIMEOUT_MS : usual;
-    const ranks_run_t run = {.body = name,
-                             .argument = argv[1],
-                             .world = world,
-                             .threads = threads,
-                             .timeout_ms = 6 * usual,
-                             .environment = environment,
-                             .options = &options};
-    int results[FIAR_MAX_WORLD] = {0};
-    int wrong = ranks_run(&run, results);
-    if ((tests[i].flags & LAST_IS_KILLED) != 0 && results[world - 1] == RANKS_KILLED + SIGKILL) {
-      --wrong;
-    }
-    const bool good = wrong == 0;
+    const bool ran = !one_by_one && together && (flags & SHORT_TIMEOUT) == 0;
+    const bool good = ran || runs(&job, name, flags);
     (void)printf("%s %s\n", good ? "passed" : "FAILED", name);
     (void)fflush(stdout);
     good ? ++passed : ++failed;
   }
-  (void)printf("%s %s %d: %d passed, %d failed, %d skipped\n", argv[1], argv[2], world, passed,
+  (void)printf("%s %s %d: %d passed, %d failed, %d skipped\n", argv[1], argv[2], job.world, passed,
                failed, skipped);
   return failed > 0 || passed == 0;
 }

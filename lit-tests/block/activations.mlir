@@ -109,3 +109,66 @@ func.func @no_gelu(%x: tensor<4x16xf32>, %u: tensor<4x16xf32>) -> (tensor<4x16xf
   %32 = stablehlo.multiply %x, %31 : tensor<4x16xf32>
   return %8, %17, %23, %32 : tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>
 }
+
+// -----
+// Gate and up as the halves of one product's columns: one operand. Not so where up comes first, or where the halves are none: then the slices stay.
+// CHECK-LABEL: @packed
+// CHECK-NEXT:    "fiar.activate"(%arg0) {activation = "silu", combine = "mul", operandSegmentSizes = array<i32: 1, 0, 0>{{.*}}rounding = "none"{{.*}} (tensor<4x32xf32>) -> tensor<4x16xbf16>
+// CHECK-NEXT:    return
+// CHECK-LABEL: @packed_upstream
+// CHECK-NEXT:    "fiar.activate"(%arg0) {activation = "silu", combine = "mul"{{.*}} (tensor<4x32xf32>) -> tensor<4x16xf32>
+// CHECK-NEXT:    return
+// CHECK-LABEL: @up_first
+// CHECK-COUNT-2: stablehlo.slice
+// CHECK-NEXT:    "fiar.activate"(%{{[0-9]}}, %{{[0-9]}}) {
+// CHECK-LABEL: @overlapping
+// CHECK-COUNT-2: stablehlo.slice
+// CHECK-NEXT:    "fiar.activate"(%{{[0-9]}}, %{{[0-9]}}) {
+// CHECK-LABEL: @halves_of_rows
+// CHECK-COUNT-2: stablehlo.slice
+// CHECK-NEXT:    "fiar.activate"(%{{[0-9]}}, %{{[0-9]}}) {
+func.func @packed(%x: tensor<4x32xf32>) -> tensor<4x16xbf16> {
+  %g = stablehlo.slice %x [0:4, 0:16] : (tensor<4x32xf32>) -> tensor<4x16xf32>
+  %u = stablehlo.slice %x [0:4, 16:32] : (tensor<4x32xf32>) -> tensor<4x16xf32>
+  %0 = stablehlo.logistic %g : tensor<4x16xf32>
+  %1 = stablehlo.multiply %g, %0 : tensor<4x16xf32>
+  %2 = stablehlo.multiply %1, %u : tensor<4x16xf32>
+  %3 = stablehlo.convert %2 : (tensor<4x16xf32>) -> tensor<4x16xbf16>
+  return %3 : tensor<4x16xbf16>
+}
+func.func @packed_upstream(%x: tensor<4x32xf32>) -> tensor<4x16xf32> {
+  %g = tensor.extract_slice %x[0, 0] [4, 16] [1, 1] : tensor<4x32xf32> to tensor<4x16xf32>
+  %u = tensor.extract_slice %x[0, 16] [4, 16] [1, 1] : tensor<4x32xf32> to tensor<4x16xf32>
+  %one = arith.constant dense<1.0> : tensor<4x16xf32>
+  %0 = arith.negf %g : tensor<4x16xf32>
+  %1 = math.exp %0 : tensor<4x16xf32>
+  %2 = arith.addf %1, %one : tensor<4x16xf32>
+  %3 = arith.divf %one, %2 : tensor<4x16xf32>
+  %4 = arith.mulf %g, %3 : tensor<4x16xf32>
+  %5 = arith.mulf %4, %u : tensor<4x16xf32>
+  return %5 : tensor<4x16xf32>
+}
+func.func @up_first(%x: tensor<4x32xf32>) -> tensor<4x16xf32> {
+  %u = stablehlo.slice %x [0:4, 0:16] : (tensor<4x32xf32>) -> tensor<4x16xf32>
+  %g = stablehlo.slice %x [0:4, 16:32] : (tensor<4x32xf32>) -> tensor<4x16xf32>
+  %0 = stablehlo.logistic %g : tensor<4x16xf32>
+  %1 = stablehlo.multiply %g, %0 : tensor<4x16xf32>
+  %2 = stablehlo.multiply %1, %u : tensor<4x16xf32>
+  return %2 : tensor<4x16xf32>
+}
+func.func @overlapping(%x: tensor<4x32xf32>) -> tensor<4x20xf32> {
+  %g = stablehlo.slice %x [0:4, 0:20] : (tensor<4x32xf32>) -> tensor<4x20xf32>
+  %u = stablehlo.slice %x [0:4, 12:32] : (tensor<4x32xf32>) -> tensor<4x20xf32>
+  %0 = stablehlo.logistic %g : tensor<4x20xf32>
+  %1 = stablehlo.multiply %g, %0 : tensor<4x20xf32>
+  %2 = stablehlo.multiply %1, %u : tensor<4x20xf32>
+  return %2 : tensor<4x20xf32>
+}
+func.func @halves_of_rows(%x: tensor<4x32xf32>) -> tensor<2x32xf32> {
+  %g = stablehlo.slice %x [0:2, 0:32] : (tensor<4x32xf32>) -> tensor<2x32xf32>
+  %u = stablehlo.slice %x [2:4, 0:32] : (tensor<4x32xf32>) -> tensor<2x32xf32>
+  %0 = stablehlo.logistic %g : tensor<2x32xf32>
+  %1 = stablehlo.multiply %g, %0 : tensor<2x32xf32>
+  %2 = stablehlo.multiply %1, %u : tensor<2x32xf32>
+  return %2 : tensor<2x32xf32>
+}

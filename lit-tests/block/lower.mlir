@@ -125,6 +125,21 @@ func.func @activated(%x: tensor<4x32xf32>, %u: tensor<4x16xf32>) -> tensor<4x32x
 }
 
 // -----
+// Without up, gate's rows hold both.
+func.func @activated_halves(%x: tensor<4x32xf32>) -> tensor<4x32xf32> {
+  // expected-error@+1 {{out has 4 rows of 32 elements; 4 of 16 are computed}}
+  %0 = "fiar.activate"(%x) {activation = "silu", combine = "mul", operandSegmentSizes = array<i32: 1, 0, 0>, quant = "none", resultSegmentSizes = array<i32: 1, 0>, rounding = "none", scale_is = "divisor"} : (tensor<4x32xf32>) -> tensor<4x32xf32>
+  return %0 : tensor<4x32xf32>
+}
+
+// -----
+func.func @activated_no_halves(%x: tensor<4x31xf32>) -> tensor<4x15xf32> {
+  // expected-error@+1 {{gate has rows of 31 elements, which are no two halves}}
+  %0 = "fiar.activate"(%x) {activation = "silu", combine = "mul", operandSegmentSizes = array<i32: 1, 0, 0>, quant = "none", resultSegmentSizes = array<i32: 1, 0>, rounding = "none", scale_is = "divisor"} : (tensor<4x31xf32>) -> tensor<4x15xf32>
+  return %0 : tensor<4x15xf32>
+}
+
+// -----
 func.func @activated_into(%x: tensor<4x32xf32>, %u: tensor<4x32xf32>) -> tensor<8x32xf32> {
   // expected-error@+1 {{out has 8 rows of 32 elements; 4 of 32 are computed}}
   %0 = "fiar.activate"(%x, %u) {activation = "silu", combine = "mul", operandSegmentSizes = array<i32: 1, 1, 0>, quant = "none", resultSegmentSizes = array<i32: 1, 0>, rounding = "none", scale_is = "divisor"} : (tensor<4x32xf32>, tensor<4x32xf32>) -> tensor<8x32xf32>

@@ -107,11 +107,34 @@ static bool find_gate(FiarRaising* raising, MlirValue value, act_t* act) {
   return fiarIsValue(act->gate) && fiarValueElement(act->gate) == elem;
 }
 
+// What gate and up are the halves of: the first columns and the last. Null for others.
+static MlirValue packed_of(FiarRaising* raising, MlirValue gate, MlirValue up) {
+  FiarPrimitive first = fiarRaiseSource(raising, gate), last = fiarRaiseSource(raising, up);
+  FiarShape half, whole;
+  if (first.kind != FIAR_PRIM_SLICE || last.kind != FIAR_PRIM_SLICE ||
+      !mlirTypeEqual(mlirValueGetType(gate), mlirValueGetType(up)) ||
+      !fiarShapeRead(mlirValueGetType(gate), &half) ||
+      !fiarShapeRead(mlirValueGetType(first.in[0]), &whole)) {
+    return (MlirValue){NULL};
+  }
+  MlirValue packed = fiarRaiseThrough(raising, first.in[0]);
+  bool fits = mlirValueEqual(packed, fiarRaiseThrough(raising, last.in[0])) && half.rank > 0;
+  for (int i = 0; fits && i < half.rank; ++i) {
+    bool columns = i == half.rank - 1;
+    fits = first.dims[i] == 0 && last.dims[i] == (columns ? half.size[i] : 0) &&
+           whole.size[i] == (columns ? 2 * half.size[i] : half.size[i]);
+  }
+  return fits ? packed : (MlirValue){NULL};
+}
+
 static void build(FiarRaising* raising, const act_t* act) {
   MlirContext context = mlirOperationGetContext(act->last);
+  bool gated = fiarIsValue(act->up) && strcmp(act->combine, "mul") == 0;
+  MlirValue packed = gated ? packed_of(raising, act->gate, act->up) : (MlirValue){NULL};
+  bool whole = fiarIsValue(packed);
   FiarBuilder builder = fiarBuild(context, "fiar.activate", mlirOperationGetLocation(act->last));
-  fiarBuildOperand(&builder, act->gate);
-  fiarBuildOperand(&builder, act->up);
+  fiarBuildOperand(&builder, whole ? packed : act->gate);
+  fiarBuildOperand(&builder, whole ? (MlirValue){NULL} : act->up);
   fiarBuildOperand(&builder, (MlirValue){NULL});
   fiarBuildResult(&builder, mlirValueGetType(act->out));
   fiarBuildResult(&builder, (MlirType){NULL});

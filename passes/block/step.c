@@ -290,6 +290,19 @@ static bool read_quantize(FiarBlock* block, FiarBlockStep* step) {
 #undef AT
 }
 
+// Where there is no up to combine with, gate's rows hold both.
+static bool halve_columns(MlirOperation op, MlirValue up, fiar_activate_params* params) {
+  if (!mlirValueIsNull(up) || params->combine == FIAR_COMBINE_NONE) {
+    return true;
+  }
+  if (params->cols % 2 != 0) {
+    return fiarErrorAt(op, "gate has rows of %lld elements, which are no two halves",
+                       (long long)params->cols);
+  }
+  params->cols /= 2;
+  return true;
+}
+
 static bool read_activate(FiarBlock* block, FiarBlockStep* step) {
   static const FiarSpelled fields[] = {
       FIAR_SPELLED(fiar_activate_params, activation, activation),
@@ -309,8 +322,8 @@ static bool read_activate(FiarBlock* block, FiarBlockStep* step) {
                         mlirOperationGetResult, out, 2) ||
       !fiarTakeSpelled(op, fields, LENGTH(fields), params) ||
       !take_element(op, in[0], &params->dtype) || !take_element(op, out[0], &params->out_dtype) ||
-      !take_rows(op, in[0], &params->rows, &params->cols) || !has_f32(op, "scale", in[2], 1) ||
-      !has_rows(op, "up", in[1], params->rows, params->cols) ||
+      !take_rows(op, in[0], &params->rows, &params->cols) || !halve_columns(op, in[1], params) ||
+      !has_f32(op, "scale", in[2], 1) || !has_rows(op, "up", in[1], params->rows, params->cols) ||
       !has_rows(op, "out", out[0], params->rows, params->cols) ||
       !has_rows(op, "quant", out[1], params->rows, params->cols)) {
     return false;

@@ -376,15 +376,24 @@ static bool activate(FiarEval* eval, MlirOperation op) {
   FiarElement whole = text_is(op, "rounding", "none") ? FIAR_ELEM_F32 : elem;
   bool multiplier = text_is(op, "scale_is", "multiplier"), adds = text_is(op, "combine", "add");
   activation_fn* activation = activation_of(op);
-  for (int64_t i = 0; i < eval->options->ranks * in[GATE].count; ++i) {
-    double value = fiarElementRound(whole, activation(in[GATE].at[i], step));
-    double up = in[UP].at == NULL ? 1 : in[UP].at[i];
+  bool packed = in[UP].at == NULL && !text_is(op, "combine", "none");
+  int64_t count = packed ? in[GATE].count / 2 : in[GATE].count;
+  int64_t cols = in[GATE].shape.rank > 0 ? in[GATE].shape.size[in[GATE].shape.rank - 1] / 2 : 0;
+  if ((out.at != NULL && out.count != count) || (codes.at != NULL && codes.count != count) ||
+      (packed && cols == 0)) {
+    return fiarEvalFail(eval, "fiar.activate of shapes that do not fit");
+  }
+  for (int64_t i = 0; i < eval->options->ranks * count; ++i) {
+    // Where one operand holds both, up's columns follow gate's in each row.
+    int64_t at = packed ? i + i / cols * cols : i;
+    double value = fiarElementRound(whole, activation(in[GATE].at[at], step));
+    double up = packed ? in[GATE].at[at + cols] : in[UP].at == NULL ? 1 : in[UP].at[i];
     value = fiarElementRound(to, (float)(adds ? value + up : value * up));
     if (out.at != NULL) {
       out.at[i] = value;
     }
     if (codes.at != NULL) {
-      codes.at[i] = code_of(value, &in[SCALE], multiplier, (int)(i / in[GATE].count));
+      codes.at[i] = code_of(value, &in[SCALE], multiplier, (int)(i / count));
     }
   }
   out.taint = codes.taint = worst_of(in, COUNT);

@@ -374,6 +374,27 @@ static bool compute_pad(FiarEval* eval, const FiarTensor* const* in, FiarTensor*
   return fits;
 }
 
+static bool compute_slice(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* in,
+                          FiarTensor* out) {
+  int64_t from[FIAR_MAX_RANK], to[FIAR_MAX_RANK];
+  fiarShapeStrides(&in->shape, from);
+  fiarShapeStrides(&out->shape, to);
+  bool fits = in->shape.rank == p->n_dims && out->shape.rank == p->n_dims;
+  for (int d = 0; fits && d < p->n_dims; ++d) {
+    fits = p->dims[d] + out->shape.size[d] <= in->shape.size[d];
+  }
+  for (int64_t i = 0; fits && i < out->count; ++i) {
+    int64_t at = 0;
+    for (int d = 0; d < p->n_dims; ++d) {
+      at += (p->dims[d] + i / to[d] % out->shape.size[d]) * from[d];
+    }
+    for (int rank = 0; rank < eval->options->ranks; ++rank) {
+      out->at[rank * out->count + i] = in->at[rank * in->count + at];
+    }
+  }
+  return fits;
+}
+
 // The named op: statistics in f32, the weight product in f32, rounded once or also before it.
 static bool compute_rms_norm(FiarEval* eval, const FiarPrimitive* p, const FiarTensor* const* in,
                              FiarTensor* out) {
@@ -452,6 +473,8 @@ static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTenso
       return true;
     case FIAR_PRIM_PAD:
       return p->n_in == 2 && compute_pad(eval, in, out);
+    case FIAR_PRIM_SLICE:
+      return compute_slice(eval, p, in[0], out);
     case FIAR_PRIM_BATCH_MUL:
       return compute_outer(eval, p, in, out);
     case FIAR_PRIM_RMS_NORM:
@@ -467,8 +490,9 @@ static FiarTaint taint_of(const FiarPrimitive* p, const FiarTensor* const* in) {
   for (int i = 0; i < p->n_in; ++i) {
     taint = in[i]->taint > taint ? in[i]->taint : taint;
   }
-  bool moves = p->kind == FIAR_PRIM_PAD || p->kind == FIAR_PRIM_RESHAPE ||
-               p->kind == FIAR_PRIM_BROADCAST || p->kind == FIAR_PRIM_TRANSPOSE;
+  bool moves = p->kind == FIAR_PRIM_PAD || p->kind == FIAR_PRIM_SLICE ||
+               p->kind == FIAR_PRIM_RESHAPE || p->kind == FIAR_PRIM_BROADCAST ||
+               p->kind == FIAR_PRIM_TRANSPOSE;
   return taint == FIAR_TAINT_NORM && !moves ? FIAR_TAINT_DERIVED : taint;
 }
 

@@ -219,6 +219,23 @@ bool fiarPrimitivePure(FiarView* view, MlirOperation op) {
   return pure_at(view, op, 0);
 }
 
+void fiarReadSlice(FiarPrimitive* p, const char* starts, const char* strides) {
+  FiarShape from, to;
+  int64_t steps[FIAR_MAX_RANK];
+  int rank = fiarReadInts(fiarOpAttribute(p->op, starts), p->dims, FIAR_MAX_RANK);
+  bool known = mlirOperationGetNumOperands(p->op) == 1 && rank >= 0 &&
+               fiarReadInts(fiarOpAttribute(p->op, strides), steps, FIAR_MAX_RANK) == rank &&
+               fiarShapeRead(mlirValueGetType(p->in[0]), &from) && from.rank == rank &&
+               fiarShapeRead(mlirValueGetType(mlirOperationGetResult(p->op, 0)), &to) &&
+               to.rank == rank;
+  for (int i = 0; known && i < rank; ++i) {
+    known = steps[i] == 1 && p->dims[i] >= 0 && to.size[i] >= 0 &&
+            (from.size[i] < 0 || p->dims[i] <= from.size[i] - to.size[i]);
+  }
+  p->n_dims = known ? rank : 0;
+  p->kind = known ? p->kind : FIAR_PRIM_PURE;
+}
+
 // Whether the convert keeps every value: to the same type or a wider float.
 static bool widens(MlirValue from, MlirValue to) {
   FiarShape a, b;

@@ -59,6 +59,7 @@
   X(RESHAPE, "the same elements in row-major order")                                              \
   X(TRANSPOSE, "result dimension i is operand dimension dims[i]")                                 \
   X(PAD, "in[0], with dims[i] copies of the scalar in[1] behind it along dimension i")            \
+  X(SLICE, "in[0] from place dims[i] on along dimension i, as many as the result has")            \
   X(CONVERT, "the value in the result's element type, rounded to nearest even")                   \
   X(CONSTANT, "number where it is a splat, else elements nobody reads")                           \
   X(BATCH_MUL, "product over n_batch dims of each (dims[], dims2[]), outer over the others")      \
@@ -174,6 +175,10 @@ static inline MlirValue fiarReducedOperand(const FiarPrimitive* p, intptr_t resu
 // For readers: the kind of a two-argument region that combines arg0 and arg1 in either order and
 // yields the result, also by way of wider floats; FIAR_PRIM_UNKNOWN for any other region.
 FiarPrimitiveKind fiarReducerKind(FiarView* view, MlirRegion region);
+
+// For readers: `starts` and `strides` name the attributes of a slice, whose only tensor operand is
+// the first. PURE where a place is not known, a stride is not 1, or a dimension is dropped.
+void fiarReadSlice(FiarPrimitive* primitive, const char* starts, const char* strides);
 
 // The iteration space of a LOOPS op, and the loop along which each operand dimension walks.
 #define FIAR_MAX_LOOP_OPERANDS 8

@@ -74,6 +74,11 @@ static void read_transpose(FiarView* view, FiarPrimitive* p) {
   read_dims(p, "permutation");
 }
 
+static void read_slice(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  fiarReadSlice(p, "start_indices", "strides");
+}
+
 static void read_reduce(FiarView* view, FiarPrimitive* p) {
   FiarPrimitiveKind kind =
       p->n_in == 2 ? fiarReducerKind(view, mlirOperationGetFirstRegion(p->op)) : FIAR_PRIM_UNKNOWN;
@@ -522,6 +527,7 @@ static const FiarOpRow rows[] = {
     {"dynamic_reshape", FIAR_PRIM_RESHAPE, read_reshape},
     {"transpose", FIAR_PRIM_TRANSPOSE, read_transpose},
     {"pad", FIAR_PRIM_PAD, read_pad},
+    {"slice", FIAR_PRIM_SLICE, read_slice},
     {"concatenate", FIAR_PRIM_PURE, read_concatenate},
     {"convert", FIAR_PRIM_CONVERT, NULL},
     {"constant", FIAR_PRIM_CONSTANT, read_constant},
@@ -548,8 +554,8 @@ static const FiarOpRow rows[] = {
                             PURE("replica_id") PURE("reverse") PURE("round_nearest_afz")
                                 PURE("round_nearest_even") PURE("scatter")
                                     PURE("set_dimension_size") PURE("shift_right_arithmetic")
-                                        PURE("sign") PURE("sine") PURE("slice") PURE("sort")
-                                            PURE("tan") PURE("top_k") PURE("tuple") PURE("xor")
+                                        PURE("sign") PURE("sine") PURE("sort") PURE("tan")
+                                            PURE("top_k") PURE("tuple") PURE("xor")
                                                 PURE("constant_like")
 #undef PURE
                                                     {NULL, FIAR_PRIM_UNKNOWN, NULL},

@@ -147,6 +147,11 @@ static void read_permute(FiarView* view, FiarPrimitive* p) {
   read_dims(p, "permutation");
 }
 
+static void read_slice(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  fiarReadSlice(p, "begins", "step");
+}
+
 // x, weight and bias, each where operandSegmentSizes says so.
 static void read_rms_norm(FiarView* view, FiarPrimitive* p) {
   (void)view;
@@ -187,6 +192,7 @@ static const FiarOpRow rows[] = {
     {"broadcast", FIAR_PRIM_BROADCAST, read_broadcast},
     {"reshape", FIAR_PRIM_RESHAPE, read_plain},
     {"permute", FIAR_PRIM_TRANSPOSE, read_permute},
+    {"slice_static", FIAR_PRIM_SLICE, read_slice},
     {"typecast", FIAR_PRIM_CONVERT, read_plain},
     {"constant", FIAR_PRIM_CONSTANT, read_constant},
     {"full", FIAR_PRIM_CONSTANT, read_constant},
@@ -197,10 +203,10 @@ static const FiarOpRow rows[] = {
     PURE("arange") PURE("argmax") PURE("concat") PURE("cos") PURE("dot_general") PURE("embedding") PURE("empty")
     PURE("eq") PURE("exp") PURE("le") PURE("linear") PURE("logical_not") PURE("lt") PURE("matmul")
     PURE("mesh_partition") PURE("neg") PURE("reduce_or") PURE("sigmoid") PURE("silu") PURE("sin")
-    PURE("slice_static") PURE("softmax") PURE("tanh") PURE("where")
+    PURE("softmax") PURE("tanh") PURE("where")
 // clang-format on
 #undef PURE
-                        {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                    {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_ttir = {dialects, rows};

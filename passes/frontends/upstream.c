@@ -67,6 +67,11 @@ static void read_first(FiarView* view, FiarPrimitive* p) {
   p->n_in = 1;
 }
 
+static void read_extract_slice(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  fiarReadSlice(p, "static_offsets", "static_strides");
+}
+
 // ---- shard ----------
 
 typedef struct Text {
@@ -183,14 +188,15 @@ static const FiarOpRow rows[] = {
     {"expand_shape", FIAR_PRIM_RESHAPE, read_first},
     {"collapse_shape", FIAR_PRIM_RESHAPE, read_first},
     {"reshape", FIAR_PRIM_RESHAPE, read_first},
+    {"extract_slice", FIAR_PRIM_SLICE, read_extract_slice},
     {"select", FIAR_PRIM_SELECT, NULL},
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
     PURE("addi") PURE("andi") PURE("apply") PURE("bitcast") PURE("cast") PURE("cmpi") PURE("concat")
         PURE("cos") PURE("dim") PURE("divsi") PURE("divui") PURE("empty") PURE("erf") PURE("exp2")
-            PURE("extract") PURE("extract_slice") PURE("extsi") PURE("extui") PURE("fma")
-                PURE("from_elements") PURE("index_cast") PURE("index_castui") PURE("insert")
-                    PURE("insert_slice") PURE("log") PURE("log2") PURE("maxnumf") PURE("minnumf")
-                        PURE("muli") PURE("ori") PURE("pad") PURE("remsi") PURE("remui") PURE("sin")
+            PURE("extract") PURE("extsi") PURE("extui") PURE("fma") PURE("from_elements")
+                PURE("index_cast") PURE("index_castui") PURE("insert") PURE("insert_slice")
+                    PURE("log") PURE("log2") PURE("maxnumf") PURE("minnumf") PURE("muli")
+                        PURE("ori") PURE("pad") PURE("remsi") PURE("remui") PURE("sin")
                             PURE("splat") PURE("subi") PURE("trunci") PURE("uitofp") PURE("xori")
 #undef PURE
                                 {NULL, FIAR_PRIM_UNKNOWN, NULL},

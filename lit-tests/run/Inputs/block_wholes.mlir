@@ -1,0 +1,11 @@
+// See block_halves.mlir.
+func.func @main(%x: tensor<3x4xf32> {fiar.name = "x"}) -> tensor<3x2xf32> {
+  %wg = stablehlo.constant dense<[[1.0, 2.0], [0.0, 1.0], [3.0, 0.0], [1.0, -1.0]]> : tensor<4x2xf32>
+  %wu = stablehlo.constant dense<[[-1.0, 4.0], [3.0, 0.0], [1.0, 1.0], [0.0, 2.0]]> : tensor<4x2xf32>
+  %g = stablehlo.dot_general %x, %wg, contracting_dims = [1] x [0] : (tensor<3x4xf32>, tensor<4x2xf32>) -> tensor<3x2xf32>
+  %u = stablehlo.dot_general %x, %wu, contracting_dims = [1] x [0] : (tensor<3x4xf32>, tensor<4x2xf32>) -> tensor<3x2xf32>
+  %0 = stablehlo.logistic %g : tensor<3x2xf32>
+  %1 = stablehlo.multiply %g, %0 : tensor<3x2xf32>
+  %2 = stablehlo.multiply %1, %u : tensor<3x2xf32>
+  return %2 : tensor<3x2xf32>
+}

@@ -25,6 +25,10 @@ FIAR_API MlirLogicalResult fiarLoadDialect(MlirContext context);
 // The IRDL text of the dialect, for hosts that load it themselves. Static storage.
 FIAR_API MlirStringRef fiarDialectText(void);
 
+// Structs of options begin with struct_size. A struct of an older version has the later options at
+// their defaults; one of a newer version is taken while what this library does not know of it is 0.
+// Any other size is an error of the pass, told to the context's diagnostics.
+
 // What a pass tells its host about an op.
 typedef enum FiarMessageKind {
   FIAR_MESSAGE_REMARK,  // a sequence was rewritten

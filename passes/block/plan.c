@@ -2,6 +2,7 @@
 // A raised function read as a block: its steps in order, and where every value lies.
 #include "block/plan.h"
 #include "ir/array.h"
+#include "ir/options.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -633,11 +634,10 @@ static bool plan(FiarBlock* block, FiarView* view, const FiarBlockOptions* optio
 
 bool fiarBlockPlan(MlirOperation module, const FiarBlockOptions* options, FiarBlock* out_block) {
   FiarBlockOptions known = {.struct_size = sizeof known};
-  if (options != NULL) {
-    size_t size = options->struct_size < sizeof known ? options->struct_size : sizeof known;
-    memcpy(&known, options, size);
-  }
   *out_block = (FiarBlock){.module = module};
+  if (!fiarOptionsTake(module, "FiarBlockOptions", options, &known)) {
+    return false;
+  }
   if (!fiarStringEqual(fiarOpName(module), "builtin.module")) {
     return fiarErrorAt(module, "a block is compiled from a builtin.module");
   }

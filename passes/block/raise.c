@@ -13,6 +13,7 @@
 
 #include "block/raise.h"
 #include "ir/array.h"
+#include "ir/options.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Diagnostics.h"
@@ -221,15 +222,6 @@ static void join_activation(FiarRaising* raising, MlirOperation quantize, void* 
 
 // ---- the pass ----
 
-static FiarRaiseOptions options_of(const FiarRaiseOptions* options) {
-  FiarRaiseOptions known = {.struct_size = sizeof known};
-  if (options != NULL) {
-    size_t size = options->struct_size < sizeof known ? options->struct_size : sizeof known;
-    memcpy(&known, options, size);
-  }
-  return known;
-}
-
 static bool begin(FiarRaising* raising) {
   return fiarViewInit(&raising->fusion.view, raising->module);
 }
@@ -271,12 +263,15 @@ static void raise_all(FiarRaising* raising) {
 
 MlirLogicalResult fiarRaiseBlock(MlirOperation module, const FiarRaiseOptions* options,
                                  FiarRaiseCounts* out_counts) {
-  FiarRaiseOptions known = options_of(options);
+  FiarRaiseOptions known = {.struct_size = sizeof known};
   FiarFuseOptions none = {.struct_size = sizeof none};
   FiarRaising raising = {.module = module, .options = &known, .fusion = {.options = &none}};
   FiarRaiseCounts counts = {0};
+  bool good = fiarOptionsTake(module, "FiarRaiseOptions", options, &known);
   bool is_module = fiarStringEqual(fiarOpName(module), "builtin.module");
-  if (!is_module) {
+  if (!good) {
+    raising.fusion.failed = true;
+  } else if (!is_module) {
     mlirEmitError(mlirOperationGetLocation(module), "fiar-raise-block runs on builtin.module");
   } else {
     raise_all(&raising);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "check/evaluate.h"
+#include "ir/options.h"
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Diagnostics.h"
@@ -283,8 +284,9 @@ static const char nothing_checked[] =
 
 MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* options) {
   FiarCheckOptions known = {.struct_size = sizeof known};
-  memcpy(&known, options,
-         options->struct_size < sizeof known ? options->struct_size : sizeof known);
+  if (!fiarOptionsTake(module, "FiarCheckOptions", options, &known)) {
+    return mlirLogicalResultFailure();
+  }
   Check check = {.options = &known};
   int ranks = fiarEvaluationRanks(module, known.world);
   if (ranks == 0 && known.products) {

@@ -9,6 +9,7 @@
 // docs/passes/fiar-fuse.md has the forms, the options and every refusal.
 #include "fuse/fuse.h"
 #include "ir/array.h"
+#include "ir/options.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -468,22 +469,14 @@ bool fiarFuseLocal(MlirOperation module, FiarLocalKind kind) {
 
 // ---- the pass ----
 
-// The caller may have been built with fewer options than we know.
-static FiarFuseOptions options_of(const FiarFuseOptions* options) {
-  FiarFuseOptions known = {.struct_size = sizeof known};
-  if (options != NULL) {
-    size_t size = options->struct_size < sizeof known ? options->struct_size : sizeof known;
-    memcpy(&known, options, size);
-  }
-  return known;
-}
-
 MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
                            FiarFuseCounts* out_counts) {
-  FiarFuseOptions known = options_of(options);
+  FiarFuseOptions known = {.struct_size = sizeof known};
   FiarFusion fusion = {.options = &known};
   FiarFuseCounts counts = {0};
-  if (!fiarStringEqual(fiarOpName(module), "builtin.module")) {
+  if (!fiarOptionsTake(module, "FiarFuseOptions", options, &known)) {
+    fusion.failed = true;
+  } else if (!fiarStringEqual(fiarOpName(module), "builtin.module")) {
     fiarMessage(&fusion, FIAR_MESSAGE_ERROR, mlirOperationGetLocation(module),
                 "fiar-fuse runs on builtin.module");
     fusion.failed = true;

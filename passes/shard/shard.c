@@ -11,6 +11,7 @@
 // residual_layout speaks for an op's residual operand and result alike.
 // docs/passes/fiar-shard-residual.md has the legality argument, the options and every refusal.
 #include "shard/shard.h"
+#include "ir/options.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -335,15 +336,6 @@ static void rewrite_all(FiarSharding* sharding) {
 
 // ---- The pass ----------
 
-static FiarShardOptions options_of(const FiarShardOptions* options) {
-  FiarShardOptions known = {.struct_size = sizeof known};
-  if (options != NULL) {
-    size_t size = options->struct_size < sizeof known ? options->struct_size : sizeof known;
-    memcpy(&known, options, size);
-  }
-  return known;
-}
-
 static void shard_all(FiarSharding* sharding, MlirOperation module) {
   mlirOperationWalk(module, collect, sharding, MlirWalkPreOrder);
   for (size_t i = 0; i < sharding->n_sites; ++i) {
@@ -364,7 +356,10 @@ static void shard_all(FiarSharding* sharding, MlirOperation module) {
 
 MlirLogicalResult fiarShardResidual(MlirOperation module, const FiarShardOptions* options,
                                     FiarShardCounts* out_counts) {
-  FiarShardOptions known = options_of(options);
+  FiarShardOptions known = {.struct_size = sizeof known};
+  if (!fiarOptionsTake(module, "FiarShardOptions", options, &known)) {
+    return mlirLogicalResultFailure();
+  }
   FiarSharding sharding = {.options = &known, .writer = {known.report_to, known.report_data}};
   if (!fiarStringEqual(fiarOpName(module), "builtin.module")) {
     mlirEmitError(mlirOperationGetLocation(module), "fiar-shard-residual runs on builtin.module");

@@ -92,7 +92,7 @@ fiar_status_t fiar_allreduce_create(fiar_comm_t* comm, fiar_allreduce_t** out_al
 }
 
 const char* fiar_allreduce_disabled_reason(const fiar_allreduce_t* allreduce) {
-  return allreduce->disabled ? allreduce->disabled_reason : NULL;
+  return !allreduce ? "allreduce is NULL" : allreduce->disabled ? allreduce->disabled_reason : NULL;
 }
 
 // ---- The gate ----
@@ -164,6 +164,12 @@ static fiar_status_t check_request(const fiar_allreduce_t* allreduce, int64_t to
 
 bool fiar_allreduce_should_use(fiar_allreduce_t* allreduce, const fiar_tensor_t* input,
                                const char** out_reason) {
+  if (!allreduce) {
+    if (out_reason) {
+      *out_reason = "allreduce is NULL";
+    }
+    return false;
+  }
   fiar_status_t status = allreduce->disabled
                              ? FIAR_FAIL(UNSUPPORTED, "%s", allreduce->disabled_reason)
                              : check_tensor(allreduce, input);

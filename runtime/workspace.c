@@ -225,9 +225,9 @@ void fiar_workspace_destroy(fiar_workspace_t* workspace) {
 }
 
 const char* fiar_workspace_backend(const fiar_workspace_t* workspace) {
-  return workspace->backend->name;
+  return workspace ? workspace->backend->name : "none";
 }
 
 size_t fiar_workspace_bytes(const fiar_workspace_t* workspace) {
-  return workspace->bytes;
+  return workspace ? workspace->bytes : 0;
 }

@@ -565,6 +565,22 @@ static void bad_options_are_refused(void** state) {
   fiar_comm_destroy(NULL);
 }
 
+static void nothing_is_known_of_no_communicator(void** state) {
+  (void)state;
+  assert_int_equal(fiar_comm_rank(NULL), -1);
+  assert_int_equal(fiar_comm_world(NULL), 0);
+  assert_int_equal(fiar_comm_device(NULL), FIAR_DEVICE_NONE);
+  assert_int_equal(fiar_comm_timeout_ms(NULL), 0);
+  assert_string_equal(fiar_comm_backend(NULL), "none");
+  assert_string_equal(fiar_workspace_backend(NULL), "none");
+  assert_int_equal(fiar_workspace_bytes(NULL), 0);
+  assert_int_equal(fiar_comm_async_error(NULL), FIAR_INVALID_ARGUMENT);
+  assert_string_equal(fiar_allreduce_disabled_reason(NULL), "allreduce is NULL");
+  const char* reason = NULL;
+  assert_false(fiar_allreduce_should_use(NULL, NULL, &reason));
+  assert_string_equal(reason, "allreduce is NULL");
+}
+
 #define BODIES(X)                      \
   X(exchanges)                         \
   X(votes)                             \
@@ -599,6 +615,7 @@ int main(void) {
       BODIES(X) cmocka_unit_test(threads_do_what_processes_do),
       cmocka_unit_test(one_thread_works_alone_for_all_ranks),
       cmocka_unit_test(bad_options_are_refused),
+      cmocka_unit_test(nothing_is_known_of_no_communicator),
   };
 #undef X
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,12 +79,14 @@ FIAR_API fiar_status_t fiar_comm_create_from_nccl(void* nccl_comm,
 // is harmless.
 FIAR_API void fiar_comm_destroy(fiar_comm_t* comm);
 
+// Of NULL: -1, 0, FIAR_DEVICE_NONE and 0.
 FIAR_API int32_t fiar_comm_rank(const fiar_comm_t* comm);
 FIAR_API int32_t fiar_comm_world(const fiar_comm_t* comm);
 FIAR_API int32_t fiar_comm_device(const fiar_comm_t* comm);  // FIAR_DEVICE_NONE on the host
 FIAR_API int32_t fiar_comm_timeout_ms(const fiar_comm_t* comm);
 
-// Name of the backend that served the latest call ("host", "trtllm", ...); "none" before the first.
+// Name of the backend that served the latest call ("host", "trtllm", ...); "none" before the first
+// and of NULL.
 FIAR_API const char* fiar_comm_backend(const fiar_comm_t* comm);
 
 // OK, or what has befallen the group outside a call: a rank that ended (PEER_LOST), a kernel that
@@ -128,6 +130,7 @@ FIAR_API fiar_status_t fiar_workspace_create(fiar_comm_t* comm, const char* back
 // it was made: ranks that are processes unmap each other's memory together. NULL is harmless.
 FIAR_API void fiar_workspace_destroy(fiar_workspace_t* workspace);
 
+// Of NULL: "none" and 0.
 FIAR_API const char* fiar_workspace_backend(const fiar_workspace_t* workspace);
 FIAR_API size_t fiar_workspace_bytes(const fiar_workspace_t* workspace);  // on this rank
 

@@ -183,23 +183,23 @@ fiar_status_t fiar_comm_ready(fiar_comm_t* comm) {
 // ---- What the headers promise ----
 
 int32_t fiar_comm_rank(const fiar_comm_t* comm) {
-  return comm->rank;
+  return comm ? comm->rank : -1;
 }
 
 int32_t fiar_comm_world(const fiar_comm_t* comm) {
-  return comm->world;
+  return comm ? comm->world : 0;
 }
 
 int32_t fiar_comm_device(const fiar_comm_t* comm) {
-  return comm->device;
+  return comm ? comm->device : FIAR_DEVICE_NONE;
 }
 
 int32_t fiar_comm_timeout_ms(const fiar_comm_t* comm) {
-  return comm->timeout_ms;
+  return comm ? comm->timeout_ms : 0;
 }
 
 const char* fiar_comm_backend(const fiar_comm_t* comm) {
-  return comm->latest_backend;
+  return comm ? comm->latest_backend : "none";
 }
 
 const fiar_peer_t* fiar_comm_peer(const fiar_comm_t* comm, int32_t rank) {
@@ -223,6 +223,7 @@ void** fiar_comm_compute(fiar_comm_t* comm) {
 }
 
 fiar_status_t fiar_comm_async_error(fiar_comm_t* comm) {
+  FIAR_NOT_NULL(comm);
   FIAR_TRY(report_broken(comm));
   if (comm->transport && comm->transport->alive) {
     FIAR_TRY(comm->transport->alive(comm->transport_state));

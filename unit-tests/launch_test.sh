@@ -41,6 +41,10 @@ mpi_comm() {
   mpi
   expect 0 mpirun --oversubscribe -n 2 "$program" null
   [ "$(grep -c 'world is 0' "$room/out")" = 2 ] || wrong "MPI_COMM_NULL was taken"
+  expect 0 mpirun --oversubscribe -n 2 "$program" early
+  [ "$(grep -c 'world is 0' "$room/out")" = 2 ] || wrong "a communicator before MPI_Init was taken"
+  expect 0 mpirun --oversubscribe -n 2 "$program" late
+  [ "$(grep -c 'returned -1' "$room/out")" = 2 ] || wrong "a late rank was waited for"
 }
 
 fiar_run() {

@@ -253,6 +253,7 @@ static void raise_all(FiarRaising* raising) {
   raising->fusion.failed |= !begin(raising);
   if (!raising->fusion.failed) {
     fiarRaiseInline(raising);
+    fiarRaiseEach(raising, fiarRaiseUnfold, NULL);
   }
   finish(raising);
   stage(raising, products, sizeof products / sizeof *products);

@@ -2,6 +2,7 @@
 // What the parts of fiar-raise-block share. Internal.
 //   raise.c    the pass: its stages, what is left and why
 //   inline.c   calls become what they call
+//   unfold.c   loops over elementwise ops become those ops
 //   matmul.c   products with their scales, bias and rounding; block_scales.c block scales
 //   activate.c activations with what they are combined with, and sums; gelu.c recognises gelu
 //   local.c    norms and quantisers without an all-reduce in front, by the matcher of fiar-fuse
@@ -68,6 +69,9 @@ bool fiarBlockIsWrapper(MlirOperation op);
 
 // inline.c: replaces the calls of private functions without effects.
 void fiarRaiseInline(FiarRaising* raising);
+
+// unfold.c: replaces a linalg.generic of elementwise ops, whose operands lie as its result does.
+FiarRaiseVisit fiarRaiseUnfold;
 
 // matmul.c, activate.c: each replaces the op, and what belongs to it, where it can: an activation
 // times a value; after those one alone, and a sum that no norm took.

@@ -58,7 +58,8 @@ static bool runs(MlirLogicalResult (*pass)(MlirOperation, const void*), uint32_t
     FiarCheckOptions check;
     unsigned char bytes[4096];
   } options;
-  memset(&options, 0, sizeof options);
+  memset(&options, 0xFF, sizeof options);  // what is not the caller's
+  memset(&options, 0, size < sizeof options ? size : sizeof options);
   if (pass == check) {
     options.check = (FiarCheckOptions){.rewrite = keep, .seeds = 1, .products = true};
   }

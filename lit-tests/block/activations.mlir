@@ -124,6 +124,8 @@ func.func @no_gelu(%x: tensor<4x16xf32>, %u: tensor<4x16xf32>) -> (tensor<4x16xf
 // CHECK-LABEL: @overlapping
 // CHECK-COUNT-2: stablehlo.slice
 // CHECK-NEXT:    "fiar.activate"(%{{[0-9]}}, %{{[0-9]}}) {
+// CHECK-LABEL: @rounding_slices
+// CHECK-COUNT-2: stablehlo.slice
 // CHECK-LABEL: @halves_of_rows
 // CHECK-COUNT-2: stablehlo.slice
 // CHECK-NEXT:    "fiar.activate"(%{{[0-9]}}, %{{[0-9]}}) {
@@ -163,6 +165,18 @@ func.func @overlapping(%x: tensor<4x32xf32>) -> tensor<4x20xf32> {
   %1 = stablehlo.multiply %g, %0 : tensor<4x20xf32>
   %2 = stablehlo.multiply %1, %u : tensor<4x20xf32>
   return %2 : tensor<4x20xf32>
+}
+func.func @rounding_slices(%h: tensor<4x32xf32>) -> tensor<4x16xbf16> {
+  %g = "stablehlo.slice"(%h) {start_indices = array<i64: 0, 0>, limit_indices = array<i64: 4, 16>, strides = array<i64: 1, 1>} : (tensor<4x32xf32>) -> tensor<4x16xbf16>
+  %u = "stablehlo.slice"(%h) {start_indices = array<i64: 0, 16>, limit_indices = array<i64: 4, 32>, strides = array<i64: 1, 1>} : (tensor<4x32xf32>) -> tensor<4x16xbf16>
+  %n = "stablehlo.negate"(%g) : (tensor<4x16xbf16>) -> tensor<4x16xbf16>
+  %e = "stablehlo.exponential"(%n) : (tensor<4x16xbf16>) -> tensor<4x16xbf16>
+  %one = "stablehlo.constant"() {value = dense<1.0> : tensor<4x16xbf16>} : () -> tensor<4x16xbf16>
+  %a = "stablehlo.add"(%one, %e) : (tensor<4x16xbf16>, tensor<4x16xbf16>) -> tensor<4x16xbf16>
+  %s = "stablehlo.divide"(%one, %a) : (tensor<4x16xbf16>, tensor<4x16xbf16>) -> tensor<4x16xbf16>
+  %m = "stablehlo.multiply"(%g, %s) : (tensor<4x16xbf16>, tensor<4x16xbf16>) -> tensor<4x16xbf16>
+  %r = "stablehlo.multiply"(%m, %u) : (tensor<4x16xbf16>, tensor<4x16xbf16>) -> tensor<4x16xbf16>
+  return %r : tensor<4x16xbf16>
 }
 func.func @halves_of_rows(%x: tensor<4x32xf32>) -> tensor<2x32xf32> {
   %g = stablehlo.slice %x [0:2, 0:32] : (tensor<4x32xf32>) -> tensor<2x32xf32>

@@ -56,3 +56,25 @@ func.func @open(%x: tensor<4x16xbf16>, %s: tensor<f32>) -> tensor<4x16xf8E4M3FN>
   %3 = stablehlo.convert %2 : (tensor<4x16xf32>) -> tensor<4x16xf8E4M3FN>
   return %3 : tensor<4x16xf8E4M3FN>
 }
+
+// -----
+// The same of a part of an argument.
+// CHECK-LABEL: @part
+// CHECK-NEXT:    %[[P:.*]] = "stablehlo.slice"(%arg0)
+// CHECK-NEXT:    "fiar.quantize"(%[[P]])
+func.func @part(%xx: tensor<4x32xbf16>) -> (tensor<4x16xf8E4M3FN>, tensor<4x1xf32>) {
+  %x = stablehlo.slice %xx [0:4, 0:16] : (tensor<4x32xbf16>) -> tensor<4x16xbf16>
+  %lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
+  %range = stablehlo.constant dense<448.0> : tensor<4x1xf32>
+  %floor = stablehlo.constant dense<9.99999996E-13> : tensor<4x1xf32>
+  %0 = stablehlo.convert %x : (tensor<4x16xbf16>) -> tensor<4x16xf32>
+  %1 = stablehlo.abs %0 : tensor<4x16xf32>
+  %2 = stablehlo.reduce(%1 init: %lowest) applies stablehlo.maximum across dimensions = [1] : (tensor<4x16xf32>, tensor<f32>) -> tensor<4xf32>
+  %3 = stablehlo.broadcast_in_dim %2, dims = [0] : (tensor<4xf32>) -> tensor<4x1xf32>
+  %4 = stablehlo.divide %3, %range : tensor<4x1xf32>
+  %5 = stablehlo.maximum %4, %floor : tensor<4x1xf32>
+  %6 = stablehlo.broadcast_in_dim %5, dims = [0, 1] : (tensor<4x1xf32>) -> tensor<4x16xf32>
+  %7 = stablehlo.divide %0, %6 : tensor<4x16xf32>
+  %8 = stablehlo.convert %7 : (tensor<4x16xf32>) -> tensor<4x16xf8E4M3FN>
+  return %8, %5 : tensor<4x16xf8E4M3FN>, tensor<4x1xf32>
+}

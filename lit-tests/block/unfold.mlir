@@ -118,3 +118,88 @@ func.func @dynamic(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   } -> tensor<?x4xf32>
   return %0 : tensor<?x4xf32>
 }
+
+// -----
+// Scalars, encodings and vectors, which ops on tensors do not take: these loops stay, too.
+// CHECK-LABEL: @scalar
+// CHECK:         linalg.generic
+// CHECK-LABEL: @encoded
+// CHECK:         linalg.generic
+// CHECK-LABEL: @vectors
+// CHECK:         linalg.generic
+#map = affine_map<(d0) -> (d0)>
+#point = affine_map<() -> ()>
+func.func @scalar(%s: f32) -> tensor<f32> {
+  %e = tensor.empty() : tensor<f32>
+  %0 = linalg.generic {indexing_maps = [#point, #point], iterator_types = []} ins(%s : f32) outs(%e : tensor<f32>) {
+  ^bb0(%in: f32, %out: f32):
+    %a = arith.negf %in : f32
+    linalg.yield %a : f32
+  } -> tensor<f32>
+  return %0 : tensor<f32>
+}
+func.func @encoded(%x: tensor<4xf32, "some">) -> tensor<4xf32> {
+  %e = tensor.empty() : tensor<4xf32>
+  %0 = linalg.generic {indexing_maps = [#map, #map], iterator_types = ["parallel"]} ins(%x : tensor<4xf32, "some">) outs(%e : tensor<4xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %a = arith.negf %in : f32
+    linalg.yield %a : f32
+  } -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+func.func @vectors(%x: tensor<4xvector<4xf32>>) -> tensor<4xvector<4xf32>> {
+  %e = tensor.empty() : tensor<4xvector<4xf32>>
+  %0 = linalg.generic {indexing_maps = [#map, #map], iterator_types = ["parallel"]} ins(%x : tensor<4xvector<4xf32>>) outs(%e : tensor<4xvector<4xf32>>) {
+  ^bb0(%in: vector<4xf32>, %out: vector<4xf32>):
+    %a = arith.negf %in : vector<4xf32>
+    linalg.yield %a : vector<4xf32>
+  } -> tensor<4xvector<4xf32>>
+  return %0 : tensor<4xvector<4xf32>>
+}
+
+// -----
+// A constant keeps all of its bits, and what the loop computes for nobody goes.
+// CHECK-LABEL: @exact
+// CHECK-NOT:     math.exp
+// CHECK:         arith.constant dense<1.000000e-01> : tensor<4xf128>
+#map = affine_map<(d0) -> (d0)>
+func.func @exact(%x: tensor<4xf128>) -> tensor<4xf128> {
+  %tenth = arith.constant 0x3FFB999999999999999999999999999A : f128
+  %e = tensor.empty() : tensor<4xf128>
+  %0 = linalg.generic {indexing_maps = [#map, #map], iterator_types = ["parallel"]} ins(%x : tensor<4xf128>) outs(%e : tensor<4xf128>) {
+  ^bb0(%in: f128, %out: f128):
+    %unused = math.exp %in : f128
+    %a = arith.mulf %in, %tenth : f128
+    linalg.yield %a : f128
+  } -> tensor<4xf128>
+  return %0 : tensor<4xf128>
+}
+
+// -----
+// A norm whose square stands apart from the loop that adds it up, as torch-mlir has it.
+// CHECK-LABEL: @norm
+// CHECK-NEXT:    "fiar.rms_norm"(%arg0)
+// CHECK-NEXT:    return
+func.func @norm(%x: tensor<4x64xf32>) -> tensor<4x64xf32> {
+  %n = arith.constant dense<64.0> : tensor<4x1xf32>
+  %eps = arith.constant dense<9.99999974E-6> : tensor<4x1xf32>
+  %zero = arith.constant 0.0 : f32
+  %sq = arith.mulf %x, %x : tensor<4x64xf32>
+  %c = tensor.empty() : tensor<4x1xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%c : tensor<4x1xf32>) -> tensor<4x1xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, 0)>], iterator_types = ["parallel", "reduction"]} ins(%sq : tensor<4x64xf32>) outs(%z : tensor<4x1xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.addf %in, %out : f32
+    linalg.yield %0 : f32
+  } -> tensor<4x1xf32>
+  %m = arith.divf %sum, %n : tensor<4x1xf32>
+  %me = arith.addf %m, %eps : tensor<4x1xf32>
+  %r = math.rsqrt %me : tensor<4x1xf32>
+  %e = tensor.empty() : tensor<4x64xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, 0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x, %r : tensor<4x64xf32>, tensor<4x1xf32>) outs(%e : tensor<4x64xf32>) {
+  ^bb0(%in: f32, %rr: f32, %out: f32):
+    %0 = arith.mulf %in, %rr : f32
+    linalg.yield %0 : f32
+  } -> tensor<4x64xf32>
+  return %y : tensor<4x64xf32>
+}

@@ -60,16 +60,30 @@ static bool is_second_power(marks_t* marks, const FiarPrimitive* power, MlirValu
   return mlirValueEqual(power->in[0], value) && known && exponent == 2;
 }
 
-// Whether the value is squared, perhaps after a residual add and conversions.
+// Whether the op, of which the value is an operand, squares it.
+static bool squares(marks_t* marks, const FiarPrimitive* p, MlirValue value) {
+  return p->kind == FIAR_PRIM_SQUARE ||
+         (p->kind == FIAR_PRIM_POWER && is_second_power(marks, p, value)) ||
+         (p->kind == FIAR_PRIM_MUL && p->n_in == 2 && mlirValueEqual(p->in[0], p->in[1]));
+}
+
+static bool is_a_square(marks_t* marks, MlirValue value) {
+  if (!mlirValueIsAOpResult(value)) {
+    return false;
+  }
+  FiarPrimitive p = fiarPrimitiveRead(&marks->raising.fusion.view, mlirOpResultGetOwner(value));
+  return p.n_in > 0 && squares(marks, &p, p.in[0]);
+}
+
+// Whether the value is squared, perhaps after a residual add and conversions, or read by loops,
+// which may square it.
 static bool is_squared(marks_t* marks, MlirValue value, int depth) {
   for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use);
        use = mlirOpOperandGetNextUse(use)) {
     MlirOperation user = mlirOpOperandGetOwner(use);
     FiarPrimitive p = fiarPrimitiveRead(&marks->raising.fusion.view, user);
     bool goes_on = passes_on(p.kind);
-    if (p.kind == FIAR_PRIM_SQUARE || p.kind == FIAR_PRIM_RMS_NORM || p.kind == FIAR_PRIM_LOOPS ||
-        (p.kind == FIAR_PRIM_POWER && is_second_power(marks, &p, value)) ||
-        (p.kind == FIAR_PRIM_MUL && p.n_in == 2 && mlirValueEqual(p.in[0], p.in[1])) ||
+    if (p.kind == FIAR_PRIM_RMS_NORM || p.kind == FIAR_PRIM_LOOPS || squares(marks, &p, value) ||
         (goes_on && depth > 0 && mlirOperationGetNumResults(user) == 1 &&
          is_squared(marks, mlirOperationGetResult(user, 0), depth - 1))) {
       return true;
@@ -86,12 +100,12 @@ static bool is_start(marks_t* marks, MlirValue value) {
     return false;
   }
   if (marks->quantisers) {
-    return kind == FIAR_PRIM_PURE || kind == FIAR_PRIM_COLLECTIVE;
+    return kind == FIAR_PRIM_PURE || kind == FIAR_PRIM_SLICE || kind == FIAR_PRIM_COLLECTIVE;
   }
   bool here = marks->starts == STARTS_WHOLE  ? !passes_on(kind)
               : marks->starts == STARTS_SUMS ? kind != FIAR_PRIM_CONVERT
                                              : true;
-  return here && is_squared(marks, value, SEARCH_DEPTH);
+  return here && !is_a_square(marks, value) && is_squared(marks, value, SEARCH_DEPTH);
 }
 
 static void note(marks_t* marks, MlirValue value) {

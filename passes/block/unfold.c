@@ -54,14 +54,21 @@ static bool note(unfolding_t* unfolding, MlirValue scalar, MlirValue tensor) {
   return true;
 }
 
-// A constant from outside the body, whose tensor is made later.
-static bool is_constant(const unfolding_t* unfolding, MlirValue scalar) {
-  if (!mlirValueIsAOpResult(scalar) || !mlirTypeIsAFloat(mlirValueGetType(scalar))) {
-    return false;
+// A constant from outside the body, whose tensor is made later; null for others.
+static MlirAttribute constant_at(MlirValue scalar) {
+  if (!mlirValueIsAOpResult(scalar) || !fiarIsOp(mlirOpResultGetOwner(scalar), "arith.constant")) {
+    return mlirAttributeGetNull();
   }
-  FiarPrimitive p =
-      fiarPrimitiveRead(&unfolding->raising->fusion.view, mlirOpResultGetOwner(scalar));
-  return p.kind == FIAR_PRIM_CONSTANT && p.has_number;
+  MlirAttribute number = fiarOpAttribute(mlirOpResultGetOwner(scalar), "value");
+  return !mlirAttributeIsNull(number) && mlirAttributeIsAFloat(number) ? number
+                                                                       : mlirAttributeGetNull();
+}
+
+// A tensor of floats that has no encoding, which the ops on tensors would not know.
+static bool is_plain(MlirValue value) {
+  MlirType type = mlirValueGetType(value);
+  return mlirTypeIsARankedTensor(type) && mlirTypeIsAFloat(mlirShapedTypeGetElementType(type)) &&
+         mlirAttributeIsNull(mlirRankedTensorTypeGetEncoding(type));
 }
 
 // Every operand is read where the result is written, and all have known sizes.
@@ -71,7 +78,7 @@ static bool one_space(MlirOperation op, FiarShape* out_shape) {
     return false;
   }
   for (int i = 0; i < loops.n_operands; ++i) {
-    if (loops.operand_rank[i] != loops.rank) {
+    if (loops.operand_rank[i] != loops.rank || !is_plain(mlirOperationGetOperand(op, i))) {
       return false;
     }
     for (int d = 0; d < loops.rank; ++d) {
@@ -80,7 +87,8 @@ static bool one_space(MlirOperation op, FiarShape* out_shape) {
       }
     }
   }
-  return fiarShapeRead(mlirValueGetType(mlirOperationGetResult(op, 0)), out_shape);
+  MlirValue result = mlirOperationGetResult(op, 0);
+  return is_plain(result) && fiarShapeRead(mlirValueGetType(result), out_shape);
 }
 
 // Whether the body is elementwise ops of its arguments and constants that do not read the result's
@@ -105,7 +113,7 @@ static bool read_body(unfolding_t* unfolding, MlirBlock body, MlirOperation yiel
     for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
       MlirValue in = mlirOperationGetOperand(op, i);
       if (!knows(unfolding, in) &&
-          (!is_constant(unfolding, in) || !note(unfolding, in, (MlirValue){NULL}))) {
+          (mlirAttributeIsNull(constant_at(in)) || !note(unfolding, in, (MlirValue){NULL}))) {
         return false;
       }
     }
@@ -123,13 +131,11 @@ static MlirType tensor_of(const unfolding_t* unfolding, MlirType element) {
 
 static MlirValue constant_of(const unfolding_t* unfolding, MlirValue scalar) {
   MlirOperation from = mlirOpResultGetOwner(scalar);
-  FiarPrimitive p = fiarPrimitiveRead(&unfolding->raising->fusion.view, from);
-  MlirType element = mlirValueGetType(scalar), type = tensor_of(unfolding, element);
-  MlirAttribute number = mlirFloatAttrDoubleGet(mlirOperationGetContext(from), element, p.number);
+  MlirType type = tensor_of(unfolding, mlirValueGetType(scalar));
   FiarBuilder builder =
       fiarBuild(mlirOperationGetContext(from), "arith.constant", mlirOperationGetLocation(from));
   fiarBuildResult(&builder, type);
-  fiarBuildAttribute(&builder, "value", mlirDenseElementsAttrSplatGet(type, number));
+  fiarBuildAttribute(&builder, "value", mlirDenseElementsAttrSplatGet(type, constant_at(scalar)));
   return mlirOperationGetResult(fiarBuildOp(&builder, unfolding->loops, false, false), 0);
 }
 
@@ -173,12 +179,17 @@ void fiarRaiseUnfold(FiarRaising* raising, MlirOperation op, void* data) {
   if (mlirOperationIsNull(yield) || !read_body(&unfolding, body, yield)) {
     return;
   }
+  // The result's type may not be the scalar's in IR that nobody has verified.
+  MlirValue scalar = mlirOperationGetOperand(yield, 0);
+  if (!mlirTypeEqual(tensor_of(&unfolding, mlirValueGetType(scalar)),
+                     mlirValueGetType(mlirOperationGetResult(op, 0)))) {
+    return;
+  }
   for (MlirOperation inner = mlirBlockGetFirstOperation(body); !mlirOperationEqual(inner, yield);
        inner = mlirOperationGetNextInBlock(inner)) {
-    put_in(&unfolding, inner);
+    if (!mlirOpOperandIsNull(mlirValueGetFirstUse(mlirOperationGetResult(inner, 0)))) {
+      put_in(&unfolding, inner);
+    }
   }
-  MlirValue result = tensor_for(&unfolding, mlirOperationGetOperand(yield, 0));
-  if (mlirTypeEqual(mlirValueGetType(result), mlirValueGetType(mlirOperationGetResult(op, 0)))) {
-    fiarRaiseReplace(raising, op, result);
-  }
+  fiarRaiseReplace(raising, op, tensor_for(&unfolding, scalar));
 }

@@ -311,6 +311,8 @@ MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* option
     complain(&check, mlirOperationGetLocation(module), "out of memory");
   } else if (mlirLogicalResultIsFailure(options->rewrite(after, options->rewrite_data))) {
     complain(&check, mlirOperationGetLocation(module), "the rewrite failed");
+  } else if (!mlirOperationVerify(after)) {
+    complain(&check, mlirOperationGetLocation(module), "what the rewrite made is not valid");
   } else {
     run_all(&check, module, after, ranks);
   }

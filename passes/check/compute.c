@@ -381,7 +381,7 @@ static bool compute_slice(FiarEval* eval, const FiarPrimitive* p, const FiarTens
   fiarShapeStrides(&out->shape, to);
   bool fits = in->shape.rank == p->n_dims && out->shape.rank == p->n_dims;
   for (int d = 0; fits && d < p->n_dims; ++d) {
-    fits = p->dims[d] + out->shape.size[d] <= in->shape.size[d];
+    fits = p->dims[d] <= in->shape.size[d] - out->shape.size[d];
   }
   for (int64_t i = 0; fits && i < out->count; ++i) {
     int64_t at = 0;

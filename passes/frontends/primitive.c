@@ -227,7 +227,7 @@ void fiarReadSlice(FiarPrimitive* p, const char* starts, const char* strides) {
                fiarReadInts(fiarOpAttribute(p->op, strides), steps, FIAR_MAX_RANK) == rank &&
                fiarShapeRead(mlirValueGetType(p->in[0]), &from) && from.rank == rank &&
                fiarShapeRead(mlirValueGetType(mlirOperationGetResult(p->op, 0)), &to) &&
-               to.rank == rank;
+               to.rank == rank && from.elem == to.elem;
   for (int i = 0; known && i < rank; ++i) {
     known = steps[i] == 1 && p->dims[i] >= 0 && to.size[i] >= 0 &&
             (from.size[i] < 0 || p->dims[i] <= from.size[i] - to.size[i]);

@@ -177,7 +177,7 @@ static inline MlirValue fiarReducedOperand(const FiarPrimitive* p, intptr_t resu
 FiarPrimitiveKind fiarReducerKind(FiarView* view, MlirRegion region);
 
 // For readers: `starts` and `strides` name the attributes of a slice, whose only tensor operand is
-// the first. PURE where a place is not known, a stride is not 1, or a dimension is dropped.
+// the first. PURE where a place is not known, a stride is not 1, or dimensions or elements differ.
 void fiarReadSlice(FiarPrimitive* primitive, const char* starts, const char* strides);
 
 // The iteration space of a LOOPS op, and the loop along which each operand dimension walks.

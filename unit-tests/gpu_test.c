@@ -528,7 +528,8 @@ enum {
   NOT_NCCL = 2,
   OWN_DEVICES = 4,
   SHORT_TIMEOUT = 8,
-  LAST_IS_KILLED = 16
+  LAST_IS_KILLED = 16,
+  OWN_PROCESSES = 32
 };
 static const struct {
   ranks_body_t body;
@@ -546,7 +547,8 @@ static const struct {
     {RANKS_BODY(ranks_with_different_shapes_are_told), ANY_MODE},
     {RANKS_BODY(the_plain_all_reduce_sums), ANY_MODE},
     {RANKS_BODY(a_programs_own_nccl_communicator_serves), OWN_DEVICES},
-    {RANKS_BODY(destroying_gives_all_device_memory_back), ONLY_PROCESSES | OWN_DEVICES},
+    {RANKS_BODY(destroying_gives_all_device_memory_back),
+     ONLY_PROCESSES | OWN_DEVICES | OWN_PROCESSES},
     {RANKS_BODY(a_rank_that_stays_away_is_named_in_time),
      NOT_NCCL | SHORT_TIMEOUT},  // NCCL has no time bound
     {RANKS_BODY(a_killed_rank_is_named_in_time),
@@ -569,7 +571,7 @@ static bool shares_device(void) {
 // devices takes longer than most tests.
 static int all_in_one_process(const ranks_self_t* self) {
   for (int i = 0; i < TESTS; ++i) {
-    if ((tests[i].flags & SHORT_TIMEOUT) == 0 &&
+    if ((tests[i].flags & (SHORT_TIMEOUT | OWN_PROCESSES)) == 0 &&
         !why_not(tests[i].flags, self->argument, false, shares_device())) {
       RANKS_CHECK(tests[i].body.run(self) == 0, "in %s", tests[i].body.name);
     }
@@ -595,6 +597,10 @@ typedef struct job {
   int timeout_ms;  // of a wait
 } job_t;
 
+static int tests_of(const char* body) {
+  return strcmp(body, "all_in_one_process") == 0 ? TESTS : 1;
+}
+
 // Did all ranks do what they should?
 static bool runs(const job_t* job, const char* body, unsigned flags) {
   const int bound = (flags & SHORT_TIMEOUT) != 0 ? ABSENT_TIMEOUT_MS : job->timeout_ms;
@@ -610,7 +616,7 @@ static bool runs(const job_t* job, const char* body, unsigned flags) {
                            .argument = job->backend,
                            .world = job->world,
                            .threads = job->threads,
-                           .timeout_ms = 6 * job->timeout_ms,
+                           .timeout_ms = 6 * job->timeout_ms * tests_of(body),
                            .environment = environment,
                            .options = &options};
   int results[FIAR_MAX_WORLD] = {0};
@@ -660,7 +666,7 @@ int main(int argc, char** argv) {
       ++skipped;
       continue;
     }
-    const bool ran = !one_by_one && together && (flags & SHORT_TIMEOUT) == 0;
+    const bool ran = !one_by_one && together && (flags & (SHORT_TIMEOUT | OWN_PROCESSES)) == 0;
     const bool good = ran || runs(&job, name, flags);
     (void)printf("%s %s\n", good ? "passed" : "FAILED", name);
     (void)fflush(stdout);

@@ -107,20 +107,25 @@ kernel_case_t case_random(random_t* random, fiar_dtype_t dtype, int world) {
   return test;
 }
 
-kernel_case_t case_long(random_t* random, fiar_dtype_t dtype, int world) {
-  kernel_case_t test = case_random(random, dtype, world);
+kernel_case_t case_long(fiar_algorithm_t algorithm, fiar_dtype_t dtype, fiar_quant_t quant,
+                        uint32_t seed) {
+  kernel_case_t test = {.algorithm = algorithm, .seed = seed};
   fiar_all_reduce_norm_params* p = &test.params;
-  const bool shards = one_in(random, 2);
-  test.algorithm = shards ? FIAR_ALGORITHM_SHARDED : FIAR_ALGORITHM_TWOSHOT;
-  test.wants = 0;
-  p->residual_layout = shards ? FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD : FIAR_RESIDUAL_LAYOUT_FULL;
-  p->tokens = 26 + random_below(random, 15);
-  p->hidden = p->input_stride = p->residual_stride = 7680;  // every format's blocks fit
-  p->weight_dtype = p->dtype;
-  p->norm_input = FIAR_NORM_INPUT_ROUNDED;
-  if (p->quant == FIAR_QUANT_FP8_GROUP) {
-    p->group_size = 128;
-  }
+  *p = (fiar_all_reduce_norm_params){
+      .struct_size = sizeof *p,
+      .tokens = 40,
+      .hidden = 7680,  // every format's blocks fit
+      .dtype = (uint8_t)dtype,
+      .weight_dtype = (uint8_t)dtype,
+      .eps = 1e-6f,
+      .quant = (uint8_t)quant,
+      .group_size = quant == FIAR_QUANT_FP8_GROUP ? 128 : 0,
+      .scale_type = quant == FIAR_QUANT_NVFP4                                ? FIAR_SCALE_TYPE_E4M3
+                    : quant == FIAR_QUANT_MXFP8 || quant == FIAR_QUANT_MXFP4 ? FIAR_SCALE_TYPE_UE8M0
+                                                                             : FIAR_SCALE_TYPE_F32,
+      .residual_layout = algorithm == FIAR_ALGORITHM_SHARDED ? FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD
+                                                             : FIAR_RESIDUAL_LAYOUT_FULL};
+  p->input_stride = p->residual_stride = p->hidden;
   return test;
 }
 

@@ -34,9 +34,11 @@ uint32_t random_below(random_t* random, uint32_t bound);
 // A random valid case for dtype.
 kernel_case_t case_random(random_t* random, fiar_dtype_t dtype, int world);
 
-// A random case of many wide rows, as a decoder layer makes it: on few multiprocessors, clusters of
-// the two-hop kernels draw their rows.
-kernel_case_t case_long(random_t* random, fiar_dtype_t dtype, int world);
+// Many wide rows, in a call as a decoder layer makes it: with CASE_FEW multiprocessors, clusters of
+// the two-hop kernels draw their rows, where there is a kernel for it.
+enum { CASE_FEW = 2 };
+kernel_case_t case_long(fiar_algorithm_t algorithm, fiar_dtype_t dtype, fiar_quant_t quant,
+                        uint32_t seed);
 
 // Arrays of a case in an arena: the same offsets on every rank and on the host.
 typedef struct case_layout {

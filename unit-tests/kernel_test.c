@@ -20,24 +20,15 @@ typedef struct options {
 enum { ARENA_BYTES = 48 << 20, SLOT_BYTES = 64 << 20 };
 static const uint64_t timeout_ns = 10000000000u;
 
-// Launches every other call as on a device of few multiprocessors, where blocks have many rows, and
-// clusters draw them.
-static void few_or_all_blocks(ranks_t* ranks, int32_t all, random_t* random) {
-  ranks->caps.sm_count = random_below(random, 2) == 0 ? all : 1 + (int32_t)random_below(random, 4);
-}
-
 // ---- One call at a time ----
 
 static int random_cases(const options_t* options, fiar_dtype_t dtype) {
   ranks_t ranks;
   ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, timeout_ns, options->one_gpu);
-  random_t random = {options->seed + (uint32_t)dtype}, blocks = random;
-  const int32_t all = ranks.caps.sm_count;
+  random_t random = {options->seed + (uint32_t)dtype};
   int failed = 0, worst_ulps = 0;
   for (int i = 0; i < options->cases && failed < 5; ++i) {
-    const kernel_case_t test = i % 8 == 7 ? case_long(&random, dtype, options->world)
-                                          : case_random(&random, dtype, options->world);
-    few_or_all_blocks(&ranks, all, &blocks);
+    const kernel_case_t test = case_random(&random, dtype, options->world);
     failed += case_check(&test, &ranks, &worst_ulps);
     for (int r = 0; r < options->world; ++r) {
       die_if(*ranks.rank[r].peers.host_error != 0, "a wait expired", __LINE__);
@@ -62,6 +53,55 @@ static int f32_calls_match_the_reference(const options_t* options) {
   return random_cases(options, FIAR_DTYPE_F32);
 }
 
+// Whether the call, without the norm where there are codes, is served by a kernel that draws.
+static int draws(const kernel_case_t* test, const ranks_t* ranks) {
+  kernel_case_t call = *test;
+  call.wants |= call.params.quant != FIAR_QUANT_NONE ? CASE_NO_NORM : 0;
+  const case_layout_t layout = case_layout(&call, ranks->world);
+  const fiar_all_reduce_norm_params params = case_params(&layout, ranks->rank[0].arena);
+  fiar_kernel_args_t args;
+  fiar_kernel_shape_t shape;
+  fiar_kernel_args_init(&params, &ranks->rank[0].peers, 0, &args);
+  fiar_kernel_shape(call.algorithm, &args, &ranks->caps, &shape);
+  const fiar_kernel_t* kernel = fiar_kernel_find(call.algorithm, &args, &shape, ranks->caps.sm);
+  return kernel && (kernel->traits & (uint32_t)FIAR_TRAIT_DRAWS) != 0;
+}
+
+// Long calls on few multiprocessors, so that two clusters, or three, draw the rows: every format
+// with the norm and, by the kernels that draw, without.
+static int long_calls_match_the_reference(const options_t* options) {
+  static const fiar_algorithm_t algorithms[] = {FIAR_ALGORITHM_TWOSHOT, FIAR_ALGORITHM_SHARDED};
+  ranks_t ranks;
+  ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, timeout_ns, options->one_gpu);
+  int failed = 0, worst_ulps = 0, cases = 0, drawn = 0;
+  for (int few = CASE_FEW; few <= CASE_FEW + 1; ++few) {
+    for (int dtype = FIAR_DTYPE_F16; dtype <= FIAR_DTYPE_BF16; ++dtype) {
+      for (int quant = 0; quant < FIAR_QUANT_COUNT; ++quant) {
+        for (size_t a = 0; a < sizeof algorithms / sizeof *algorithms; ++a) {
+          const kernel_case_t test =
+              case_long(algorithms[a], (fiar_dtype_t)dtype, (fiar_quant_t)quant, options->seed);
+          ranks.caps.sm_count = few;
+          drawn += draws(&test, &ranks);
+          failed += case_check(&test, &ranks, &worst_ulps);
+          ++cases;
+        }
+      }
+    }
+  }
+  const int some = options->world == 4 || options->world == 8;  // kernels that draw (table.cuh)
+  if (ranks.caps.sm >= 90 && ranks.caps.sm < 120 && (drawn > 0) != some) {
+    printf("  FAILED: %d calls were drawn\n", drawn);
+    ++failed;
+  }
+  if (!ranks_slots_are_empty(&ranks)) {
+    printf("  FAILED: slots are not empty after the calls\n");
+    ++failed;
+  }
+  printf("  %d cases, of which %d drawn, norms at most %d ulp apart\n", cases, drawn, worst_ulps);
+  ranks_close(&ranks);
+  return failed;
+}
+
 // ---- Many calls in flight ----
 
 enum { CALLS = 64 };
@@ -71,14 +111,22 @@ typedef struct sequence {
   size_t at[CALLS], bytes;
 } sequence_t;
 
+// Every eighth call is long, and launched so that clusters draw its rows.
+static int is_long(int i) {
+  return i % 8 == 0;
+}
+
 static void sequence_make(sequence_t* sequence, random_t* random, int world, size_t room) {
   sequence->bytes = 0;
   for (int i = 0; i < CALLS; ++i) {
     do {
-      sequence->test[i] = i % 8 == 0 ? case_long(random, FIAR_DTYPE_BF16, world)
-                                     : case_random(random, FIAR_DTYPE_BF16, world);
+      sequence->test[i] =
+          is_long(i) ? case_long(i % 16 == 0 ? FIAR_ALGORITHM_TWOSHOT : FIAR_ALGORITHM_SHARDED,
+                                 FIAR_DTYPE_BF16, (fiar_quant_t)(i / 8 % FIAR_QUANT_COUNT),
+                                 random_next(random))
+                     : case_random(random, FIAR_DTYPE_BF16, world);
       sequence->test[i].wants &= ~(uint32_t)(CASE_IN_PLACE | CASE_SPECIALS);
-      if (i % 8 != 0) {
+      if (!is_long(i)) {
         sequence->test[i].params.tokens = 1 + sequence->test[i].params.tokens % 9;
       } else if (sequence->test[i].params.quant != FIAR_QUANT_NONE) {
         sequence->test[i].wants = CASE_NO_NORM;  // as the kernels that draw are called
@@ -124,7 +172,9 @@ static int sequence_same(const sequence_t* sequence, unsigned char** a, unsigned
 }
 
 static void launch_one(const sequence_t* sequence, int i, const ranks_t* ranks) {
-  case_launch(&sequence->test[i], &sequence->layout[i], ranks, sequence->at[i]);
+  ranks_t few = *ranks;
+  few.caps.sm_count = is_long(i) ? CASE_FEW : ranks->caps.sm_count;
+  case_launch(&sequence->test[i], &sequence->layout[i], &few, sequence->at[i]);
 }
 
 typedef struct flight {
@@ -163,10 +213,8 @@ static void flight_close(flight_t* flight) {
 static int back_to_back_calls_of_any_kind_do_not_disturb_each_other(const options_t* options) {
   static flight_t flight;
   flight_open(&flight, options);
-  const int32_t all = flight.ranks.caps.sm_count;
   random_t random = {options->seed};
   for (int i = 0; i < 10 * CALLS; ++i) {
-    few_or_all_blocks(&flight.ranks, all, &random);
     launch_one(&flight.sequence, (int)random_below(&random, CALLS), &flight.ranks);
   }
   for (int i = 0; i < CALLS; ++i) {
@@ -319,22 +367,22 @@ static int dependent_launch_changes_no_bit(const options_t* options) {
 // ---- A rank that does not come ----
 
 static int a_missing_rank_is_named_within_the_bound(const options_t* options) {
-  static const fiar_algorithm_t algorithms[] = {FIAR_ALGORITHM_ONESHOT, FIAR_ALGORITHM_TWOSHOT,
-                                                FIAR_ALGORITHM_SHARDED};
+  static const struct {
+    fiar_algorithm_t algorithm;
+    int few;  // multiprocessors, so that rows are drawn; 0: as many as there are
+  } calls[] = {{FIAR_ALGORITHM_ONESHOT, 0},
+               {FIAR_ALGORITHM_TWOSHOT, 0},
+               {FIAR_ALGORITHM_SHARDED, 0},
+               {FIAR_ALGORITHM_TWOSHOT, CASE_FEW},
+               {FIAR_ALGORITHM_SHARDED, CASE_FEW}};
   int failed = 0;
-  for (size_t a = 0; a < sizeof algorithms / sizeof *algorithms; ++a) {
+  for (size_t a = 0; a < sizeof calls / sizeof *calls; ++a) {
     const int absent = options->world - 1;
     ranks_t ranks;
     ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, 30000000u, options->one_gpu);
-    random_t random = {options->seed};
-    kernel_case_t test = case_random(&random, FIAR_DTYPE_BF16, options->world);
-    test.algorithm = algorithms[a];
-    test.wants = 0;
-    test.params.hidden = test.params.input_stride = test.params.residual_stride = 1024;
-    test.params.tokens = 40;
-    test.params.quant = FIAR_QUANT_NONE;
-    test.params.residual_layout =
-        test.algorithm == FIAR_ALGORITHM_SHARDED ? FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD : 0;
+    ranks.caps.sm_count = calls[a].few ? calls[a].few : ranks.caps.sm_count;
+    const kernel_case_t test =
+        case_long(calls[a].algorithm, FIAR_DTYPE_BF16, FIAR_QUANT_NONE, options->seed);
     const case_layout_t layout = case_layout(&test, options->world);
     ranks_t present = ranks;
     present.world = absent;  // launches on these alone; each still has all peers
@@ -370,6 +418,7 @@ static const claim_t claims[] = {
     CLAIM(bf16_calls_match_the_reference),
     CLAIM(f16_calls_match_the_reference),
     CLAIM(f32_calls_match_the_reference),
+    CLAIM(long_calls_match_the_reference),
     CLAIM(back_to_back_calls_of_any_kind_do_not_disturb_each_other),
     CLAIM(graphs_replay_in_any_order),
     CLAIM(dependent_launch_changes_no_bit),

@@ -60,8 +60,9 @@ static MlirAttribute constant_at(MlirValue scalar) {
     return mlirAttributeGetNull();
   }
   MlirAttribute number = fiarOpAttribute(mlirOpResultGetOwner(scalar), "value");
-  return !mlirAttributeIsNull(number) && mlirAttributeIsAFloat(number) ? number
-                                                                       : mlirAttributeGetNull();
+  bool fits = !mlirAttributeIsNull(number) && mlirAttributeIsAFloat(number) &&
+              mlirTypeEqual(mlirAttributeGetType(number), mlirValueGetType(scalar));
+  return fits ? number : mlirAttributeGetNull();
 }
 
 // A tensor of floats that has no encoding, which the ops on tensors would not know.

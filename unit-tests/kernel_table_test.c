@@ -82,12 +82,17 @@ static void other_calls_ranks_and_chips_get_the_general_kernel(void** state) {
   assert_int_equal(kernel_of(&call, 4, 90)->known, 0);
 }
 
-static bool draws(fiar_algorithm_t algorithm, const fiar_all_reduce_norm_params* call,
-                  int32_t world, bool wanted) {
+// On `few` multiprocessors many rows are left for each cluster, as kernel_test has it.
+static bool draws(fiar_algorithm_t algorithm, fiar_all_reduce_norm_params call, int32_t world,
+                  int32_t few) {
   const fiar_peers_t peers = {.world = world};
-  const fiar_kernel_shape_t shape = {.vectors_a_thread = 1, .cluster = 2, .draws = wanted};
+  const fiar_device_caps_t caps = {.sm = 90, .sm_count = few};
+  fiar_kernel_shape_t shape;
   fiar_kernel_args_t args;
-  fiar_kernel_args_init(call, &peers, 0, &args);
+  call.tokens = 40;
+  call.hidden = 7680;
+  fiar_kernel_args_init(&call, &peers, 0, &args);
+  fiar_kernel_shape(algorithm, &args, &caps, &shape);
   const fiar_kernel_t* kernel = fiar_kernel_find(algorithm, &args, &shape, 90);
   assert_non_null(kernel);
   return (kernel->traits & (uint32_t)FIAR_TRAIT_DRAWS) != 0;
@@ -95,19 +100,22 @@ static bool draws(fiar_algorithm_t algorithm, const fiar_all_reduce_norm_params*
 
 static void kernels_draw_where_the_shape_asks_and_it_was_found_to_pay(void** state) {
   (void)state;
+  enum { FEW = 2, MANY = 132 };
   for (int quant = 0; quant < FIAR_QUANT_COUNT; ++quant) {
     const fiar_all_reduce_norm_params call = layer_call((fiar_quant_t)quant);
-    assert_true(draws(FIAR_ALGORITHM_TWOSHOT, &call, 4, true));
-    assert_true(draws(FIAR_ALGORITHM_TWOSHOT, &call, 8, true));
-    assert_true(draws(FIAR_ALGORITHM_SHARDED, &call, 8, true));
-    assert_false(draws(FIAR_ALGORITHM_TWOSHOT, &call, 8, false));
-    assert_false(draws(FIAR_ALGORITHM_TWOSHOT, &call, 2, true));
-    assert_false(draws(FIAR_ALGORITHM_SHARDED, &call, 4, true));
-    assert_false(draws(FIAR_ALGORITHM_ONESHOT, &call, 8, true));
+    for (int32_t few = FEW; few <= FEW + 1; ++few) {
+      assert_true(draws(FIAR_ALGORITHM_TWOSHOT, call, 4, few));
+      assert_true(draws(FIAR_ALGORITHM_TWOSHOT, call, 8, few));
+      assert_true(draws(FIAR_ALGORITHM_SHARDED, call, 8, few));
+    }
+    assert_false(draws(FIAR_ALGORITHM_TWOSHOT, call, 8, MANY));
+    assert_false(draws(FIAR_ALGORITHM_TWOSHOT, call, 2, FEW));
+    assert_false(draws(FIAR_ALGORITHM_SHARDED, call, 4, FEW));
+    assert_false(draws(FIAR_ALGORITHM_ONESHOT, call, 8, FEW));
   }
   fiar_all_reduce_norm_params other = layer_call(FIAR_QUANT_FP8_STATIC);
   other.residual = NULL;
-  assert_false(draws(FIAR_ALGORITHM_TWOSHOT, &other, 8, true));
+  assert_false(draws(FIAR_ALGORITHM_TWOSHOT, other, 8, FEW));
 }
 
 int main(void) {

@@ -567,11 +567,15 @@ static bool shares_device(void) {
   return getenv("FIAR_TEST_SHARED_DEVICE") != NULL;
 }
 
+static bool shares_processes(unsigned flags) {
+  return (flags & (SHORT_TIMEOUT | OWN_PROCESSES)) == 0;
+}
+
 // The tests that need nothing of their processes, one after the other: starting processes on
 // devices takes longer than most tests.
 static int all_in_one_process(const ranks_self_t* self) {
   for (int i = 0; i < TESTS; ++i) {
-    if ((tests[i].flags & (SHORT_TIMEOUT | OWN_PROCESSES)) == 0 &&
+    if (shares_processes(tests[i].flags) &&
         !why_not(tests[i].flags, self->argument, false, shares_device())) {
       RANKS_CHECK(tests[i].body.run(self) == 0, "in %s", tests[i].body.name);
     }
@@ -666,7 +670,7 @@ int main(int argc, char** argv) {
       ++skipped;
       continue;
     }
-    const bool ran = !one_by_one && together && (flags & (SHORT_TIMEOUT | OWN_PROCESSES)) == 0;
+    const bool ran = !one_by_one && together && shares_processes(flags);
     const bool good = ran || runs(&job, name, flags);
     (void)printf("%s %s\n", good ? "passed" : "FAILED", name);
     (void)fflush(stdout);

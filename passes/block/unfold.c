@@ -36,13 +36,14 @@ static bool is_elementwise(FiarPrimitiveKind kind) {
   }
 }
 
-static bool knows(const unfolding_t* unfolding, MlirValue scalar) {
+// Where the scalar is noted, or -1.
+static int place_of(const unfolding_t* unfolding, MlirValue scalar) {
   for (int i = 0; i < unfolding->count; ++i) {
     if (mlirValueEqual(unfolding->scalars[i], scalar)) {
-      return true;
+      return i;
     }
   }
-  return false;
+  return -1;
 }
 
 static bool note(unfolding_t* unfolding, MlirValue scalar, MlirValue tensor) {
@@ -113,7 +114,7 @@ static bool read_body(unfolding_t* unfolding, MlirBlock body, MlirOperation yiel
     }
     for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
       MlirValue in = mlirOperationGetOperand(op, i);
-      if (!knows(unfolding, in) &&
+      if (place_of(unfolding, in) < 0 &&
           (mlirAttributeIsNull(constant_at(in)) || !note(unfolding, in, (MlirValue){NULL}))) {
         return false;
       }
@@ -122,7 +123,7 @@ static bool read_body(unfolding_t* unfolding, MlirBlock body, MlirOperation yiel
       return false;
     }
   }
-  return knows(unfolding, mlirOperationGetOperand(yield, 0));
+  return place_of(unfolding, mlirOperationGetOperand(yield, 0)) >= 0;
 }
 
 static MlirType tensor_of(const unfolding_t* unfolding, MlirType element) {
@@ -141,14 +142,11 @@ static MlirValue constant_of(const unfolding_t* unfolding, MlirValue scalar) {
 }
 
 static MlirValue tensor_for(unfolding_t* unfolding, MlirValue scalar) {
-  int at = 0;
-  while (!mlirValueEqual(unfolding->scalars[at], scalar)) {
-    ++at;
+  MlirValue* tensor = &unfolding->tensors[place_of(unfolding, scalar)];
+  if (mlirValueIsNull(*tensor)) {
+    *tensor = constant_of(unfolding, scalar);
   }
-  if (mlirValueIsNull(unfolding->tensors[at])) {
-    unfolding->tensors[at] = constant_of(unfolding, scalar);
-  }
-  return unfolding->tensors[at];
+  return *tensor;
 }
 
 // The same op, on tensors.
@@ -161,11 +159,7 @@ static void put_in(unfolding_t* unfolding, MlirOperation op) {
   mlirValueSetType(tensor, tensor_of(unfolding, mlirValueGetType(scalar)));
   mlirBlockInsertOwnedOperationBefore(mlirOperationGetBlock(unfolding->loops), unfolding->loops,
                                       wide);
-  for (int i = 0; i < unfolding->count; ++i) {
-    if (mlirValueEqual(unfolding->scalars[i], scalar)) {
-      unfolding->tensors[i] = tensor;
-    }
-  }
+  unfolding->tensors[place_of(unfolding, scalar)] = tensor;
 }
 
 void fiarRaiseUnfold(FiarRaising* raising, MlirOperation op, void* data) {

@@ -309,7 +309,7 @@ MlirLogicalResult fiarCheck(MlirOperation module, const FiarCheckOptions* option
   MlirOperation after = mlirOperationClone(module);
   if (!fiarViewInit(&check.view, module)) {
     complain(&check, mlirOperationGetLocation(module), "out of memory");
-  } else if (mlirLogicalResultIsFailure(options->rewrite(after, options->rewrite_data))) {
+  } else if (mlirLogicalResultIsFailure(known.rewrite(after, known.rewrite_data))) {
     complain(&check, mlirOperationGetLocation(module), "the rewrite failed");
   } else if (!mlirOperationVerify(after)) {
     complain(&check, mlirOperationGetLocation(module), "what the rewrite made is not valid");

@@ -16,3 +16,12 @@ const void* fiar_block_entry(fiar_block_kernel_t kernel) {
   };
   return kernel < FIAR_BLOCK_KERNELS ? entries[kernel] : NULL;
 }
+
+bool fiar_block_is_entry(const void* entry) {
+  for (int kernel = 0; kernel < FIAR_BLOCK_KERNELS; ++kernel) {
+    if (fiar_block_entry((fiar_block_kernel_t)kernel) == entry) {
+      return true;
+    }
+  }
+  return false;
+}

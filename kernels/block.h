@@ -4,6 +4,8 @@
 #ifndef FIAR_BLOCK_KERNELS_H
 #define FIAR_BLOCK_KERNELS_H
 
+#include <stdbool.h>
+
 #include "fiar/abi.h"
 
 #ifdef __cplusplus
@@ -39,8 +41,9 @@ typedef struct fiar_scale_matmul_args {
   int32_t width;
 } fiar_scale_matmul_args_t;
 
-// Only in builds with CUDA.
+// Only in builds with CUDA. fiar_block_is_entry: is it one of them?
 const void* fiar_block_entry(fiar_block_kernel_t kernel);
+bool fiar_block_is_entry(const void* entry);
 
 #ifdef __cplusplus
 }

@@ -51,3 +51,20 @@ const fiar_kernel_t* fiar_kernel_find(fiar_algorithm_t algorithm, const fiar_ker
   }
   return found;
 }
+
+bool fiar_kernel_is_entry(const void* entry) {
+  static const fiar_kernel_t* const families[] = {
+#define X(stem, name, id, min_sm, text) \
+  fiar_kernels_##stem##_f16, fiar_kernels_##stem##_bf16, fiar_kernels_##stem##_f32,
+#include "kernels.def"
+#undef X
+  };
+  for (size_t i = 0; i < sizeof families / sizeof *families; ++i) {
+    for (const fiar_kernel_t* kernel = families[i]; kernel->entry; ++kernel) {
+      if (kernel->entry == entry) {
+        return true;
+      }
+    }
+  }
+  return false;
+}

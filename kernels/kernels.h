@@ -160,7 +160,7 @@ FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, scale_cols) == 48 + 3 * 64 + 32 
                    "scales need one line, the two-hop kernels another");
 
 // Launch with programmatic dependent launch: the kernel may start before the previous one in the
-// stream has ended, and reads nothing but the weight before that one's results are visible.
+// stream has ended, and reads nothing but its arguments before that one's results are visible.
 #define FIAR_LAUNCH_PDL 1u
 // Let the next kernel start (up to its own dependency wait) as soon as this one has pushed. Only
 // for consumers that wait before they read; by default dependents start when the outputs are
@@ -188,7 +188,11 @@ uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int6
 typedef struct fiar_device_caps {
   int32_t sm;        // compute capability, 10 * major + minor
   int32_t sm_count;  // multiprocessors this launch may fill
+  int32_t shared;    // bytes of shared memory that one has; 0: not known
 } fiar_device_caps_t;
+
+// Is it a kernel of the table?
+bool fiar_kernel_is_entry(const void* entry);
 
 typedef struct fiar_kernel_shape {
   int32_t vectors_a_thread;

@@ -6,13 +6,18 @@
 
 #include "base/base.h"
 
-static fiar_status_t cuda_status(const char* call, cudaError_t error) {
-  if (error == cudaSuccess) {
-    return FIAR_OK;
+// For what may fail: the caller's own calls should not find the error.
+static bool went(cudaError_t error) {
+  if (error != cudaSuccess) {
+    (void)cudaGetLastError();
   }
-  (void)cudaGetLastError();  // the caller's own calls should not find it
-  return FIAR_FAIL(CUDA_ERROR, "%s: %s (%s)", call, cudaGetErrorString(error),
-                   cudaGetErrorName(error));
+  return error == cudaSuccess;
+}
+
+static fiar_status_t cuda_status(const char* call, cudaError_t error) {
+  return went(error) ? FIAR_OK
+                     : FIAR_FAIL(CUDA_ERROR, "%s: %s (%s)", call, cudaGetErrorString(error),
+                                 cudaGetErrorName(error));
 }
 
 static fiar_status_t check_slots(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args) {
@@ -28,27 +33,86 @@ static fiar_status_t check_slots(fiar_algorithm_t algorithm, const fiar_kernel_a
 // More dynamic shared memory than a kernel gets by itself must be asked for; only ANY uses any.
 static fiar_status_t allow_shared(const fiar_kernel_t* kernel, int32_t bytes) {
   enum { GRANTED = 40 * 1024 };
-  if (bytes > GRANTED &&
-      cudaFuncSetAttribute(kernel->entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes) !=
-          cudaSuccess) {
-    (void)cudaGetLastError();
+  if (bytes > GRANTED && !went(cudaFuncSetAttribute(
+                             kernel->entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) {
     return FIAR_FAIL(UNSUPPORTED,
                      "a row takes %d bytes of shared memory, more than this device has", bytes);
   }
   return FIAR_OK;
 }
 
-// Adds the one of dependent launch, which older devices have not.
-static void allow_early_start(uint32_t flags, int32_t sm, cudaLaunchConfig_t* config) {
-  if (flags & FIAR_LAUNCH_PDL && sm >= 90) {
+// ---- Starting before the kernel before has ended ----
+
+// Our kernels let the next one start when it pays. Others, as a rule, release nobody.
+static bool is_ours(cudaGraphNode_t node) {
+  struct cudaKernelNodeParams kernel = {.func = NULL};
+  return went(cudaGraphKernelNodeGetParams(node, &kernel)) &&
+         (fiar_kernel_is_entry(kernel.func) || fiar_block_is_entry(kernel.func));
+}
+
+// The one kernel of others that the next launch on a capturing stream comes after, or NULL.
+static cudaGraphNode_t kernel_before(cudaStream_t stream) {
+  enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  enum cudaGraphNodeType type = cudaGraphNodeTypeEmpty;
+  cudaGraph_t graph = NULL;
+  const cudaGraphNode_t* after = NULL;
+  const cudaGraphEdgeData* edges = NULL;
+  size_t count = 0;
+  if (!went(cudaStreamGetCaptureInfo(stream, &capture, NULL, &graph, &after, &edges, &count)) ||
+      capture != cudaStreamCaptureStatusActive || count != 1 ||
+      (edges && (edges->type || edges->from_port))) {  // the caller's own kind of edge
+    return NULL;
+  }
+  cudaGraphNode_t node = *after;
+  const bool foreign =
+      went(cudaGraphNodeGetType(node, &type)) && type == cudaGraphNodeTypeKernel && !is_ours(node);
+  return foreign ? node : NULL;
+}
+
+// In a graph: lets the next launch start when all blocks of the kernel before it have begun. The
+// attribute of dependent launch alone would have it wait until they have ended, where that kernel
+// is not made for it, as matrix products are not.
+static bool start_beside(cudaStream_t stream) {
+  const cudaGraphEdgeData begun = {.from_port = cudaGraphKernelNodePortLaunchCompletion,
+                                   .type = cudaGraphDependencyTypeProgrammatic};
+  cudaGraphNode_t node = kernel_before(stream);
+  return node && went(cudaStreamUpdateCaptureDependencies(stream, &node, &begun, 1,
+                                                          cudaStreamSetCaptureDependencies));
+}
+
+// Few blocks that start beside another kernel would crowd on the few multiprocessors that it leaves
+// idle. With more than half of one's shared memory each they keep apart.
+static void keep_apart(const void* entry, const fiar_device_caps_t* caps,
+                       cudaLaunchConfig_t* config) {
+  const int bytes = caps->shared / 2;
+  if (config->dynamicSmemBytes > 0 ||
+      config->gridDim.x * config->gridDim.y > (unsigned)caps->sm_count) {
+    return;
+  }
+  if (went(cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) {
+    config->dynamicSmemBytes = (size_t)bytes;
+  }
+}
+
+// Older devices have no dependent launch.
+static void allow_early_start(const void* entry, uint32_t flags, const fiar_device_caps_t* caps,
+                              cudaLaunchConfig_t* config) {
+  if (!(flags & FIAR_LAUNCH_PDL) || caps->sm < 90) {
+    return;
+  }
+  if (start_beside(config->stream)) {
+    keep_apart(entry, caps, config);
+  } else {
     config->attrs[config->numAttrs++] =
         (cudaLaunchAttribute){.id = cudaLaunchAttributeProgrammaticStreamSerialization,
                               .val.programmaticStreamSerializationAllowed = 1};
   }
 }
 
+// ---- Launches ----
+
 static fiar_status_t launch_kernel(const fiar_kernel_t* kernel, const fiar_kernel_shape_t* shape,
-                                   const fiar_kernel_args_t* args, int32_t sm,
+                                   const fiar_kernel_args_t* args, const fiar_device_caps_t* caps,
                                    cudaStream_t stream) {
   cudaLaunchAttribute attributes[2];
   cudaLaunchConfig_t config = {.gridDim = {(unsigned)shape->grid, 1, 1},
@@ -61,7 +125,7 @@ static fiar_status_t launch_kernel(const fiar_kernel_t* kernel, const fiar_kerne
         (cudaLaunchAttribute){.id = cudaLaunchAttributeClusterDimension,
                               .val.clusterDim = {(unsigned)shape->cluster, 1, 1}};
   }
-  allow_early_start(args->flags, sm, &config);
+  allow_early_start(kernel->entry, args->flags, caps, &config);
   fiar_kernel_args_t launched = *args;
   launched.cluster_shift = shape->cluster >= 4 ? 2 : shape->cluster - 1;
   void* arguments[] = {&launched};
@@ -87,7 +151,7 @@ fiar_status_t fiar_launch(fiar_algorithm_t algorithm, const fiar_kernel_args_t* 
                      (int)algorithm, args->call.dtype, shape->vectors_a_thread, shape->threads);
   }
   FIAR_TRY(allow_shared(kernel, shape->shared));
-  return launch_kernel(kernel, shape, args, caps->sm, (cudaStream_t)stream);
+  return launch_kernel(kernel, shape, args, caps, (cudaStream_t)stream);
 }
 
 fiar_status_t fiar_launch_local(const fiar_all_reduce_norm_params* call, uint32_t flags,
@@ -119,23 +183,25 @@ fiar_status_t fiar_launch_block(fiar_block_kernel_t kernel, int64_t across, int6
                                .blockDim = {FIAR_BLOCK_THREADS, 1, 1},
                                .stream = (cudaStream_t)stream,
                                .attrs = attributes};
-  allow_early_start(flags, caps->sm, &config);
+  const void* entry = fiar_block_entry(kernel);
+  allow_early_start(entry, flags, caps, &config);
   void* arguments[] = {(void*)args};
-  return cuda_status("cudaLaunchKernelExC",
-                     cudaLaunchKernelExC(&config, fiar_block_entry(kernel), arguments));
+  return cuda_status("cudaLaunchKernelExC", cudaLaunchKernelExC(&config, entry, arguments));
 }
 
 fiar_status_t fiar_launch_caps(fiar_device_caps_t* out_caps) {
-  int device, major, minor, count;
-  *out_caps = (fiar_device_caps_t){0, 0};
+  int device, values[4];
+  static const enum cudaDeviceAttr wanted[] = {
+      cudaDevAttrComputeCapabilityMajor, cudaDevAttrComputeCapabilityMinor,
+      cudaDevAttrMultiProcessorCount, cudaDevAttrMaxSharedMemoryPerMultiprocessor};
+  *out_caps = (fiar_device_caps_t){.sm = 0};
   FIAR_TRY(cuda_status("cudaGetDevice", cudaGetDevice(&device)));
-  FIAR_TRY(cuda_status("cudaDeviceGetAttribute",
-                       cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device)));
-  FIAR_TRY(cuda_status("cudaDeviceGetAttribute",
-                       cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device)));
-  FIAR_TRY(cuda_status("cudaDeviceGetAttribute",
-                       cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device)));
-  *out_caps = (fiar_device_caps_t){.sm = 10 * major + minor, .sm_count = count};
+  for (size_t i = 0; i < FIAR_ARRAY_LENGTH(wanted); ++i) {
+    FIAR_TRY(cuda_status("cudaDeviceGetAttribute",
+                         cudaDeviceGetAttribute(&values[i], wanted[i], device)));
+  }
+  *out_caps = (fiar_device_caps_t){
+      .sm = 10 * values[0] + values[1], .sm_count = values[2], .shared = values[3]};
   return FIAR_OK;
 }
 

@@ -12,10 +12,10 @@ extern "C" {
 #endif
 
 // Launches `algorithm` for args on stream (a cudaStream_t) of the current device. Asynchronous,
-// capturable, allocates nothing, asks the driver nothing. 0 tokens launch nothing (but padding of
-// the scales, of which there is none then). args->peers.slot_bytes must hold the call
-// (fiar_kernel_slot_bytes) and fiar_kernel_supports must have said yes; both are checked.
-// shape: NULL for fiar_kernel_shape's choice; benches and tests may force another.
+// capturable, allocates nothing, asks the driver only whether stream captures. 0 tokens launch
+// nothing (but padding of the scales, of which there is none then). args->peers.slot_bytes must
+// hold the call (fiar_kernel_slot_bytes) and fiar_kernel_supports must have said yes; both are
+// checked. shape: NULL for fiar_kernel_shape's choice; benches and tests may force another.
 fiar_status_t fiar_launch(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
                           const fiar_device_caps_t* caps, const fiar_kernel_shape_t* shape,
                           void* stream);

@@ -10,6 +10,7 @@
 
 #include "block_cases.h"
 #include "gpu_calls.h"
+#include "gpu_kernels.h"
 #include "host/reference.h"
 
 enum { SHIFT = 4, ROOM = 256, REPLAYS = 3 };
@@ -489,6 +490,53 @@ static bool scratch_grows_under_a_graph(const bench_t* bench) {
   return good;
 }
 
+// ---- When kernels of a graph start ----
+
+static bool same_edge(const cudaGraphEdgeData* edge, unsigned char from_port) {
+  const cudaGraphEdgeData want = {.from_port = from_port,
+                                  .type = cudaGraphDependencyTypeProgrammatic};
+  return memcmp(edge, &want, sizeof want) == 0;
+}
+
+// Behind a kernel of others: when that one's blocks have begun. Behind our own: when it says so.
+static bool edges_let_kernels_start_early(const bench_t* bench) {
+  enum { ROWS = 2, COLS = 64, EDGES = 2 };
+  const size_t words = (size_t)ROWS * COLS;
+  uint32_t *in = device_words(2 * words, 0), *out = device_words(words, 0);
+  const fiar_activate_params call = {.struct_size = sizeof call,
+                                     .gate = in,
+                                     .out = out,
+                                     .rows = ROWS,
+                                     .cols = COLS,
+                                     .dtype = FIAR_ELEMENT_F32,
+                                     .out_dtype = FIAR_ELEMENT_F32};
+  cudaGraph_t graph;
+  cudaGraphNode_t from[EDGES], to[EDGES];
+  cudaGraphEdgeData edges[EDGES];
+  size_t count = EDGES;
+  GPU_MUST(cudaStreamBeginCapture(bench->stream, cudaStreamCaptureModeGlobal));
+  GPU_MUST(gpu_late_copy(in, out, sizeof *in, bench->stream));
+  bool good = true;
+  for (int i = 0; i < 2; ++i) {
+    good = fiar_rt_activate(bench->device, &call, bench->stream) == FIAR_OK && good;
+  }
+  GPU_MUST(cudaStreamEndCapture(bench->stream, &graph));
+  GPU_MUST(cudaGraphGetEdges(graph, from, to, edges, &count));
+  if (good && bench->sm >= 90) {
+    const int first = to[0] == from[1] ? 0 : 1;  // they come in any order
+    good = count == EDGES && same_edge(&edges[first], cudaGraphKernelNodePortLaunchCompletion) &&
+           same_edge(&edges[1 - first], cudaGraphKernelNodePortProgrammatic);
+    if (!good) {
+      (void)printf("%zu edges, from ports %d and %d\n", count, edges[first].from_port,
+                   edges[1 - first].from_port);
+    }
+  }
+  GPU_MUST(cudaGraphDestroy(graph));
+  GPU_MUST(cudaFree(in));
+  GPU_MUST(cudaFree(out));
+  return good;
+}
+
 static void check(bench_t* bench, const char* name, bool good) {
   (void)printf("%s %s%s%s\n", good ? "passed" : "FAILED", name, good ? "" : ": ",
                good ? "" : fiar_last_error());
@@ -531,6 +579,7 @@ int main(int argc, char** argv) {
     check(&bench, "host memory is refused", host_memory_is_refused(&bench));
     check(&bench, "shapes come and go", shapes_come_and_go(&bench));
     check(&bench, "scratch grows under a graph", scratch_grows_under_a_graph(&bench));
+    check(&bench, "edges let kernels start early", edges_let_kernels_start_early(&bench));
   }
   fiar_comm_destroy(bench.device);
   fiar_comm_destroy(bench.host);

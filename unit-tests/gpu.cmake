@@ -18,10 +18,10 @@ add_test(NAME unit.no_cxx COMMAND sh -c "! nm -u $<TARGET_FILE:fiar_static> | gr
 
 target_sources(conformance PRIVATE conformance_cuda.c)
 target_link_libraries(conformance PRIVATE CUDA::cudart_static)
-fiar_test_program(gpu_test gpu_test.c gpu_session.c gpu_calls.c gpu_kernels.cu)
+fiar_test_program(gpu_test gpu_test.c gpu_session.c gpu_between.c gpu_calls.c gpu_kernels.cu)
 target_link_libraries(gpu_test PRIVATE CUDA::cudart_static)
 
-fiar_test_program(block_gpu_test block_gpu_test.c block_cases.c)
+fiar_test_program(block_gpu_test block_gpu_test.c block_cases.c gpu_kernels.cu)
 target_link_libraries(block_gpu_test PRIVATE CUDA::cudart_static)
 add_test(NAME gpu.block COMMAND block_gpu_test)
 set_tests_properties(gpu.block PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)

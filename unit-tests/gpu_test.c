@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cuda/nccl_dl.h"
-#include "gpu_kernels.h"
+#include "gpu_between.h"
 #include "gpu_session.h"
 #include "runtime_impl.h"
 
@@ -32,13 +32,6 @@ static int verify_all(gpu_session_t* session, const char* when) {
 static uint32_t next(uint32_t* state) {
   *state = *state * 1664525u + 1013904223u;
   return *state >> 8;
-}
-
-// The params' inputs are const; these tests made them.
-static void* writable(const void* array) {
-  void* same;
-  memcpy(&same, &array, sizeof same);
-  return same;
 }
 
 // ---- Bodies ----
@@ -173,53 +166,16 @@ static int two_groups_on_two_streams(const ranks_self_t* self) {
   return wrong;
 }
 
-// The call before writes this call's inputs late, the one after reads its outputs early; both as
-// programmatic dependents.
 static int dependents_see_whole_inputs_and_outputs(const ranks_self_t* self) {
-  enum { EACH = 16 };
+  enum { EACH = 16, ROUNDS = 8 };
   gpu_session_t session;
   int wrong = gpu_session_begin(self, EACH, 24, 0, &session);
-  for (int round = 0; round < 6; ++round) {
-    for (int i = 0; i < EACH; ++i) {
-      gpu_call_t* call = &session.calls[i];
-      const fiar_all_reduce_norm_params* p = &call->params;
-      void *input, *residual, *codes, *norm;
-      const size_t code_bytes = p->quant_out ? call->bytes[GPU_CODES] : 0;
-      GPU_MUST(cudaMalloc(&input, call->bytes[GPU_INPUT]));
-      GPU_MUST(cudaMalloc(&residual, call->bytes[GPU_RESIDUAL]));
-      GPU_MUST(cudaMalloc(&norm, call->bytes[GPU_NORM]));
-      GPU_MUST(cudaMalloc(&codes, code_bytes + 1));
-      GPU_MUST(cudaMemcpy(input, p->input, call->bytes[GPU_INPUT], cudaMemcpyDefault));
-      GPU_MUST(cudaMemcpy(residual, p->residual, call->bytes[GPU_RESIDUAL], cudaMemcpyDefault));
-      GPU_MUST(cudaMemset(writable(p->input), 0x11, call->bytes[GPU_INPUT]));
-      GPU_MUST(cudaMemset(writable(p->residual), 0x11, call->bytes[GPU_RESIDUAL]));
-      gpu_call_poison(call, session.stream);
-      GPU_MUST(gpu_late_copy(writable(p->residual), residual, call->bytes[GPU_RESIDUAL],
-                             session.stream));
-      GPU_MUST(gpu_late_copy(writable(p->input), input, call->bytes[GPU_INPUT], session.stream));
-      RANKS_OK(gpu_call_issue(call, session.stream));
-      GPU_MUST(gpu_early_copy(norm, p->norm_out, call->bytes[GPU_NORM], session.stream));
-      RANKS_OK(gpu_call_issue(call, session.stream));
-      if (code_bytes) {
-        GPU_MUST(gpu_early_copy(codes, p->quant_out, code_bytes, session.stream));
-      }
-      gpu_call_poison(call, session.stream);
-      // What the consumers read, through the same comparison as the outputs themselves.
-      GPU_MUST(cudaMemcpyAsync(p->norm_out, norm, call->bytes[GPU_NORM], cudaMemcpyDefault,
-                               session.stream));
-      if (code_bytes) {
-        GPU_MUST(
-            cudaMemcpyAsync(p->quant_out, codes, code_bytes, cudaMemcpyDefault, session.stream));
-      }
-      fiar_all_reduce_norm_params whole = *p;
-      call->params.sum_out = call->params.residual_out = call->params.scales_out = NULL;
-      wrong += gpu_call_verify(call, "between dependents", session.stream);
-      call->params = whole;
-      GPU_MUST(cudaFree(input));
-      GPU_MUST(cudaFree(residual));
-      GPU_MUST(cudaFree(norm));
-      GPU_MUST(cudaFree(codes));
+  for (int i = 0; i < EACH; ++i) {
+    gpu_between_t between = gpu_between_make(&session.calls[i]);
+    for (int round = 0; round < ROUNDS; ++round) {
+      wrong += gpu_between_run(&between, round % GPU_SUM, round >= GPU_SUM, session.stream);
     }
+    gpu_between_free(&between);
   }
   gpu_session_end(self, &session);
   return wrong;

@@ -8,6 +8,7 @@
 // cmocka wants the four above first.
 #include <cmocka.h>
 
+#include "block.h"
 #include "host/reference.h"
 #include "kernels.h"
 
@@ -118,11 +119,23 @@ static void kernels_draw_where_the_shape_asks_and_it_was_found_to_pay(void** sta
   assert_false(draws(FIAR_ALGORITHM_TWOSHOT, other, 8, FEW));
 }
 
+static void the_table_knows_its_own(void** state) {
+  (void)state;
+  const fiar_all_reduce_norm_params call = layer_call(FIAR_QUANT_NVFP4);
+  assert_true(fiar_kernel_is_entry(kernel_of(&call, 4, 90)->entry));
+  assert_true(fiar_kernel_is_entry(kernel_of(&call, 3, 80)->entry));
+  assert_true(fiar_block_is_entry(fiar_block_entry(FIAR_BLOCK_ACTIVATE)));
+  assert_false(fiar_block_is_entry(kernel_of(&call, 4, 90)->entry));
+  assert_false(fiar_kernel_is_entry(fiar_block_entry(FIAR_BLOCK_ACTIVATE)));
+  assert_false(fiar_kernel_is_entry(NULL) || fiar_block_is_entry(NULL));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_format_of_a_layer_has_a_kernel_of_its_own),
       cmocka_unit_test(other_calls_ranks_and_chips_get_the_general_kernel),
       cmocka_unit_test(kernels_draw_where_the_shape_asks_and_it_was_found_to_pay),
+      cmocka_unit_test(the_table_knows_its_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

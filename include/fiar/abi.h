@@ -32,8 +32,8 @@ typedef struct fiar_comm fiar_comm_t;  // a group of ranks: see fiar/runtime.h
 
 // out = all_reduce_sum(input) over the ranks [+ residual], then RMSNorm over hidden, then
 // quantisation. Pointers lie where the communicator's backend computes (device memory, or host
-// memory on `host`). residual_out == residual and norm_out == input are allowed; any other overlap
-// is refused.
+// memory on `host`), and may be written up to the end of the work before the call on its stream.
+// residual_out == residual and norm_out == input are allowed; any other overlap is refused.
 typedef struct fiar_all_reduce_norm_params {
   uint32_t struct_size;  // sizeof, as the caller was built
   int32_t group;         // which of the model's communicators when comm is NULL

@@ -13,6 +13,7 @@ __device__ __forceinline__ void begin_local(const fiar_kernel_args_t& args, row_
                                             worker<K>* me) {
   begin_work<K>(args, shared, me);
   wait_dependency();
+  load_weight<K>(args, me);
   exchange_ready(args.cluster_shift);
   __syncthreads();  // for begin_exchange
   load_scale<K>(args, me);

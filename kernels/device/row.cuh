@@ -38,13 +38,18 @@ __device__ __forceinline__ void load_residual(const fiar_kernel_args_t& args, co
   }
 }
 
-// The start of every kernel before the dependency wait: only the immutable weight is read.
+// The start of every kernel before the dependency wait: nothing is read but the arguments.
 template <typename K>
 __device__ __forceinline__ void begin_work(const fiar_kernel_args_t& args, row_shared_t* shared,
                                            worker<K>* me) {
   me->at = find_place<K::vectors>(args);
   me->shared = shared;
   me->exchange = begin_exchange<K::vectors>(shared, me->at, args.cluster_shift);
+}
+
+// What follows is read after the wait.
+template <typename K>
+__device__ __forceinline__ void load_weight(const fiar_kernel_args_t& args, worker<K>* me) {
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
     me->weight[v] = filled(0);
@@ -54,15 +59,15 @@ __device__ __forceinline__ void begin_work(const fiar_kernel_args_t& args, row_s
   }
 }
 
-// Reads the caller's scale: after the dependency wait.
+// The caller's.
 template <typename K>
 __device__ __forceinline__ void load_scale(const fiar_kernel_args_t& args, worker<K>* me) {
   me->given = given_scale<K>(args);
   me->reciprocal = __frcp_rn(me->given);
 }
 
-// The dependency wait, then, in flight together, the ticket, the caller's scale and, where `reads`,
-// the thread's vectors of its first input row (else zeros).
+// The dependency wait, then, in flight together, where `reads` the thread's vectors of its first
+// input row (else zeros), the caller's scale, the ticket and the weight.
 template <typename K>
 __device__ __forceinline__ call_t open_work(const fiar_kernel_args_t& args, worker<K>* me,
                                             bool reads, uint4* input) {
@@ -72,7 +77,9 @@ __device__ __forceinline__ call_t open_work(const fiar_kernel_args_t& args, work
   wait_dependency();
   load_input<K>(args, at, at.row, input);
   load_scale<K>(args, me);
-  return open_call(args);
+  const call_t call = open_call(args);
+  load_weight<K>(args, me);
+  return call;
 }
 
 // weight_bias + weight in f32; the host sets the bias to 1 where there is no weight.

@@ -68,7 +68,6 @@ static const activate_row_t activates[] = {
     {16, 512, 0, BF16, BF16, 2, 0, 1, 0, 0, 0, 0},
     {3, 17, 0, F16, F32, 1, 1, 0, 0, 0, 0, 0},
     {16, 64, 0, BF16, BF16, 0, 0, 0, 0, 1, 0, 0},
-    {300, 1024, 0, F32, F16, 0, 0, 2, 0, 0, 0, 0},
     {16, 512, 0, BF16, BF16, 2, 0, 0, 0, 0, FIAR_ACTIVATION_GELU_TANH, FIAR_COMBINE_MUL},
     {7, 512, 0, F32, BF16, 0, 1, 1, 0, 0, FIAR_ACTIVATION_GELU_TANH, FIAR_COMBINE_MUL},
     {16, 512, 8, F16, F16, 2, 0, 0, 0, 0, FIAR_ACTIVATION_GELU_TANH, FIAR_COMBINE_NONE},
@@ -77,6 +76,12 @@ static const activate_row_t activates[] = {
     {16, 512, 0, BF16, BF16, 2, 0, 0, 0, 1, FIAR_ACTIVATION_GELU, FIAR_COMBINE_NONE},
     {16, 256, 0, BF16, BF16, 0, 0, 0, 0, 1, FIAR_ACTIVATION_NONE, FIAR_COMBINE_ADD},
     {9, 65, 1, F32, F16, 0, 0, 0, 0, 0, FIAR_ACTIVATION_NONE, FIAR_COMBINE_ADD},
+    // So many that threads take eight elements each.
+    {1100, 1024, 0, F32, F16, 0, 0, 2, 0, 0, 0, 0},
+    {1100, 1024, 0, BF16, BF16, 2, 1, 1, 0, 0, 0, 0},
+    {1100, 1024, 8, F16, F16, 2, 0, 0, 0, 0, FIAR_ACTIVATION_GELU_TANH, FIAR_COMBINE_MUL},
+    {1100, 1024, 0, BF16, BF16, 1, 0, 0, 0, 1, FIAR_ACTIVATION_GELU, FIAR_COMBINE_MUL},
+    {1100, 1024, 0, F32, F32, 0, 0, 0, 0, 0, FIAR_ACTIVATION_NONE, FIAR_COMBINE_ADD},
 };
 
 typedef struct copy_row {

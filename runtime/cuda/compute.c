@@ -122,11 +122,16 @@ static fiar_status_t run_activate(fiar_cuda_compute_t* compute, const fiar_activ
   CHECK(out);
   CHECK(quant_out);
   CHECK(scale);
-  fiar_activate_args_t args = {.call = *params};
-  args.width = width_of((uintptr_t)params->gate | (uintptr_t)params->up | (uintptr_t)params->out |
-                            (uintptr_t)params->quant_out,
-                        params->cols | params->gate_stride | params->up_stride |
-                            (params->out ? params->out_stride : 0));
+  // A short call takes as long as one thread's instructions, on few multiprocessors where threads
+  // are wide: up to some two elements a thread that the device holds, narrow ones are faster.
+  enum { NARROW = 4096 };  // elements a multiprocessor
+  fiar_activate_args_t args = {.call = *params, .width = 1};
+  if (params->rows * params->cols > (int64_t)compute->caps.sm_count * NARROW) {
+    args.width = width_of((uintptr_t)params->gate | (uintptr_t)params->up | (uintptr_t)params->out |
+                              (uintptr_t)params->quant_out,
+                          params->cols | params->gate_stride | params->up_stride |
+                              (params->out ? params->out_stride : 0));
+  }
   return fiar_launch_block(FIAR_BLOCK_ACTIVATE, blocks_across(params->cols, args.width),
                            params->rows, compute->flags, &compute->caps, &args, stream);
 }

@@ -188,7 +188,8 @@ uint64_t fiar_kernel_slot_bytes(fiar_algorithm_t algorithm, int64_t tokens, int6
 typedef struct fiar_device_caps {
   int32_t sm;        // compute capability, 10 * major + minor
   int32_t sm_count;  // multiprocessors this launch may fill
-  int32_t shared;    // bytes of shared memory that one has; 0: not known
+  // Bytes of shared memory that a multiprocessor has, and that a block may ask for; 0: not known.
+  int32_t shared, shared_of_block;
 } fiar_device_caps_t;
 
 // Is it a kernel of the table?

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "extent.h"
 #include "runtime_impl.h"
 
 enum { ARENA_ALIGNMENT = 256 };
@@ -40,11 +41,12 @@ static fiar_status_t check_arena(const fiar_block_params* params) {
 }
 
 fiar_status_t fiar_rt_block_start(fiar_comm_t* comm, const fiar_block_params* params) {
-  if (params == NULL || params->struct_size < sizeof *params) {
-    return FIAR_FAIL(INVALID_ARGUMENT, "params is NULL or its struct_size is below %zu",
-                     sizeof *params);
-  }
+  FIAR_TRY(fiar_struct_check(params, sizeof *params));
   FIAR_TRY(fiar_rt_check_abi(params->abi_version));
+  if (params->pointer_count < 0) {
+    return FIAR_FAIL(INVALID_ARGUMENT, "pointer_count is %d, must be >= 0",
+                     (int)params->pointer_count);
+  }
   if (params->pointer_count > 0 && (!params->pointers || !params->pointer_names)) {
     return FIAR_FAIL(INVALID_ARGUMENT, "%s is NULL, with %d pointers",
                      params->pointers ? "pointer_names" : "pointers", (int)params->pointer_count);

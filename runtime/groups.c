@@ -20,11 +20,15 @@ static _Thread_local group_table_t thread_groups;
 static struct {
   pthread_mutex_t lock;
   group_table_t groups;
-  fiar_comm_t* from_env;  // made once: an attempt that failed fails again in the same words
-  fiar_status_t env_status;
-  char env_text[512];
-} process = {.lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP};  // a communicator that cannot be
-                                                               // made is destroyed under it
+} process = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+// Under a lock of its own: making it waits for other ranks, which calls of other groups need not.
+static struct {
+  pthread_mutex_t lock;
+  fiar_comm_t* comm;  // made once: an attempt that failed fails again in the same words
+  fiar_status_t status;
+  char text[512];
+} environment = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static fiar_comm_t* find(const group_table_t* table, int32_t group) {
   for (size_t i = 0; i < MAX_GROUPS; ++i) {
@@ -79,26 +83,18 @@ void fiar_groups_forget(const fiar_comm_t* comm) {
   (void)pthread_mutex_unlock(&process.lock);
 }
 
-static fiar_status_t from_env(fiar_comm_t** out_comm) {
-  if (process.env_status != FIAR_OK) {
-    return fiar_fail(process.env_status, "%s", process.env_text);
+static fiar_status_t from_environment(fiar_comm_t** out_comm) {
+  (void)pthread_mutex_lock(&environment.lock);
+  fiar_status_t status = environment.status;
+  if (status != FIAR_OK) {
+    status = fiar_fail(status, "%s", environment.text);
+  } else if (!environment.comm) {
+    status = environment.status = fiar_comm_create_from_env(NULL, &environment.comm);
+    (void)snprintf(environment.text, sizeof environment.text, "%s", fiar_last_error());
   }
-  if (!process.from_env) {
-    process.env_status = fiar_comm_create_from_env(NULL, &process.from_env);
-    (void)snprintf(process.env_text, sizeof process.env_text, "%s", fiar_last_error());
-  }
-  *out_comm = process.from_env;
-  return process.env_status;
-}
-
-static fiar_status_t from_process(int32_t group, fiar_comm_t** out_comm) {
-  *out_comm = find(&process.groups, group);
-  if (*out_comm) {
-    return FIAR_OK;
-  }
-  return group == 0 ? from_env(out_comm)
-                    : FIAR_FAIL(INVALID_ARGUMENT,
-                                "group %d has no communicator; fiar_rt_set_comm sets one", group);
+  *out_comm = environment.comm;
+  (void)pthread_mutex_unlock(&environment.lock);
+  return status;
 }
 
 fiar_status_t fiar_comm_alone(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm) {
@@ -107,9 +103,14 @@ fiar_status_t fiar_comm_alone(fiar_comm_t* comm, int32_t group, fiar_comm_t** ou
     return FIAR_OK;
   }
   (void)pthread_mutex_lock(&process.lock);
-  const fiar_status_t status = from_process(group, out_comm);
+  *out_comm = find(&process.groups, group);
   (void)pthread_mutex_unlock(&process.lock);
-  return status;
+  if (*out_comm) {
+    return FIAR_OK;
+  }
+  return group == 0 ? from_environment(out_comm)
+                    : FIAR_FAIL(INVALID_ARGUMENT,
+                                "group %d has no communicator; fiar_rt_set_comm sets one", group);
 }
 
 fiar_status_t fiar_comm_of_group(fiar_comm_t* comm, int32_t group, fiar_comm_t** out_comm) {

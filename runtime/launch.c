@@ -30,15 +30,24 @@ static fiar_status_t check_slots(fiar_algorithm_t algorithm, const fiar_kernel_a
                          (unsigned long long)args->peers.slot_bytes, (unsigned long long)bytes);
 }
 
-// More dynamic shared memory than a kernel gets by itself must be asked for; only ANY uses any.
-static fiar_status_t allow_shared(const fiar_kernel_t* kernel, int32_t bytes) {
+// More dynamic shared memory than a kernel gets by itself must be asked for; only ANY uses any. All
+// that the device has, each time: another thread may be about to launch the same kernel.
+static fiar_status_t allow_shared(const fiar_kernel_t* kernel, int32_t bytes,
+                                  const fiar_device_caps_t* caps) {
   enum { GRANTED = 40 * 1024 };
-  if (bytes > GRANTED && !went(cudaFuncSetAttribute(
-                             kernel->entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) {
-    return FIAR_FAIL(UNSUPPORTED,
-                     "a row takes %d bytes of shared memory, more than this device has", bytes);
+  struct cudaFuncAttributes kernel_has = {.sharedSizeBytes = 0};
+  if (bytes <= GRANTED) {
+    return FIAR_OK;
   }
-  return FIAR_OK;
+  FIAR_TRY(cuda_status("cudaFuncGetAttributes", cudaFuncGetAttributes(&kernel_has, kernel->entry)));
+  const int most = caps->shared_of_block - (int)kernel_has.sharedSizeBytes;
+  return bytes <= most
+             ? cuda_status("cudaFuncSetAttribute",
+                           cudaFuncSetAttribute(kernel->entry,
+                                                cudaFuncAttributeMaxDynamicSharedMemorySize, most))
+             : FIAR_FAIL(UNSUPPORTED,
+                         "a row takes %d bytes of shared memory, but a block has %d on this device",
+                         bytes, most);
 }
 
 // ---- Starting before the kernel before has ended ----
@@ -72,41 +81,48 @@ static cudaGraphNode_t kernel_before(cudaStream_t stream) {
 // In a graph: lets the next launch start when all blocks of the kernel before it have begun. The
 // attribute of dependent launch alone would have it wait until they have ended, where that kernel
 // is not made for it, as matrix products are not.
-static bool start_beside(cudaStream_t stream) {
+// Gives that kernel, or NULL.
+static cudaGraphNode_t start_beside(cudaStream_t stream) {
   const cudaGraphEdgeData begun = {.from_port = cudaGraphKernelNodePortLaunchCompletion,
                                    .type = cudaGraphDependencyTypeProgrammatic};
   cudaGraphNode_t node = kernel_before(stream);
   return node && went(cudaStreamUpdateCaptureDependencies(stream, &node, &begun, 1,
-                                                          cudaStreamSetCaptureDependencies));
+                                                          cudaStreamSetCaptureDependencies))
+             ? node
+             : NULL;
 }
 
 // Few blocks that start beside another kernel would crowd on the few multiprocessors that it leaves
-// idle. With more than half of one's shared memory each they keep apart.
+// idle. With more than half of one's shared memory each they keep apart: no more of them than leave
+// room for as many of another stream's, and for clusters, which need theirs in one group of them.
 static void keep_apart(const void* entry, const fiar_device_caps_t* caps,
                        cudaLaunchConfig_t* config) {
   const int bytes = caps->shared / 2;
-  if (config->dynamicSmemBytes > 0 ||
-      config->gridDim.x * config->gridDim.y > (unsigned)caps->sm_count) {
-    return;
-  }
-  if (went(cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) {
+  const int64_t blocks = (int64_t)config->gridDim.x * config->gridDim.y;
+  if (config->dynamicSmemBytes == 0 && 2 * blocks <= caps->sm_count &&
+      went(cudaFuncSetAttribute(entry, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes))) {
     config->dynamicSmemBytes = (size_t)bytes;
   }
 }
 
-// Older devices have no dependent launch.
-static void allow_early_start(const void* entry, uint32_t flags, const fiar_device_caps_t* caps,
-                              cudaLaunchConfig_t* config) {
-  if (!(flags & FIAR_LAUNCH_PDL) || caps->sm < 90) {
-    return;
-  }
-  if (start_beside(config->stream)) {
+// Starts `entry` early where flags and device allow it. config->attrs has room for one more.
+static fiar_status_t launch(const void* entry, void* args, uint32_t flags,
+                            const fiar_device_caps_t* caps, cudaLaunchConfig_t* config) {
+  const bool early = flags & FIAR_LAUNCH_PDL && caps->sm >= 90;
+  cudaGraphNode_t before = early ? start_beside(config->stream) : NULL;
+  if (before) {
     keep_apart(entry, caps, config);
-  } else {
+  } else if (early) {
     config->attrs[config->numAttrs++] =
         (cudaLaunchAttribute){.id = cudaLaunchAttributeProgrammaticStreamSerialization,
                               .val.programmaticStreamSerializationAllowed = 1};
   }
+  const cudaError_t error = cudaLaunchKernelExC(config, entry, &args);
+  if (error != cudaSuccess && before) {  // the caller's next kernel may not wait as ours do
+    (void)went(cudaStreamUpdateCaptureDependencies(config->stream, &before, NULL, 1,
+                                                   cudaStreamSetCaptureDependencies));
+  }
+  return cuda_status("cudaLaunchKernelExC", error);
 }
 
 // ---- Launches ----
@@ -125,11 +141,9 @@ static fiar_status_t launch_kernel(const fiar_kernel_t* kernel, const fiar_kerne
         (cudaLaunchAttribute){.id = cudaLaunchAttributeClusterDimension,
                               .val.clusterDim = {(unsigned)shape->cluster, 1, 1}};
   }
-  allow_early_start(kernel->entry, args->flags, caps, &config);
   fiar_kernel_args_t launched = *args;
   launched.cluster_shift = shape->cluster >= 4 ? 2 : shape->cluster - 1;
-  void* arguments[] = {&launched};
-  return cuda_status("cudaLaunchKernelExC", cudaLaunchKernelExC(&config, kernel->entry, arguments));
+  return launch(kernel->entry, &launched, args->flags, caps, &config);
 }
 
 fiar_status_t fiar_launch(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
@@ -150,7 +164,7 @@ fiar_status_t fiar_launch(fiar_algorithm_t algorithm, const fiar_kernel_args_t* 
     return FIAR_FAIL(UNSUPPORTED, "no kernel for algorithm %d, dtype %d, %d vectors and %d threads",
                      (int)algorithm, args->call.dtype, shape->vectors_a_thread, shape->threads);
   }
-  FIAR_TRY(allow_shared(kernel, shape->shared));
+  FIAR_TRY(allow_shared(kernel, shape->shared, caps));
   return launch_kernel(kernel, shape, args, caps, (cudaStream_t)stream);
 }
 
@@ -183,25 +197,25 @@ fiar_status_t fiar_launch_block(fiar_block_kernel_t kernel, int64_t across, int6
                                .blockDim = {FIAR_BLOCK_THREADS, 1, 1},
                                .stream = (cudaStream_t)stream,
                                .attrs = attributes};
-  const void* entry = fiar_block_entry(kernel);
-  allow_early_start(entry, flags, caps, &config);
-  void* arguments[] = {(void*)args};
-  return cuda_status("cudaLaunchKernelExC", cudaLaunchKernelExC(&config, entry, arguments));
+  return launch(fiar_block_entry(kernel), (void*)args, flags, caps, &config);
 }
 
 fiar_status_t fiar_launch_caps(fiar_device_caps_t* out_caps) {
-  int device, values[4];
+  int device, values[5];
   static const enum cudaDeviceAttr wanted[] = {
       cudaDevAttrComputeCapabilityMajor, cudaDevAttrComputeCapabilityMinor,
-      cudaDevAttrMultiProcessorCount, cudaDevAttrMaxSharedMemoryPerMultiprocessor};
+      cudaDevAttrMultiProcessorCount, cudaDevAttrMaxSharedMemoryPerMultiprocessor,
+      cudaDevAttrMaxSharedMemoryPerBlockOptin};
   *out_caps = (fiar_device_caps_t){.sm = 0};
   FIAR_TRY(cuda_status("cudaGetDevice", cudaGetDevice(&device)));
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(wanted); ++i) {
     FIAR_TRY(cuda_status("cudaDeviceGetAttribute",
                          cudaDeviceGetAttribute(&values[i], wanted[i], device)));
   }
-  *out_caps = (fiar_device_caps_t){
-      .sm = 10 * values[0] + values[1], .sm_count = values[2], .shared = values[3]};
+  *out_caps = (fiar_device_caps_t){.sm = 10 * values[0] + values[1],
+                                   .sm_count = values[2],
+                                   .shared = values[3],
+                                   .shared_of_block = values[4]};
   return FIAR_OK;
 }
 

@@ -184,6 +184,24 @@ static void a_sink_gets_lines_of_its_level(void** state) {
   assert_string_equal(line, "comm: rank 3");
 }
 
+static void log_and_listen_elsewhere(void* context, fiar_log_level_t level, const char* subsystem,
+                                     const char* line) {
+  FIAR_LOG(INFO, COMM, "from within");  // dropped
+  fiar_set_log_sink(remember_line, context, FIAR_LOG_INFO);
+  remember_line(context, level, subsystem, line);
+}
+
+static void a_sink_may_call_fiar(void** state) {
+  (void)state;
+  char line[128] = "";
+  fiar_set_log_sink(log_and_listen_elsewhere, line, FIAR_LOG_INFO);
+  FIAR_LOG(INFO, COMM, "first");
+  assert_string_equal(line, "comm: first");
+  FIAR_LOG(INFO, COMM, "second");
+  assert_string_equal(line, "comm: second");
+  fiar_set_log_sink(NULL, NULL, FIAR_LOG_OFF);
+}
+
 static int attempts;
 
 static fiar_status_t fail_to_open(void) {
@@ -240,6 +258,7 @@ int main(void) {
       cmocka_unit_test(several_hosts_are_refused_with_the_way_out),
       cmocka_unit_test(log_lists_and_paths),
       cmocka_unit_test(a_sink_gets_lines_of_its_level),
+      cmocka_unit_test(a_sink_may_call_fiar),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,10 @@ static void versions_and_ranks_must_agree(void** state) {
   assert_refused(&params, FIAR_MISMATCH, "compiled for 4 ranks");
   params = good(pointers);
   params.struct_size = 8;
-  assert_refused(&params, FIAR_INVALID_ARGUMENT, "struct_size");
+  assert_refused(&params, FIAR_ABI_MISMATCH, "struct_size is 8");
+  params = good(pointers);
+  params.pointer_count = -1;
+  assert_refused(&params, FIAR_INVALID_ARGUMENT, "pointer_count is -1");
   assert_refused(NULL, FIAR_INVALID_ARGUMENT, "params is NULL");
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "comm/comm.h"
@@ -204,6 +205,39 @@ static int one_is_stopped(const ranks_self_t* self) {
   RANKS_CHECK(strstr(fiar_last_error(), "rank 1 of 3 did not arrive") ||
                   strstr(fiar_last_error(), "has left the group"),
               "%s", fiar_last_error());
+  fiar_comm_destroy(comm);
+  return 0;
+}
+
+// What is refused on one rank alone takes its number: the next attempts meet.
+static int one_is_refused_and_all_try_again(const ranks_self_t* self) {
+  fiar_comm_options_t options = FIAR_COMM_OPTIONS_DEFAULT;
+  options.timeout_ms = 500;
+  options.backend = self->rank == 0 ? "no such backend" : NULL;
+  fiar_comm_t* comm;
+  const fiar_status_t status = fiar_comm_create_from_env(&options, &comm);
+  RANKS_CHECK(status == (self->rank == 0 ? FIAR_INVALID_ARGUMENT : FIAR_TIMEOUT), "%d: %s", status,
+              fiar_last_error());
+  RANKS_OK(fiar_comm_create_from_env(NULL, &comm));
+  RANKS_OK(fiar_comm_barrier(comm));
+  fiar_comm_destroy(comm);
+  return 0;
+}
+
+static int a_forked_child_is_not_the_rank(const ranks_self_t* self) {
+  fiar_comm_t* comm;
+  RANKS_OK(fiar_comm_create_from_env(NULL, &comm));
+  const pid_t child = self->rank == 0 ? fork() : -1;
+  if (child == 0) {
+    fiar_comm_destroy(comm);
+    _exit(0);
+  }
+  if (child > 0) {
+    int status = 1;
+    RANKS_CHECK(waitpid(child, &status, 0) == child && status == 0, "the child's status is %d",
+                status);
+  }
+  RANKS_OK(fiar_comm_barrier(comm));
   fiar_comm_destroy(comm);
   return 0;
 }
@@ -446,6 +480,8 @@ PROCESSES(rows_are_taken_by_their_owners, 3, .argument = "")
 PROCESSES(two_say_they_are_rank_one, 3, .argument = "")
 PROCESSES(one_has_no_descriptors_left, 2, .environment = long_bound)
 PROCESSES(one_leaves, 3, .environment = long_bound)
+PROCESSES(one_is_refused_and_all_try_again, 2, .argument = "")
+PROCESSES(a_forked_child_is_not_the_rank, 2, .argument = "")
 
 static void run_one_lost(const char* body, int32_t world, int32_t lost,
                          const char* const* environment, int lost_result, int32_t limit_ms) {
@@ -555,8 +591,15 @@ static void bad_options_are_refused(void** state) {
   options.timeout_ms = -1;
   assert_int_equal(fiar_comm_create_threads(2, NULL, &options, comms), FIAR_INVALID_ARGUMENT);
   options.timeout_ms = 0;
-  options.struct_size = 1000;
-  assert_int_equal(fiar_comm_create_threads(2, NULL, &options, comms), FIAR_ABI_MISMATCH);
+  options.backend = "host";
+  for (uint32_t size = 0; size < sizeof options + 8; ++size) {  // no field is taken in part
+    options.struct_size = size;
+    const bool whole = size == 4 || size == 8 || size == 12 || size == sizeof options;
+    assert_int_equal(fiar_comm_create_threads(2, NULL, &options, comms),
+                     whole ? FIAR_OK : FIAR_ABI_MISMATCH);
+    fiar_comm_destroy(comms[0]);
+    fiar_comm_destroy(comms[1]);
+  }
   options.struct_size = sizeof options;
   options.device = -7;
   assert_int_equal(fiar_comm_create_threads(2, NULL, &options, comms), FIAR_INVALID_ARGUMENT);
@@ -599,6 +642,8 @@ static void nothing_is_known_of_no_communicator(void** state) {
   X(two_say_they_are_rank_one)         \
   X(one_has_no_descriptors_left)       \
   X(one_leaves)                        \
+  X(one_is_refused_and_all_try_again)  \
+  X(a_forked_child_is_not_the_rank)    \
   X(one_is_killed)                     \
   X(one_is_killed_at_work)             \
   X(one_is_stopped)                    \

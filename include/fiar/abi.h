@@ -107,7 +107,7 @@ FIAR_API fiar_status_t fiar_rt_check_world(fiar_comm_t* comm, int32_t group, int
 FIAR_API fiar_status_t fiar_rt_set_comm(int32_t group, fiar_comm_t* comm);
 
 // The same for calls from this thread alone, before what fiar_rt_set_comm says: for threads as
-// ranks.
+// ranks. Where another thread destroys comm, take it back here before.
 FIAR_API fiar_status_t fiar_rt_set_thread_comm(int32_t group, fiar_comm_t* comm);
 
 // The fused call. comm == NULL: the communicator of params->group. stream: a cudaStream_t, or NULL.

@@ -179,7 +179,8 @@ typedef enum fiar_log_level {
   FIAR_LOG_TRACE = 3
 } fiar_log_level_t;
 
-// Called with one line, without newline; from any thread, one call at a time.
+// Called with one line, without newline; from any thread, one call at a time. It may call fiar;
+// what those calls would log is dropped.
 typedef void (*fiar_log_sink_fn)(void* context, fiar_log_level_t level, const char* subsystem,
                                  const char* line);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -27,6 +28,9 @@ static struct {
   fiar_log_sink_fn sink;
   void* context;
 } state = {.once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+// This thread is in the sink, and so has the lock.
+static _Thread_local bool in_sink;
 
 bool fiar_log_list_names(const char* list, const char* subsystem) {
   const size_t length = strlen(subsystem);
@@ -70,7 +74,13 @@ static FILE* open_log(const char* path) {
   (void)gethostname(host, sizeof host - 1);
   FILE* file = NULL;
   if (fiar_log_expand_path(path, host, (long)getpid(), expanded, sizeof expanded)) {
-    file = fopen(expanded, "ae");
+    // A pipe that nobody reads is refused, not waited for.
+    const int fd =
+        open(expanded, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, (mode_t)0666);
+    file = fd < 0 || fcntl(fd, F_SETFL, O_APPEND) != 0 ? NULL : fdopen(fd, "a");
+    if (!file && fd >= 0) {
+      (void)close(fd);
+    }
   }
   return file ? file : stderr;
 }
@@ -109,9 +119,14 @@ void fiar_log_write(fiar_log_level_t level, fiar_subsystem_t subsystem, const ch
   va_start(args, format);
   (void)vsnprintf(line, sizeof line, format, args);
   va_end(args);
+  if (in_sink) {
+    return;
+  }
   (void)pthread_mutex_lock(&state.lock);
   if (state.sink) {
+    in_sink = true;
     state.sink(state.context, level, subsystem_names[subsystem], line);
+    in_sink = false;
   } else if (state.file) {
     (void)fprintf(state.file, "fiar[%ld] %s %s: %s\n", (long)getpid(), level_names[level],
                   subsystem_names[subsystem], line);
@@ -122,10 +137,14 @@ void fiar_log_write(fiar_log_level_t level, fiar_subsystem_t subsystem, const ch
 
 void fiar_set_log_sink(fiar_log_sink_fn sink, void* context, fiar_log_level_t level) {
   (void)pthread_once(&state.once, read_environment);
-  (void)pthread_mutex_lock(&state.lock);
+  if (!in_sink) {
+    (void)pthread_mutex_lock(&state.lock);
+  }
   state.sink = sink;
   state.context = context;
   atomic_store(&state.level, sink ? (int)level : state.environment_level);
   atomic_store(&state.subsystems, sink ? ~0u : state.environment_subsystems);
-  (void)pthread_mutex_unlock(&state.lock);
+  if (!in_sink) {
+    (void)pthread_mutex_unlock(&state.lock);
+  }
 }

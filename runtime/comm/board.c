@@ -41,6 +41,7 @@ typedef struct board {
   int32_t rank, world;
   int lock_fd;  // -1 for threads
   unsigned pieces;
+  pid_t pid;  // a process that was forked from this one is not the rank
 } board_t;
 
 int64_t fiar_now_ns(void) {
@@ -190,8 +191,10 @@ static fiar_status_t board_alive(void* state) {
 static void board_leave(void* state) {
   board_t* board = state;
   board_rank_t* self = &board->memory->ranks[board->rank];
-  atomic_store(&self->gone, 1);
-  futex_wake_all(&self->pieces);
+  if (board->pid == getpid()) {
+    atomic_store(&self->gone, 1);
+    futex_wake_all(&self->pieces);
+  }
 }
 
 static void board_close(void* state) {
@@ -238,7 +241,7 @@ fiar_status_t fiar_board_create_threads(int32_t world, void** out_states) {
       free(memory);
       return FIAR_FAIL(OUT_OF_MEMORY, "%zu bytes of host memory", sizeof *board);
     }
-    *board = (board_t){memory, bytes, rank, world, -1, 0};
+    *board = (board_t){memory, bytes, rank, world, -1, 0, getpid()};
     atomic_store(&memory->ranks[rank].pid, (int64_t)getpid());
     out_states[rank] = board;
   }
@@ -278,7 +281,7 @@ fiar_status_t fiar_board_join(const char* name, int32_t rank, int32_t world, int
   if (!board) {
     return FIAR_FAIL(OUT_OF_MEMORY, "%zu bytes of host memory", sizeof *board);
   }
-  *board = (board_t){NULL, bytes_of_board(world), rank, world, -1, 0};
+  *board = (board_t){NULL, bytes_of_board(world), rank, world, -1, 0, getpid()};
   fiar_status_t status = FIAR_OK;
   int fd = -1;
   if (rank == 0) {

@@ -16,14 +16,23 @@
 // defaults.
 static fiar_status_t take_options(const fiar_comm_options_t* given,
                                   fiar_comm_options_t* out_options) {
-  const size_t least = offsetof(fiar_comm_options_t, device);
+  // Where a field ends, so that none is taken in part.
+  static const size_t ends[] = {
+      offsetof(fiar_comm_options_t, device), offsetof(fiar_comm_options_t, timeout_ms),
+      offsetof(fiar_comm_options_t, timeout_ms) + sizeof(int32_t), sizeof(fiar_comm_options_t)};
+  bool known = false;
   *out_options = (fiar_comm_options_t)FIAR_COMM_OPTIONS_DEFAULT;
   if (!given) {
     return FIAR_OK;
   }
-  if (given->struct_size < least || given->struct_size > sizeof *given) {
-    return FIAR_FAIL(ABI_MISMATCH, "options.struct_size is %u, this library knows up to %zu",
-                     given->struct_size, sizeof *given);
+  for (size_t i = 0; i < FIAR_ARRAY_LENGTH(ends); ++i) {
+    known = known || given->struct_size == ends[i];
+  }
+  if (!known) {
+    return FIAR_FAIL(
+        ABI_MISMATCH,
+        "options.struct_size is %u, which is no size that the struct has had, up to %zu",
+        given->struct_size, sizeof *given);
   }
   memcpy(out_options, given, given->struct_size);
   out_options->struct_size = sizeof *out_options;
@@ -117,11 +126,13 @@ fiar_status_t fiar_comm_create_from_env(const fiar_comm_options_t* options,
   static atomic_uint made;  // a job's ranks make their communicators in the same order
   FIAR_NOT_NULL(out_comm);
   *out_comm = NULL;
+  // Counted also where the attempt fails on this rank alone, or its next one would meet others'
+  // last.
+  const unsigned sequence = atomic_fetch_add(&made, 1);
   fiar_launcher_t launcher;
   FIAR_TRY(fiar_launcher_read(lookup_process, (long)getppid(), &launcher));
   fiar_comm_t* comm;
   FIAR_TRY(new_comm(launcher.rank, launcher.world, options, launcher.local_rank, &comm));
-  const unsigned sequence = atomic_fetch_add(&made, 1);
   fiar_status_t status = FIAR_OK;
   if (launcher.world > 1) {
     char name[sizeof launcher.job + 32];
@@ -277,6 +288,7 @@ fiar_status_t fiar_comm_create_from_nccl(void* nccl_comm, const fiar_comm_option
                                          fiar_comm_t** out_comm) {
   (void)nccl_comm;
   (void)options;
+  FIAR_NOT_NULL(out_comm);
   *out_comm = NULL;
   return FIAR_FAIL(UNAVAILABLE, "this build of fiar is without CUDA and NCCL");
 }

@@ -20,7 +20,7 @@
 #include "comm/comm.h"
 #include "fiar/version.h"
 
-enum { MAGIC = 0x72616966, RETRY_MS = 5 };
+enum { MAGIC = 0x72616966, RETRY_MS = 5, HELLO_MS = 2000 };
 
 typedef struct message {
   uint32_t magic;
@@ -86,7 +86,8 @@ static fiar_status_t send_message(int socket_fd, int32_t to, const message_t* me
     memcpy(CMSG_DATA(header), &fd, sizeof fd);
   }
   if (sendmsg(socket_fd, &packet, MSG_NOSIGNAL) != (ssize_t)sizeof *message) {
-    return FIAR_FAIL(PEER_LOST, "rank %d has ended while the ranks met (%s)", to, strerror(errno));
+    return FIAR_FAIL(PEER_LOST, "rank %d has ended or given up while the ranks met (%s)", to,
+                     strerror(errno));
   }
   return FIAR_OK;
 }
@@ -112,7 +113,7 @@ static fiar_status_t receive_message(int socket_fd, int32_t from, int64_t deadli
                           .msg_controllen = sizeof control.room};
   const ssize_t got = recvmsg(socket_fd, &packet, MSG_CMSG_CLOEXEC);
   if (got <= 0) {
-    return FIAR_FAIL(PEER_LOST, "rank %d has ended while the ranks met", from);
+    return FIAR_FAIL(PEER_LOST, "rank %d has ended or given up while the ranks met", from);
   }
   const struct cmsghdr* header = CMSG_FIRSTHDR(&packet);
   if (header && header->cmsg_type == SCM_RIGHTS) {
@@ -190,8 +191,11 @@ static fiar_status_t accept_ranks(int listener, int32_t world, int64_t deadline_
       }
       return FIAR_FAIL(SYSTEM_ERROR, "accept4: %s", strerror(errno));
     }
+    // One that connects and says nothing must not use up the others' time.
+    const int64_t hello_ns = fiar_now_ns() + (int64_t)HELLO_MS * 1000000;
     message_t hello;
-    if (!same_user(fd) || receive_message(fd, -1, deadline_ns, &hello, NULL) != FIAR_OK) {
+    if (!same_user(fd) || receive_message(fd, -1, hello_ns < deadline_ns ? hello_ns : deadline_ns,
+                                          &hello, NULL) != FIAR_OK) {
       (void)close(fd);  // not one of ours, or ended at once: its rank will be missed
       continue;
     }

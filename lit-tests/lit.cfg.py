@@ -3,7 +3,8 @@
 Features    cuda       the CUDA parts are built and a GPU answers
             native     a compiled model may link this build's libfiar (not under a sanitizer)
             plugin     stock mlir-opt may load FiarPlugin.so (not under a sanitizer)
-            jax        the Python of $FIAR_JAX_PYTHON (else lit's own) has JAX; %jax_python is it
+            jax        a Python has JAX: $FIAR_JAX_PYTHON, else the build's venv (which the test
+                       python.jax makes), else lit's own; %jax_python is it
             shared-ir  real modules of other projects lie in $FIAR_SHARED/ir, or in ../shared/ir beside
                        the checkout; %shared_ir is that folder
 Substitutions  %plugin, %fiar_version, %cc, %build, %llvm_lib, %python, and the tools by their plain names
@@ -54,7 +55,8 @@ else:
     lit_config.note(f"shared-ir tests are skipped: no {shared_ir}; FIAR_SHARED names its parent folder")
 
 
-jax_python = os.environ.get("FIAR_JAX_PYTHON") or sys.executable
+venv_python = os.path.join(config.fiar_build, "venv", "bin", "python")
+jax_python = os.environ.get("FIAR_JAX_PYTHON") or (venv_python if os.path.exists(venv_python) else sys.executable)
 find_jax = "import importlib.util, sys; sys.exit(importlib.util.find_spec('jaxlib') is None)"
 if subprocess.run([jax_python, "-c", find_jax]).returncode == 0:
     config.available_features.add("jax")

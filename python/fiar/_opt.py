@@ -28,7 +28,8 @@ class Report:
     notes: str = ""  # remarks about the module as a whole
 
     def __str__(self):
-        lines = [f"{self.seen} all-reduces seen, {self.fused} fused, {self.refused} left"]
+        plural = "" if self.seen == 1 else "s"
+        lines = [f"{self.seen} all-reduce{plural} seen, {self.fused} fused, {self.refused} left"]
         lines += [f"  {row['location']}  {_row_text(row)}" for row in self.rows]
         return "\n".join(lines + ([self.notes] if self.notes else []))
 

@@ -11,6 +11,6 @@ EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "jax" / "fu
 def test_the_example_fuses_and_keeps_the_residual(capsys):
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     printed = capsys.readouterr().out
-    assert "1 all-reduces seen, 1 fused, 0 left" in printed
+    assert "1 all-reduce seen, 1 fused, 0 left" in printed
     assert "residual: 0 of" in printed
     assert "norm: 0 of" in printed or not blocks.on_cpu()

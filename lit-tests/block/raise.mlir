@@ -291,3 +291,23 @@ func.func @sum_of_f32(%y: tensor<4x64xf32>, %r: tensor<4x64xbf16>, %w: tensor<64
   %o = stablehlo.multiply %q, %v : tensor<4x64xbf16>
   return %h, %o : tensor<4x64xbf16>, tensor<4x64xbf16>
 }
+
+// -----
+
+// Foreign ops are not verified: a product with one operand is none.
+// CHECK-LABEL: @one_operand
+// CHECK-NEXT:    "stablehlo.dot_general"(%arg0)
+func.func @one_operand(%a: tensor<4x64xbf16>) -> tensor<4x64xbf16> {
+  %0 = "stablehlo.dot_general"(%a) <{dot_dimension_numbers = #stablehlo.dot<lhs_contracting_dimensions = [1], rhs_contracting_dimensions = [0]>}> : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+  return %0 : tensor<4x64xbf16>
+}
+
+// -----
+
+// So is one with an algorithm, which rounds its operands.
+// CHECK-LABEL: @algorithm
+// CHECK-NEXT:    stablehlo.dot_general
+func.func @algorithm(%a: tensor<4x64xf32>, %b: tensor<64x64xf32>) -> tensor<4x64xf32> {
+  %0 = "stablehlo.dot_general"(%a, %b) <{algorithm = #stablehlo.dot_algorithm<lhs_precision_type = bf16, rhs_precision_type = bf16, accumulation_type = f32, lhs_component_count = 1, rhs_component_count = 1, num_primitive_operations = 1, allow_imprecise_accumulation = false>, dot_dimension_numbers = #stablehlo.dot<lhs_contracting_dimensions = [1], rhs_contracting_dimensions = [0]>}> : (tensor<4x64xf32>, tensor<64x64xf32>) -> tensor<4x64xf32>
+  return %0 : tensor<4x64xf32>
+}

@@ -49,12 +49,15 @@ static bool same_number(double a, double b) {
   return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b));
 }
 
-// Distance in units of the last place of the element type, at the larger of the two.
+// Distance in units of the last place of the element type, at the larger of the two; of denormal
+// numbers that is the smallest one.
 static double ulps(FiarElement elem, double a, double b) {
   int digits = elem == FIAR_ELEM_BF16 ? 8 : elem == FIAR_ELEM_F16 ? 11 : 24;
+  int least = elem == FIAR_ELEM_BF16 ? -133 : elem == FIAR_ELEM_F16 ? -24 : -149;
   int exponent;
   (void)frexp(fmax(fabs(a), fabs(b)), &exponent);
-  return fabs(a - b) / ldexp(1, exponent - digits);
+  exponent -= digits;
+  return fabs(a - b) / ldexp(1, exponent < least ? least : exponent);
 }
 
 // What docs/numerics.md lets differ: nothing where roots are coarse, nor for what no norm went

@@ -285,6 +285,30 @@ static bool evaluate_identity(FiarEval* eval, const FiarPrimitive* p) {
   return true;
 }
 
+static bool same_on_all_ranks(FiarEval* eval, MlirValue value) {
+  const FiarTensor* tensor = bound_to(eval, value);
+  if (tensor == NULL || tensor->at == NULL) {
+    return tensor == NULL || tensor->replicated;
+  }
+  for (int rank = 1; rank < eval->options->ranks; ++rank) {
+    if (memcmp(tensor->at, tensor->at + rank * tensor->count,
+               (size_t)tensor->count * sizeof *tensor->at) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// A function of operands that are the same on all ranks gives the same results there.
+static bool gives_the_same(FiarEval* eval, MlirOperation op) {
+  bool same = fiarPrimitiveKind(&eval->view, op) == FIAR_PRIM_PURE &&
+              mlirOperationGetNumOperands(op) > 0 && mlirOperationGetNumRegions(op) == 0;
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op) && same; ++i) {
+    same = same_on_all_ranks(eval, mlirOperationGetOperand(op, i));
+  }
+  return same;
+}
+
 // Observes the operands, invents the results, and runs what the op's regions hold on invented
 // arguments.
 static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
@@ -306,8 +330,9 @@ static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
       }
     }
   }
+  const bool same = gives_the_same(eval, op);
   for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
-    if (!invent(eval, mlirOperationGetResult(op, i), id, i, false)) {
+    if (!invent(eval, mlirOperationGetResult(op, i), id, i, same)) {
       return false;
     }
   }

@@ -101,7 +101,7 @@ FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op) {
   // Foreign ops are not verified: one with more results than operands is identical to nothing, and
   // some have fewer operands than their kind takes.
   if ((primitive.kind == FIAR_PRIM_IDENTITY && mlirOperationGetNumResults(op) > operands) ||
-      primitive.n_in > operands) {
+      (primitive.kind == FIAR_PRIM_MATMUL && primitive.n_in < 2) || primitive.n_in > operands) {
     primitive.kind = FIAR_PRIM_UNKNOWN;
   }
   return primitive;

@@ -88,6 +88,7 @@ typedef struct FiarPrimitive {
   int64_t dims[FIAR_MAX_RANK];
   int64_t dims2[FIAR_MAX_RANK];
   bool keep_dims;          // REDUCE_*: reduced dimensions stay with size 1
+  bool may_repeat;         // BROADCAST: of dimensions of unknown size, which may be 1
   bool broadcasts;         // elementwise: operands of other shapes are broadcast, right-aligned
   bool has_number;         // CONSTANT: a splat; with one operand: the second is this number
   double number, number2;  // CLAMP with one operand: low and high

@@ -16,12 +16,15 @@ static bool text_has(MlirAttribute attribute, const char* word) {
   return text.length >= length && memcmp(text.data + text.length - length, word, length) == 0;
 }
 
-// CHLO's broadcast_* ops are the plain ones where all types are one.
+// CHLO's broadcast_* ops are the plain ones where all types are one, of known sizes: one row that
+// is added to many would be.
 static void read_same_types(FiarView* view, FiarPrimitive* p) {
   (void)view;
+  FiarShape shape;
   MlirType type = mlirValueGetType(mlirOperationGetResult(p->op, 0));
+  const bool known = fiarShapeRead(type, &shape) && fiarShapeElements(&shape) >= 0;
   for (int i = 0; i < p->n_in; ++i) {
-    if (!mlirTypeEqual(mlirValueGetType(p->in[i]), type)) {
+    if (!known || !mlirTypeEqual(mlirValueGetType(p->in[i]), type)) {
       p->kind = FIAR_PRIM_PURE;
     }
   }
@@ -44,6 +47,7 @@ static void read_dims(FiarPrimitive* p, const char* name) {
 static void read_broadcast_in_dim(FiarView* view, FiarPrimitive* p) {
   (void)view;
   p->n_in = 1;
+  p->may_repeat = mlirOperationGetNumOperands(p->op) > 1;
   read_dims(p, "broadcast_dimensions");
 }
 
@@ -156,7 +160,9 @@ static void read_dot_general(FiarView* view, FiarPrimitive* p) {
   p->kind = FIAR_PRIM_PURE;
   MlirStringRef text = fiarAttributeText(fiarOpAttribute(p->op, "dot_dimension_numbers"));
   char buffer[256];
-  if (text.length == 0 || text.length >= sizeof buffer) {
+  // An algorithm rounds the operands, or sums, to types of its own.
+  if (text.length == 0 || text.length >= sizeof buffer ||
+      !mlirAttributeIsNull(fiarOpAttribute(p->op, "algorithm"))) {
     return;
   }
   memcpy(buffer, text.data, text.length);

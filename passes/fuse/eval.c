@@ -129,7 +129,8 @@ static FiarTerm eval_layout(const eval_t* eval, const FiarTerm* in) {
   }
   switch (p->kind) {
     case FIAR_PRIM_BROADCAST:
-      ok = fiarLayoutBroadcast(&in->layout, p->dims, p->n_dims, &eval->shape, &layout);
+      ok = fiarLayoutBroadcast(&in->layout, p->dims, p->n_dims, &eval->shape, &layout) &&
+           !(p->may_repeat && fiarTermMayGainRows(in));
       break;
     case FIAR_PRIM_RESHAPE:
       ok = fiarLayoutReshape(&in->layout, &eval->shape, &layout);
@@ -152,7 +153,7 @@ static FiarTerm convert_outside(const eval_t* eval, const FiarTerm* in) {
   set_value(eval, &out);
   if (in->role == FIAR_ROLE_CONST) {
     out.number = fiarRoundTo(to, in->number);
-    return out;
+    return fiarConvertsExactly(mlirValueGetType(eval->value), in->number) ? out : outside(eval);
   }
   // T(bias + f32(base)) can be said; any other narrowing starts a new base.
   if (widens(in->layout.shape.elem, to)) {
@@ -512,6 +513,10 @@ static FiarTerm eval_operands(const eval_t* eval) {
   const FiarPrimitive* p = eval->primitive;
   FiarTerm a = *operand(eval, 0);
   FiarTerm b = p->n_in > 1 ? *operand(eval, 1) : implied(&a, p->number);
+  // Arithmetic with a number is f32's, whatever the tensor's elements; only the result is rounded.
+  if (p->n_in == 1 && p->kind >= FIAR_PRIM_ADD && p->kind <= FIAR_PRIM_DIV) {
+    b.number = (double)(float)p->number;
+  }
   if (p->broadcasts &&
       (!fiarTermBroadcast(&eval->shape, &a) || !fiarTermBroadcast(&eval->shape, &b))) {
     return fiarIsChain(&a) || fiarIsChain(&b) ? leave(eval, further(&a, &b)) : outside(eval);

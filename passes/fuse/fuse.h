@@ -229,6 +229,9 @@ FiarTerm fiarTermOutside(MlirValue value, uint32_t frame);
 // Gives the term the shape, right-aligned as numpy broadcasts; false where the labels cannot
 // follow.
 bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term);
+// Would a broadcast at run time make other rows of it? What has a value a row meets the rows that
+// it is of, and must have as many; a whole tensor, or one from outside, may meet any.
+bool fiarTermMayGainRows(const FiarTerm* term);
 void fiarEvalClear(FiarFusion* fusion);
 // The term of an elementwise sum or a named norm of given terms, as if an op of the module had
 // them as operands; `value` and `frame` are the result that is asked for.

@@ -147,3 +147,14 @@ void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, co
   refuse_vaguely(fusion, term, op, "no RMSNorm follows: %s%s goes into %.*s", role_text(term->role),
                  with_residual ? " (with the residual)" : "", (int)name.length, name.data);
 }
+
+bool fiarTermMayGainRows(const FiarTerm* in) {
+  const FiarShape* shape = &in->layout.shape;
+  const bool whole = !fiarIsChain(in) || fiarLayoutIsFull(&in->layout);
+  for (int i = 0; i < shape->rank && whole; ++i) {
+    if (shape->size[i] < 0) {
+      return true;
+    }
+  }
+  return false;
+}

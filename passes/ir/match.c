@@ -212,6 +212,9 @@ bool fiarReadNumber(MlirAttribute attribute, double* out_number) {
                   : mlirTypeIsAInteger(type) && mlirIntegerTypeIsSigned(type)
                       ? (double)mlirIntegerAttrGetValueSInt(attribute)
                       : (double)mlirIntegerAttrGetValueInt(attribute);
+    if (mlirTypeIsAInteger(type) && mlirIntegerTypeGetWidth(type) == 1) {
+      *out_number = *out_number != 0;  // true is 1, though its one bit is a sign
+    }
     return true;
   }
   return false;
@@ -271,4 +274,21 @@ double fiarRoundTo(FiarElement elem, double number) {
     default:
       return number;
   }
+}
+
+bool fiarConvertsExactly(MlirType to, double number) {
+  FiarShape shape;
+  if (fiarShapeRead(to, &shape) && (shape.elem == FIAR_ELEM_F16 || shape.elem == FIAR_ELEM_BF16 ||
+                                    shape.elem == FIAR_ELEM_F32 || shape.elem == FIAR_ELEM_F64)) {
+    return true;
+  }
+  MlirType type = mlirTypeIsAShaped(to) ? mlirShapedTypeGetElementType(to) : to;
+  if (mlirTypeIsAFloat(type)) {
+    return mlirTypeIsAF16(type) || mlirTypeIsABF16(type) || mlirTypeIsAF32(type) ||
+           mlirTypeIsAF64(type);
+  }
+  if (!mlirTypeIsAInteger(type) || !(number >= 0) || number != floor(number)) {
+    return false;
+  }
+  return number < ldexp(1, (int)mlirIntegerTypeGetWidth(type) - !mlirIntegerTypeIsUnsigned(type));
 }

@@ -112,5 +112,9 @@ static inline double fiarRoundBits(double number, int digits, int least_exponent
 // of bf16 and f16 is not looked for: the constants that matter (counts, bounds, eps) are far from
 // it.
 double fiarRoundTo(FiarElement elem, double number);
+// Does converting the number to elements of this type give what fiarRoundTo says? To floats that it
+// knows, and of whole numbers to integers that hold them; else types round, wrap and saturate in
+// ways of their own, each dialect in another.
+bool fiarConvertsExactly(MlirType to, double number);
 
 #endif  // FIAR_PASSES_IR_MATCH_H

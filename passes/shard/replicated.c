@@ -61,14 +61,33 @@ static bool contains(MlirStringRef text, const char* word, size_t length) {
   return false;
 }
 
-// Whether the groups are axes of the mesh, `mesh = @name,`.
-static bool groups_are_of_mesh(MlirStringRef groups, const char* mesh, size_t length) {
+// What the mesh `@name` of the module is; null where there is no such one.
+static MlirAttribute mesh_called(FiarView* view, MlirContext context, MlirStringRef name) {
+  if (name.length < 2 || name.data[0] != '@') {
+    return mlirAttributeGetNull();
+  }
+  MlirAttribute reference =
+      mlirFlatSymbolRefAttrGet(context, mlirStringRefCreate(name.data + 1, name.length - 1));
+  MlirOperation op = fiarViewSymbol(view, reference);
+  return mlirOperationIsNull(op) ? mlirAttributeGetNull() : fiarOpAttribute(op, "mesh");
+}
+
+// Whether the groups, `mesh = @name,`, are axes of the mesh `@name`, or of one that is the same:
+// JAX prints a mesh for its shardings and another for its groups.
+static bool groups_are_of_mesh(FiarView* view, MlirContext context, MlirStringRef groups,
+                               MlirStringRef mesh) {
   static const char before[] = "mesh_axes<mesh = ";
   const size_t skip = sizeof before - 1;
-  for (size_t i = 0; i + skip + length < groups.length; ++i) {
+  for (size_t i = 0; i + skip < groups.length; ++i) {
     if (memcmp(groups.data + i, before, skip) == 0) {
-      const char* name = groups.data + i + skip;
-      return length > 1 && memcmp(name, mesh, length) == 0 && name[length] == ',';
+      MlirStringRef name = mlirStringRefCreate(groups.data + i + skip, 0);
+      while (i + skip + name.length < groups.length && name.data[name.length] != ',') {
+        ++name.length;
+      }
+      MlirAttribute of_groups = mesh_called(view, context, name);
+      return mesh.length > 1 && (mlirStringRefEqual(name, mesh) ||
+                                 (!mlirAttributeIsNull(of_groups) &&
+                                  mlirAttributeEqual(of_groups, mesh_called(view, context, mesh))));
     }
   }
   return false;
@@ -76,7 +95,8 @@ static bool groups_are_of_mesh(MlirStringRef groups, const char* mesh, size_t le
 
 // Whether one sharding, `@mesh, [{"a"}, {}], replicated={..}`, splits nothing over the ranks of a
 // group: it names no axis, or the groups are axes of the same mesh, and others.
-static bool sharding_keeps_whole(MlirStringRef sharding, MlirStringRef groups) {
+static bool sharding_keeps_whole(FiarView* view, MlirContext context, MlirStringRef sharding,
+                                 MlirStringRef groups) {
   const char* end = sharding.data + sharding.length;
   const char* at = sharding.data;
   while (at < end && *at != '[') {
@@ -93,7 +113,8 @@ static bool sharding_keeps_whole(MlirStringRef sharding, MlirStringRef groups) {
     ++mesh;
   }
   MlirStringRef dimensions = bracketed(&at);
-  bool same_mesh = groups_are_of_mesh(groups, sharding.data, mesh);
+  bool same_mesh =
+      groups_are_of_mesh(view, context, groups, mlirStringRefCreate(sharding.data, mesh));
   for (size_t i = 0; i < dimensions.length; ++i) {
     if (dimensions.data[i] != '"') {
       continue;
@@ -111,7 +132,7 @@ static bool sharding_keeps_whole(MlirStringRef sharding, MlirStringRef groups) {
 }
 
 // Number `index` of the shardings in `[<..>, <..>]`, or of a single `<..>`.
-static bool nth_sharding_keeps_whole(MlirAttribute attribute, intptr_t index,
+static bool nth_sharding_keeps_whole(FiarView* view, MlirAttribute attribute, intptr_t index,
                                      MlirAttribute groups) {
   Text text = {0}, group_text = {0};
   mlirAttributePrint(attribute, text_append, &text);
@@ -134,7 +155,8 @@ static bool nth_sharding_keeps_whole(MlirAttribute attribute, intptr_t index,
   }
   if (at != NULL && *at == '<') {
     MlirStringRef sharding = bracketed(&at);
-    whole = sharding_keeps_whole(sharding, mlirStringRefCreate(group_text.data, group_text.size));
+    whole = sharding_keeps_whole(view, mlirAttributeGetContext(attribute), sharding,
+                                 mlirStringRefCreate(group_text.data, group_text.size));
   }
   free(text.data);
   free(group_text.data);
@@ -154,7 +176,8 @@ static bool same_ranks(FiarRanks a, FiarRanks b) {
   return mlirAttributeEqual(a.groups, b.groups) && mlirStringRefEqual(a.mode, b.mode);
 }
 
-static bool function_argument(MlirOperation function, intptr_t index, MlirAttribute groups) {
+static bool function_argument(FiarView* view, MlirOperation function, intptr_t index,
+                              MlirAttribute groups) {
   MlirAttribute list = fiarOpAttribute(function, "arg_attrs");
   if (mlirAttributeIsNull(list) || !mlirAttributeIsAArray(list) ||
       index >= mlirArrayAttrGetNumElements(list)) {
@@ -166,14 +189,14 @@ static bool function_argument(MlirOperation function, intptr_t index, MlirAttrib
   MlirAttribute sdy = mlirDictionaryAttrGetElementByName(
       attributes, mlirStringRefCreateFromCString("sdy.sharding"));
   return (!mlirAttributeIsNull(mhlo) && fiarStringEqual(fiarAttributeText(mhlo), "{replicated}")) ||
-         (!mlirAttributeIsNull(sdy) && nth_sharding_keeps_whole(sdy, 0, groups));
+         (!mlirAttributeIsNull(sdy) && nth_sharding_keeps_whole(view, sdy, 0, groups));
 }
 
 static bool is_manual(MlirOperation op) {
   return fiarStringEqual(fiarOpName(op), "sdy.manual_computation");
 }
 
-static bool stated(MlirValue value, MlirAttribute groups) {
+static bool stated(FiarView* view, MlirValue value, MlirAttribute groups) {
   MlirBlock block = mlirBlockArgumentGetOwner(value);
   MlirOperation parent = mlirBlockGetParentOperation(block);
   intptr_t index = mlirBlockArgumentGetArgNumber(value);
@@ -183,10 +206,11 @@ static bool stated(MlirValue value, MlirAttribute groups) {
   }
   if (is_manual(parent)) {
     MlirAttribute shardings = fiarOpAttribute(parent, "in_shardings");
-    return !mlirAttributeIsNull(shardings) && nth_sharding_keeps_whole(shardings, index, groups);
+    return !mlirAttributeIsNull(shardings) &&
+           nth_sharding_keeps_whole(view, shardings, index, groups);
   }
   return fiarStringEqual(fiarOpName(parent), "func.func") &&
-         function_argument(parent, index, groups);
+         function_argument(view, parent, index, groups);
 }
 
 typedef struct Question {
@@ -368,7 +392,7 @@ static bool argument(Question question, MlirValue value) {
   MlirOperation parent = mlirBlockGetParentOperation(block);
   const intptr_t index = mlirBlockArgumentGetArgNumber(value);
   FiarCarriedLoop loop;
-  if (stated(value, question.ranks.groups)) {
+  if (stated(question.replication->view, value, question.ranks.groups)) {
     return !is_nested_manual(parent) ||
            (index < mlirOperationGetNumOperands(parent) &&
             same_everywhere(question, mlirOperationGetOperand(parent, index)));

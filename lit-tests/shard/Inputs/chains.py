@@ -10,6 +10,8 @@ T = "tensor<5x64xbf16>"
 GROUPS = "dense<[[0, 1]]> : tensor<1x2xi64>"
 TP = '#stablehlo.replica_group_mesh_axes<mesh = @mesh, axes = [#stablehlo.axis_ref<name = "tp">]>'
 MESH = 'sdy.mesh @mesh = <["dp"=2, "tp"=2]>'
+# JAX prints a mesh of the groups' own beside that of the shardings.
+TP_0, MESH_0 = TP.replace("@mesh", "@mesh_0"), MESH.replace("@mesh", "@mesh_0")
 UNPROVED = "its {} is not known to be the same on all ranks of the group"
 ALONE = "no other fused op gives it its residual or takes the one it gives"
 
@@ -94,11 +96,16 @@ ACCEPTED = [
     function("argument_of_a_function", chain(), REPLICATED),
     manual("argument_of_a_manual_computation", chain(groups=TP), "[{}, {}]"),
     manual("argument_split_over_other_axes", chain(groups=TP), '[{"dp"}, {}]'),
+    manual("argument_split_over_other_axes_of_an_equal_mesh", chain(groups=TP_0), '[{"dp"}, {}]') + "\n" + MESH_0,
     nested("argument_whole_outside_and_inside", chain(groups=TP), "[{}, {}]"),
     function("no_first_residual", chain(None)),
     function("constant", f"  %c = stablehlo.constant dense<1.0> : {T}\n" + chain("%c")),
     function("plain_all_reduce", f'  %s = "fiar.all_reduce"(%r) {{world = 2 : i64, groups = {GROUPS}}} : ({T}) -> {T}\n' + chain("%s")),
     function("computed", f"  %s = stablehlo.add %r, %r : {T}\n  %o = stablehlo.optimization_barrier %s : {T}\n" + chain("%o"), REPLICATED),
+    function("looked_up", '  %s = "stablehlo.gather"(%e, %ids) <{dimension_numbers = #stablehlo.gather<offset_dims = [1], collapsed_slice_dims = [0], '
+             'start_index_map = [0], index_vector_dim = 1>, indices_are_sorted = false, slice_sizes = array<i64: 1, 64>}> : '
+             f'(tensor<9x64xbf16>, tensor<5x1xi32>) -> {T}\n' + chain("%s"),
+             f'%x: {T}, %y: {T}, %e: tensor<9x64xbf16> {{mhlo.sharding = "{{replicated}}"}}, %ids: tensor<5x1xi32> {{mhlo.sharding = "{{replicated}}"}}'),
     function("rows_in_three_dimensions", chain(t=ROWS3), f"%x: {ROWS3}, %y: {ROWS3}, %r: {ROWS3} {{mhlo.sharding = \"{{replicated}}\"}}"),
     # Two take the same residual; the whole is wanted inside a region.
     function("fan_out", "\n".join([fused("%a", "%x", "%r"), fused("%b", "%y", "%a#0"), fused("%c", "%y", "%a#0"),
@@ -130,6 +137,7 @@ REFUSED = [
     function("argument_without_sharding", chain(**BOTH)),
     function("open_sharding", chain(groups=TP, **BOTH), f'%x: {T}, %y: {T}, %r: {T} {{sdy.sharding = #sdy.sharding<@mesh, [{{?}}, {{}}]>}}') + "\n" + MESH,
     manual("argument_split_over_the_group", chain(groups=TP, **BOTH), '[{"tp"}, {}]'),
+    manual("argument_split_over_axes_of_another_mesh", chain(groups=TP_0, **BOTH), '[{"dp"}, {}]') + "\n" + MESH_0.replace('"dp"=2, "tp"=2', '"tp"=2, "dp"=2'),
     nested("argument_split_outside", chain(groups=TP, **BOTH), '[{"tp"}, {}]'),
     manual("argument_split_over_unnamed_groups", chain(**BOTH), '[{"dp"}, {}]'),
     manual("unreduced_argument", chain(groups=TP, **BOTH), '[{}, {}], unreduced={"tp"}'),

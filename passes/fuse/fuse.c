@@ -347,7 +347,6 @@ static int completes(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTer
 // Sets anchor->facts from the member that completes most, the first of them in program order.
 static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
   int best = 0;
-  bool unrounded = false;
   MlirValue best_value = {NULL};
   for (size_t i = 0; i < anchor->n_members; ++i) {
     const FiarTerm* term = fiarTermAt(fusion, anchor->members[i].term);
@@ -357,7 +356,6 @@ static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
         (fusion->local == FIAR_LOCAL_BARE_NORMS && rank == 3)) {
       rank = 0;
     }
-    unrounded |= (term->role == FIAR_ROLE_NORM || term->role == FIAR_ROLE_NORMED) && !term->rounded;
     if (rank > best ||
         (rank == best && rank > 0 &&
          fiarIsBefore(fusion, mlirOpResultGetOwner(value), mlirOpResultGetOwner(best_value)))) {
@@ -368,12 +366,6 @@ static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
         anchor->facts.quant = FIAR_QUANT_NONE;
       }
     }
-  }
-  if (best == 0 && unrounded) {
-    snprintf(anchor->reason.text, sizeof anchor->reason.text,
-             "the norm stays in f32: it is not rounded to %s, as the all-reduce is",
-             fiarElementText(anchor->elem));
-    anchor->reason.rank = INT32_MAX;
   }
   if (best == 0 && anchor->reason.rank == 0) {
     snprintf(anchor->reason.text, sizeof anchor->reason.text, "its result is not used");

@@ -127,7 +127,7 @@ static bool divide_count(FiarRuleContext* context, const FiarTerm* sum, const Fi
   int64_t hidden = fiarAnchorOf(context, sum)->hidden;
   if (count->number != (double)hidden) {
     fiarRefuse(context->fusion, sum, context->primitive->op,
-               "the sum of squares is divided by %g, not by the %lld hidden elements",
+               "the sum of squares is divided by %.9g, not by the %lld hidden elements",
                count->number, (long long)hidden);
     return false;
   }

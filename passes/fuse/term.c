@@ -85,13 +85,20 @@ bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term) {
 // How much a reason says: that a value also leaves the block says least of why nothing was found.
 typedef enum grade { LEAVES_BLOCK, VAGUE, PRECISE } grade_t;
 
+// Not yet what a fused op could give.
+static bool is_unrounded_norm(const FiarTerm* term) {
+  return (term->role == FIAR_ROLE_NORMED || term->role == FIAR_ROLE_NORM) && !term->rounded;
+}
+
 static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, grade_t grade,
                    const char* text, va_list arguments) {
   if (!fiarIsChain(term) || term->facts.anchor < 0) {
     return;
   }
   FiarAnchor* anchor = &fusion->anchors[term->facts.anchor];
-  bool of_quant = term->role >= FIAR_ROLE_NORMED;
+  // That a norm is not rounded is no quantiser's affair, but what a rule of quantisers says of one
+  // is.
+  bool of_quant = term->role >= FIAR_ROLE_NORMED && (grade == PRECISE || !is_unrounded_norm(term));
   FiarReason* reason = of_quant ? &anchor->quant_reason : &anchor->reason;
   int rank = (int)term->role * 8 + (fiarIsValue(term->facts.residual) ? 4 : 0) + (int)grade;
   if (rank <= reason->rank) {
@@ -107,6 +114,9 @@ void fiarRefuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, cons
   va_start(arguments, text);
   refuse(fusion, term, op, PRECISE, text, arguments);
   va_end(arguments);
+  if (is_unrounded_norm(term)) {
+    fiarLeaveFor(fusion, term, op, NULL);
+  }
 }
 
 static const char* role_text(FiarRole role) {
@@ -134,6 +144,16 @@ static bool ends_in(MlirStringRef text, const char* end) {
 
 void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place) {
   MlirStringRef name = place == NULL ? fiarOpName(op) : mlirStringRefCreateFromCString(place);
+  if (is_unrounded_norm(term)) {
+    const char* elem = fiarElementText(fusion->anchors[term->facts.anchor].elem);
+    bool last = mlirOperationIsNull(mlirOperationGetNextInBlock(op));
+    refuse_vaguely(
+        fusion, term, op,
+        last ? "the norm stays in f32: it is not rounded to %s, as the all-reduce is"
+             : "the norm is not rounded to %s, as the all-reduce is, before it goes into %.*s",
+        elem, (int)name.length, name.data);
+    return;
+  }
   if (term->role >= FIAR_ROLE_NORMED) {
     bool scale = term->role == FIAR_ROLE_STEP || term->role == FIAR_ROLE_AMAX;
     if (scale && (ends_in(name, ".log") || ends_in(name, ".log2"))) {

@@ -231,6 +231,13 @@ def norm_stays_wide(b):
     return [forms.rms_norm(b, f, b.arg([H], "f32"), "after", "f32", 1e-6)]
 
 
+@case("the norm is not rounded to bf16, as the all-reduce is, before it goes into stablehlo.multiply")
+def norm_scaled_while_wide(b):
+    f = b.convert(start(b), "f32")
+    norm = forms.rms_norm(b, f, b.arg([H], "f32"), "after", "f32", 1e-6)
+    return [b.convert(b.ew("multiply", norm, b.splat(0.5, norm)), "bf16")]
+
+
 @case("the sum of squares is all-reduced itself: the hidden dimension is sharded")
 def hidden_sharded(b):
     f = b.convert(start(b), "f32")

@@ -78,10 +78,9 @@ static cudaGraphNode_t kernel_before(cudaStream_t stream) {
   return foreign ? node : NULL;
 }
 
-// In a graph: lets the next launch start when all blocks of the kernel before it have begun. The
-// attribute of dependent launch alone would have it wait until they have ended, where that kernel
-// is not made for it, as matrix products are not.
-// Gives that kernel, or NULL.
+// In a graph: lets the next launch start when all blocks of the kernel before it have begun, and
+// gives that kernel, or NULL. The attribute of dependent launch alone would have it wait until they
+// have ended, where that kernel is not made for it, as matrix products are not.
 static cudaGraphNode_t start_beside(cudaStream_t stream) {
   const cudaGraphEdgeData begun = {.from_port = cudaGraphKernelNodePortLaunchCompletion,
                                    .type = cudaGraphDependencyTypeProgrammatic};

@@ -76,6 +76,15 @@ static void collect_local(FiarFusion* fusion, MlirOperation op) {
   }
 }
 
+// A sum whose parts are rows, as sequence parallelism has it.
+static bool scatters_rows(FiarFusion* fusion, MlirOperation op) {
+  FiarPrimitive scatter = fiarPrimitiveRead(&fusion->view, op);
+  FiarShape shape;
+  return scatter.kind == FIAR_PRIM_REDUCE_SCATTER && scatter.n_dims == 1 &&
+         strcmp(scatter.reduction, "sum") == 0 &&
+         fiarShapeRead(mlirValueGetType(scatter.in[0]), &shape) && scatter.dims[0] < shape.rank - 1;
+}
+
 static void collect_op(FiarFusion* fusion, MlirOperation op) {
   if (fusion->local != FIAR_LOCAL_NONE) {
     collect_local(fusion, op);
@@ -111,6 +120,7 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
       }
     }
   }
+  fusion->scatters |= kind == FIAR_PRIM_REDUCE_SCATTER && scatters_rows(fusion, op);
   bool may_gather = kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_ALL_REDUCE;
   if (may_gather && is_split_all_reduce(fusion, op, &scatter)) {
     FiarAnchor* anchor = anchor_add(fusion, op);

@@ -204,6 +204,7 @@ typedef struct FiarFusion {
   FiarLocalKind local;  // where the sequences start: NONE, at the all-reduces
   bool failed;          // out of memory or a contradiction; the pass fails
   bool sharded;         // no all-reduce, but real sharding annotations
+  bool scatters;        // sums are scattered by rows
 } FiarFusion;
 
 // ---- eval.c ----

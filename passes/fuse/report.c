@@ -12,6 +12,18 @@
 #define NO_ALL_REDUCE                                                                           \
   "0 all_reduce found; the module still carries sharding annotations: run fiar-opt after SPMD " \
   "partitioning, or use shard_map"
+#define SCATTERED                                                                             \
+  "0 all_reduce found, but sums that are scattered by rows and gathered behind their norms "  \
+  "(sequence parallelism): the form with all-reduces is fused, and fiar-shard-residual then " \
+  "shards its residuals by rows"
+
+// What there is to say of a module without all-reduces, or NULL.
+static const char* note_of(const FiarFusion* fusion) {
+  return fusion->n_anchors > 0 ? NULL
+         : fusion->scatters    ? SCATTERED
+         : fusion->sharded     ? NO_ALL_REDUCE
+                               : NULL;
+}
 
 void fiarMessage(const FiarFusion* fusion, FiarMessageKind kind, MlirLocation location,
                  const char* format, ...) {
@@ -246,8 +258,8 @@ static void report_text(const FiarFusion* fusion, const FiarFuseCounts* counts) 
   if (counts->refused > 1) {
     refusal_counts(fusion, refusal_text);
   }
-  if (fusion->sharded) {
-    fiarWrite(&fusion->writer, "  %s\n", NO_ALL_REDUCE);
+  if (note_of(fusion) != NULL) {
+    fiarWrite(&fusion->writer, "  %s\n", note_of(fusion));
   }
 }
 
@@ -260,9 +272,9 @@ static void report_json(const FiarFusion* fusion, const FiarFuseCounts* counts) 
   fiarWrite(&fusion->writer, "],\n  \"refusals\": [");
   refusal_counts(fusion, refusal_json);
   fiarWrite(&fusion->writer, "]");
-  if (fusion->sharded) {
+  if (note_of(fusion) != NULL) {
     fiarWrite(&fusion->writer, ",\n  \"note\": ");
-    fiarWriteJsonString(&fusion->writer, NO_ALL_REDUCE);
+    fiarWriteJsonString(&fusion->writer, note_of(fusion));
   }
   fiarWrite(&fusion->writer, "}\n");
 }
@@ -284,9 +296,9 @@ static void send_messages(const FiarFusion* fusion) {
                   anchor->quant_reason.text);
     }
   }
-  if (fusion->sharded) {
+  if (note_of(fusion) != NULL) {
     fiarMessage(fusion, FIAR_MESSAGE_MISSED, mlirOperationGetLocation(fusion->view.module), "%s",
-                NO_ALL_REDUCE);
+                note_of(fusion));
   }
 }
 

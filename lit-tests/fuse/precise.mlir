@@ -145,6 +145,38 @@ func.func @one(%x: tensor<4x64xbf16>) -> tensor<4x64xbf16> {
 
 // -----
 
+// A bf16 value that is widened before it is added is the residual, whatever it was computed from.
+// TEXT: fused residual + RMSNorm without weight world 2
+// CHECK-LABEL: func.func @widened
+// CHECK:         %[[R:.*]] = "stablehlo.add"(%arg1
+// CHECK:         "fiar.all_reduce_norm"(%arg0, %[[R]])
+func.func @widened(%x: tensor<4x64xbf16>, %r: tensor<4x64xbf16>) -> tensor<4x64xbf16> {
+  %s = "stablehlo.all_reduce"(%x) <{replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>}> ({
+  ^bb0(%a: tensor<bf16>, %b: tensor<bf16>):
+    %c = stablehlo.add %a, %b : tensor<bf16>
+    stablehlo.return %c : tensor<bf16>
+  }) : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+  %one = stablehlo.constant dense<1.0> : tensor<4x64xbf16>
+  %p = stablehlo.add %r, %one : tensor<4x64xbf16>
+  %pf = stablehlo.convert %p : (tensor<4x64xbf16>) -> tensor<4x64xf32>
+  %sf = stablehlo.convert %s : (tensor<4x64xbf16>) -> tensor<4x64xf32>
+  %f = stablehlo.add %sf, %pf : tensor<4x64xf32>
+  %q = stablehlo.multiply %f, %f : tensor<4x64xf32>
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %t = stablehlo.reduce(%q init: %z) applies stablehlo.add across dimensions = [1] : (tensor<4x64xf32>, tensor<f32>) -> tensor<4xf32>
+  %n = stablehlo.constant dense<64.0> : tensor<4xf32>
+  %m = stablehlo.divide %t, %n : tensor<4xf32>
+  %e = stablehlo.constant dense<1.0e-5> : tensor<4xf32>
+  %me = stablehlo.add %m, %e : tensor<4xf32>
+  %i = stablehlo.rsqrt %me : tensor<4xf32>
+  %ib = stablehlo.broadcast_in_dim %i, dims = [0] : (tensor<4xf32>) -> tensor<4x64xf32>
+  %y = stablehlo.multiply %f, %ib : tensor<4x64xf32>
+  %o = stablehlo.convert %y : (tensor<4x64xf32>) -> tensor<4x64xbf16>
+  return %o : tensor<4x64xbf16>
+}
+
+// -----
+
 // Rows whose number is not known may be one that is added to many.
 // TEXT: left no RMSNorm follows: the all-reduced sum goes into chlo.broadcast_add
 // CHECK-LABEL: func.func @added_rows

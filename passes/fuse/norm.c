@@ -35,6 +35,9 @@ static MlirValue residual_value(const FiarTerm* residual, FiarElement elem) {
   if (fiarIsValue(residual->value) && residual->layout.shape.elem == elem) {
     return residual->value;
   }
+  if (fiarIsValue(residual->narrow) && fiarValueElement(residual->narrow) == elem) {
+    return residual->narrow;  // what was widened
+  }
   bool plain = residual->bias == 0 && residual->base_elem == elem;
   return plain ? residual->base : (MlirValue){NULL};
 }
@@ -55,7 +58,10 @@ static bool residual_add(FiarRuleContext* context, const FiarTerm* hidden, const
   }
   out->facts.residual = residual_value(residual, elem);
   if (!fiarIsValue(out->facts.residual)) {
-    fiarRefuse(context->fusion, hidden, op, "the residual is not %s, as the all-reduce is",
+    fiarRefuse(context->fusion, hidden, op,
+               residual->layout.shape.elem == elem
+                   ? "the residual, in %s, is computed inside a function that is called"
+                   : "the residual is not %s, as the all-reduce is",
                fiarElementText(elem));
     return false;
   }

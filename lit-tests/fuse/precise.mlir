@@ -271,6 +271,28 @@ func.func @keeping(%x: tensor<4x64xbf16>, %r: tensor<4x64xbf16>, %w: tensor<1x64
 
 // -----
 
+// One sum's row is added to each of another's: no residual of as many rows.
+// TEXT: left no RMSNorm follows: the all-reduced sum goes into tosa.add
+// TEXT: left what is added to the sum is broadcast or transposed, so it is no residual
+// CHECK-LABEL: func.func @two_sums
+// CHECK-NOT:     fiar.
+shard.grid @line(shape = 2)
+func.func @two_sums(%x: tensor<4x64xf32>, %r: tensor<1x64xf32>) -> (tensor<4x64xf32>, tensor<4x64xf32>) {
+  %shift = "tosa.const"() <{values = dense<0> : tensor<1xi8>}> : () -> tensor<1xi8>
+  %n = "tosa.const"() <{values = dense<1.562500e-02> : tensor<1x1xf32>}> : () -> tensor<1x1xf32>
+  %row = shard.all_reduce %r on @line grid_axes = [0] : tensor<1x64xf32> -> tensor<1x64xf32>
+  %sum = shard.all_reduce %x on @line grid_axes = [0] : tensor<4x64xf32> -> tensor<4x64xf32>
+  %h = tosa.add %sum, %row : (tensor<4x64xf32>, tensor<1x64xf32>) -> tensor<4x64xf32>
+  %q = tosa.mul %h, %h, %shift : (tensor<4x64xf32>, tensor<4x64xf32>, tensor<1xi8>) -> tensor<4x64xf32>
+  %t = tosa.reduce_sum %q {axis = 1 : i32} : (tensor<4x64xf32>) -> tensor<4x1xf32>
+  %m = tosa.mul %t, %n, %shift : (tensor<4x1xf32>, tensor<1x1xf32>, tensor<1xi8>) -> tensor<4x1xf32>
+  %i = tosa.rsqrt %m : (tensor<4x1xf32>) -> tensor<4x1xf32>
+  %y = tosa.mul %h, %i, %shift : (tensor<4x64xf32>, tensor<4x1xf32>, tensor<1xi8>) -> tensor<4x64xf32>
+  return %h, %y : tensor<4x64xf32>, tensor<4x64xf32>
+}
+
+// -----
+
 // PyTorch adds a number in f32 to bf16 elements, without rounding it before.
 // TEXT: fused residual + RMSNorm(0.3 + w) world 2
 // CHECK-LABEL: func.func @scalar

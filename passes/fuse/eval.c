@@ -13,20 +13,6 @@ enum {
 
 static const MlirValue no_value = {NULL};
 
-// A term of another all-reduce's sequence is a plain value to this one.
-static FiarTerm foreign(const FiarTerm* term) {
-  FiarTerm outside = {.role = FIAR_ROLE_OUTSIDE, .facts = {.anchor = -1}};
-  outside.layout = fiarLayoutOfBase(&term->layout.shape);
-  outside.value = term->value;
-  outside.narrow = outside.base = outside.vec = term->narrow;
-  outside.base_elem = outside.vec_elem = term->layout.shape.elem;
-  FiarShape shape;
-  if (fiarIsValue(term->narrow) && fiarShapeRead(mlirValueGetType(term->narrow), &shape)) {
-    outside.base_elem = outside.vec_elem = shape.elem;
-  }
-  return outside;
-}
-
 // ---- rules ----
 
 static bool commutes(FiarPrimitiveKind kind) {
@@ -265,7 +251,7 @@ static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTer
   if (fiarIsChain(a) && fiarIsChain(b) && a->facts.anchor != b->facts.anchor) {
     // The later all-reduce's sequence goes on; the other is what it adds.
     const FiarTerm** earlier = a->facts.anchor < b->facts.anchor ? &a : &b;
-    other = foreign(*earlier);
+    other = fiarTermForeign(*earlier);
     *earlier = &other;
   }
   bool chain = fiarIsChain(a) || fiarIsChain(b);

@@ -86,14 +86,14 @@ static bool scatters_rows(FiarFusion* fusion, MlirOperation op) {
 }
 
 static void collect_op(FiarFusion* fusion, MlirOperation op) {
+  if (fiarWritesOperands(fusion, op)) {
+    fusion->failed |= !fiarMutationNote(fusion, op);
+  }
   if (fusion->local != FIAR_LOCAL_NONE) {
     collect_local(fusion, op);
     return;
   }
   FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, op);
-  if (fiarWritesOperands(fusion, op)) {
-    fusion->failed |= !fiarMutationNote(fusion, op);
-  }
   FiarPrimitive scatter;
   if (kind == FIAR_PRIM_ALL_REDUCE) {
     FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);

@@ -230,6 +230,8 @@ FiarTerm fiarTermOutside(MlirValue value, uint32_t frame);
 // Gives the term the shape, right-aligned as numpy broadcasts; false where the labels cannot
 // follow.
 bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term);
+// A term of another all-reduce's sequence is a plain value to this one.
+FiarTerm fiarTermForeign(const FiarTerm* term);
 // Would a broadcast at run time make other rows of it? What has a value a row meets the rows that
 // it is of, and must have as many; a whole tensor, or one from outside, may meet any.
 bool fiarTermMayGainRows(const FiarTerm* term);

@@ -80,6 +80,33 @@ bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term) {
   return fiarLayoutBroadcast(&in, dims, rank, &to, &term->layout);
 }
 
+// An operand that its op itself broadcasts is no value of that shape.
+static bool is_broadcast(const FiarTerm* term) {
+  FiarShape shape;
+  bool same = !fiarIsValue(term->value) || !fiarShapeRead(mlirValueGetType(term->value), &shape) ||
+              shape.rank == term->layout.shape.rank;
+  for (int i = 0; same && fiarIsValue(term->value) && i < term->layout.shape.rank; ++i) {
+    same = shape.size[i] == term->layout.shape.size[i];
+  }
+  return !same;
+}
+
+FiarTerm fiarTermForeign(const FiarTerm* term) {
+  FiarTerm outside = {.role = FIAR_ROLE_OUTSIDE, .facts = {.anchor = -1}};
+  outside.layout = fiarLayoutOfBase(&term->layout.shape);
+  for (int i = 0; i < term->layout.shape.rank && is_broadcast(term); ++i) {
+    outside.layout.label[i] = FIAR_LABEL_SAME;
+  }
+  outside.value = term->value;
+  outside.narrow = outside.base = outside.vec = term->narrow;
+  outside.base_elem = outside.vec_elem = term->layout.shape.elem;
+  FiarShape shape;
+  if (fiarIsValue(term->narrow) && fiarShapeRead(mlirValueGetType(term->narrow), &shape)) {
+    outside.base_elem = outside.vec_elem = shape.elem;
+  }
+  return outside;
+}
+
 // ---- reasons ----
 
 // How much a reason says: that a value also leaves the block says least of why nothing was found.

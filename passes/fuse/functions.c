@@ -192,7 +192,17 @@ static int later_first(const void* a, const void* b) {
   return x > y ? -1 : x < y;
 }
 
-// Users stand behind what they use, so the last goes first.
+static bool is_used(MlirOperation op) {
+  bool used = false;
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op) && !used; ++i) {
+    used = !mlirOpOperandIsNull(mlirValueGetFirstUse(mlirOperationGetResult(op, i)));
+  }
+  return used;
+}
+
+// Users stand behind what they use, so the last goes first. But for what the regions of
+// unregistered ops may hold: what a user before it holds on to waits for the next round, and
+// circles stay.
 static bool erase_dead(FiarFusion* fusion) {
   dead_op_t* ops = malloc((fusion->n_dead + 1) * sizeof *ops);
   if (ops == NULL) {
@@ -202,8 +212,16 @@ static bool erase_dead(FiarFusion* fusion) {
     ops[i] = (dead_op_t){fusion->dead_ops[i], fiarPosition(fusion, fusion->dead_ops[i])};
   }
   qsort(ops, fusion->n_dead, sizeof *ops, later_first);
-  for (size_t i = 0; i < fusion->n_dead; ++i) {
-    mlirOperationDestroy(ops[i].op);
+  for (size_t left = fusion->n_dead, before = left + 1; left < before;) {
+    before = left;
+    left = 0;
+    for (size_t i = 0; i < before; ++i) {
+      if (is_used(ops[i].op)) {
+        ops[left++] = ops[i];
+      } else {
+        mlirOperationDestroy(ops[i].op);
+      }
+    }
   }
   free(ops);
   return true;

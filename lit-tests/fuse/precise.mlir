@@ -177,6 +177,32 @@ func.func @widened(%x: tensor<4x64xbf16>, %r: tensor<4x64xbf16>) -> tensor<4x64x
 
 // -----
 
+// What a third operand of an addition is, nobody has said.
+// TEXT: left no RMSNorm follows: the all-reduced sum goes into stablehlo.add
+// CHECK-LABEL: func.func @three
+// CHECK-NOT:     fiar.
+func.func @three(%x: tensor<4x64xbf16>, %r: tensor<4x64xbf16>) -> tensor<4x64xbf16> {
+  %s = "stablehlo.all_reduce"(%x) <{replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>}> ({
+  ^bb0(%a: tensor<bf16>, %b: tensor<bf16>):
+    %c = stablehlo.add %a, %b : tensor<bf16>
+    stablehlo.return %c : tensor<bf16>
+  }) : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+  %h = "stablehlo.add"(%s, %r, %x) : (tensor<4x64xbf16>, tensor<4x64xbf16>, tensor<4x64xbf16>) -> tensor<4x64xbf16>
+  %f = stablehlo.convert %h : (tensor<4x64xbf16>) -> tensor<4x64xf32>
+  %q = stablehlo.multiply %f, %f : tensor<4x64xf32>
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %t = stablehlo.reduce(%q init: %z) applies stablehlo.add across dimensions = [1] : (tensor<4x64xf32>, tensor<f32>) -> tensor<4xf32>
+  %n = stablehlo.constant dense<64.0> : tensor<4xf32>
+  %m = stablehlo.divide %t, %n : tensor<4xf32>
+  %i = stablehlo.rsqrt %m : tensor<4xf32>
+  %ib = stablehlo.broadcast_in_dim %i, dims = [0] : (tensor<4xf32>) -> tensor<4x64xf32>
+  %y = stablehlo.multiply %f, %ib : tensor<4x64xf32>
+  %o = stablehlo.convert %y : (tensor<4x64xf32>) -> tensor<4x64xbf16>
+  return %o : tensor<4x64xbf16>
+}
+
+// -----
+
 // Rows whose number is not known may be one that is added to many.
 // TEXT: left no RMSNorm follows: the all-reduced sum goes into chlo.broadcast_add
 // CHECK-LABEL: func.func @added_rows

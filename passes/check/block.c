@@ -380,7 +380,7 @@ static bool activate(FiarEval* eval, MlirOperation op) {
   int64_t count = packed ? in[GATE].count / 2 : in[GATE].count;
   int64_t cols = in[GATE].shape.rank > 0 ? in[GATE].shape.size[in[GATE].shape.rank - 1] / 2 : 0;
   if ((out.at != NULL && out.count != count) || (codes.at != NULL && codes.count != count) ||
-      (packed && cols == 0)) {
+      (in[UP].at != NULL && in[UP].count != count) || (packed && cols == 0)) {
     return fiarEvalFail(eval, "fiar.activate of shapes that do not fit");
   }
   for (int64_t i = 0; i < eval->options->ranks * count; ++i) {

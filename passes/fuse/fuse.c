@@ -86,6 +86,9 @@ static bool scatters_rows(FiarFusion* fusion, MlirOperation op) {
 }
 
 static void collect_op(FiarFusion* fusion, MlirOperation op) {
+  if (fusion->local == FIAR_LOCAL_NOTHING) {
+    return;
+  }
   if (fiarWritesOperands(fusion, op)) {
     fusion->failed |= !fiarMutationNote(fusion, op);
   }
@@ -444,7 +447,7 @@ static void fuse_all(FiarFusion* fusion) {
 
 void fiarNumberOps(FiarFusion* fusion, MlirOperation module) {
   FiarLocalKind local = fusion->local;
-  fusion->local = FIAR_LOCAL_NORMS;  // collects no all-reduce
+  fusion->local = FIAR_LOCAL_NOTHING;
   collect(fusion, module);
   fusion->local = local;
 }

@@ -9,7 +9,6 @@ import sys
 import xml.etree.ElementTree as ET
 
 
-
 def reason_of(case):
     """Why it was skipped: what the program itself said last, where CTest knows no more than its exit status."""
     skip = case.find("skipped")

@@ -10,18 +10,7 @@
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
-typedef struct Text {
-  char data[256];
-  size_t length;
-} Text;
-
-static void append(MlirStringRef piece, void* user) {
-  Text* text = user;
-  if (piece.length < sizeof text->data - text->length) {
-    memcpy(text->data + text->length, piece.data, piece.length);
-    text->length += piece.length;
-  }
-}
+enum { MAP_TEXT = 256 };  // of indexing maps
 
 // On memrefs the ops write, and have no results.
 static bool on_tensors(FiarPrimitive* p) {
@@ -100,9 +89,9 @@ static void read_matmul(FiarView* view, FiarPrimitive* p) {
   }
   bool zeros = start.kind == FIAR_PRIM_CONSTANT && start.has_number && start.number == 0;
   MlirAttribute maps = fiarOpAttribute(p->op, "indexing_maps");
-  Text text = {{0}, 0};
+  char text[MAP_TEXT] = "";
   if (!mlirAttributeIsNull(maps)) {
-    mlirAttributePrint(maps, append, &text);
+    fiarAttributePrint(maps, text, sizeof text);
   }
   static const char usual[] =
       "[affine_map<(d0, d1, d2) -> (d0, d2)>, affine_map<(d0, d1, d2) -> (d2, d1)>, "
@@ -111,7 +100,7 @@ static void read_matmul(FiarView* view, FiarPrimitive* p) {
   p->n_dims = 1;
   p->dims[0] = 1;
   p->dims2[0] = 0;
-  if (!zeros || (text.length > 0 && strcmp(text.data, usual) != 0)) {
+  if (!zeros || (text[0] != '\0' && strcmp(text, usual) != 0)) {
     p->kind = FIAR_PRIM_PURE;
   }
 }
@@ -154,10 +143,10 @@ static const char* skip_blanks(const char* at) {
 // affine_map<(d0, d1) -> (d1, 0)>: MLIR 22's C API gives no affine map out of an attribute, so its
 // text is read. Gives the number of results, or -1 for a map that does more than pick dimensions.
 static int read_map(MlirAttribute map, int rank, int* out_place) {
-  Text text = {{0}, 0};
-  mlirAttributePrint(map, append, &text);
-  const char* at = strstr(text.data, "-> (");
-  if (at == NULL || strchr(text.data, '[') != NULL) {
+  char text[MAP_TEXT];
+  fiarAttributePrint(map, text, sizeof text);
+  const char* at = strstr(text, "-> (");
+  if (at == NULL || strchr(text, '[') != NULL) {
     return -1;
   }
   int n = 0;

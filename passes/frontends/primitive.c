@@ -78,7 +78,7 @@ static bool computes(FiarPrimitiveKind kind) {
          kind != FIAR_PRIM_CONSTANT && kind != FIAR_PRIM_CALL && kind != FIAR_PRIM_LOOPS;
 }
 
-static bool takes_two(FiarPrimitiveKind kind) {
+bool fiarPrimitiveIsBinary(FiarPrimitiveKind kind) {
   return (kind >= FIAR_PRIM_ADD && kind <= FIAR_PRIM_POWER) ||
          (kind >= FIAR_PRIM_EQUAL && kind <= FIAR_PRIM_SHIFT_RIGHT);
 }
@@ -109,7 +109,7 @@ FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op) {
       (primitive.kind == FIAR_PRIM_MATMUL && primitive.n_in < 2) || primitive.n_in > operands) {
     primitive.kind = FIAR_PRIM_UNKNOWN;
   }
-  if (takes_two(primitive.kind) && primitive.n_in > 2) {
+  if (fiarPrimitiveIsBinary(primitive.kind) && primitive.n_in > 2) {
     primitive.kind = FIAR_PRIM_PURE;  // what the third is, nobody has said
   }
   return primitive;

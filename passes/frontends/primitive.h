@@ -157,6 +157,8 @@ FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op);
 
 // The kind alone, by name: what a row claims before its reader may lower it.
 FiarPrimitiveKind fiarPrimitiveKind(FiarView* view, MlirOperation op);
+// Elementwise, of two operands or of one and a number.
+bool fiarPrimitiveIsBinary(FiarPrimitiveKind kind);
 
 // Whether erasing the op, its results being unused, changes nothing; looks into callees and
 // regions.

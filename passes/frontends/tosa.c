@@ -26,26 +26,19 @@ static void read_mul(FiarView* view, FiarPrimitive* p) {
   }
 }
 
-static void note_ignore(MlirStringRef part, void* found) {
-  static const char word[] = "IGNORE";
-  for (size_t i = 0; i + sizeof word - 1 <= part.length; ++i) {
-    *(bool*)found |= memcmp(part.data + i, word, sizeof word - 1) == 0;
-  }
-}
-
 // nan_mode IGNORE drops NaN; the primitives give it on. A registered enum has its word in no piece
 // of the C API but its text.
 static bool keeps_nan(MlirOperation op) {
   MlirAttribute mode = fiarOpAttribute(op, "nan_mode");
-  bool ignores = false;
+  char text[64];
   if (mlirAttributeIsNull(mode)) {
     return true;
   }
   if (mlirAttributeIsAInteger(mode)) {
     return mlirIntegerAttrGetValueInt(mode) != 2;
   }
-  mlirAttributePrint(mode, note_ignore, &ignores);
-  return !ignores;
+  fiarAttributePrint(mode, text, sizeof text);
+  return strstr(text, "IGNORE") == NULL;
 }
 
 static void read_extremum(FiarView* view, FiarPrimitive* p) {

@@ -74,29 +74,16 @@ static void read_extract_slice(FiarView* view, FiarPrimitive* p) {
 
 // ---- shard ----------
 
-typedef struct Text {
-  char data[64];
-  size_t length;
-} Text;
-
-static void append(MlirStringRef piece, void* user) {
-  Text* text = user;
-  size_t room = sizeof text->data - 1 - text->length;
-  size_t length = piece.length < room ? piece.length : room;
-  memcpy(text->data + text->length, piece.data, length);
-  text->length += length;
-}
-
 // The word of #shard<partial sum>; the attribute's default is a sum.
 static const char* reduction_of(MlirAttribute attribute) {
   static const char* const words[] = {"sum", "max", "min", "product"};
   if (mlirAttributeIsNull(attribute)) {
     return words[0];
   }
-  Text text = {0};
-  mlirAttributePrint(attribute, append, &text);
+  char text[64];
+  fiarAttributePrint(attribute, text, sizeof text);
   for (size_t i = 0; i < sizeof words / sizeof *words; ++i) {
-    if (strstr(text.data, words[i]) != NULL) {
+    if (strstr(text, words[i]) != NULL) {
       return words[i];
     }
   }

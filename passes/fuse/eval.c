@@ -510,15 +510,9 @@ static FiarTerm eval_operands(const eval_t* eval) {
   return eval_binary(eval, &a, &b);
 }
 
-// Elementwise, of two operands or of one and a number.
-static bool is_binary(FiarPrimitiveKind kind) {
-  return (kind >= FIAR_PRIM_ADD && kind <= FIAR_PRIM_POWER) ||
-         (kind >= FIAR_PRIM_EQUAL && kind <= FIAR_PRIM_SHIFT_RIGHT);
-}
-
 // Too few operands for the kind: a table row that does not fit the op.
 static bool operands_missing(const FiarPrimitive* p) {
-  if (is_binary(p->kind)) {
+  if (fiarPrimitiveIsBinary(p->kind)) {
     return p->n_in < 2 && !(p->n_in == 1 && p->has_number);
   }
   switch (p->kind) {
@@ -541,7 +535,7 @@ static FiarTerm eval_op(const eval_t* eval) {
   if (operands_missing(p)) {
     return outside(eval);
   }
-  if (is_binary(p->kind)) {
+  if (fiarPrimitiveIsBinary(p->kind)) {
     return eval_operands(eval);
   }
   switch (p->kind) {

@@ -83,9 +83,11 @@ bool fiarTermBroadcast(const FiarShape* shape, FiarTerm* term) {
 // An operand that its op itself broadcasts is no value of that shape.
 static bool is_broadcast(const FiarTerm* term) {
   FiarShape shape;
-  bool same = !fiarIsValue(term->value) || !fiarShapeRead(mlirValueGetType(term->value), &shape) ||
-              shape.rank == term->layout.shape.rank;
-  for (int i = 0; same && fiarIsValue(term->value) && i < term->layout.shape.rank; ++i) {
+  if (!fiarIsValue(term->value) || !fiarShapeRead(mlirValueGetType(term->value), &shape)) {
+    return false;
+  }
+  bool same = shape.rank == term->layout.shape.rank;
+  for (int i = 0; same && i < shape.rank; ++i) {
     same = shape.size[i] == term->layout.shape.size[i];
   }
   return !same;
@@ -94,7 +96,8 @@ static bool is_broadcast(const FiarTerm* term) {
 FiarTerm fiarTermForeign(const FiarTerm* term) {
   FiarTerm outside = {.role = FIAR_ROLE_OUTSIDE, .facts = {.anchor = -1}};
   outside.layout = fiarLayoutOfBase(&term->layout.shape);
-  for (int i = 0; i < term->layout.shape.rank && is_broadcast(term); ++i) {
+  const bool broadcast = is_broadcast(term);
+  for (int i = 0; broadcast && i < term->layout.shape.rank; ++i) {
     outside.layout.label[i] = FIAR_LABEL_SAME;
   }
   outside.value = term->value;

@@ -245,6 +245,25 @@ MlirStringRef fiarAttributeText(MlirAttribute attribute) {
   return mlirStringRefCreate("", 0);
 }
 
+typedef struct Room {
+  char* at;
+  size_t left;  // beside the '\0'
+} Room;
+
+static void append(MlirStringRef piece, void* data) {
+  Room* room = data;
+  size_t length = piece.length < room->left ? piece.length : room->left;
+  memcpy(room->at, piece.data, length);
+  room->at += length;
+  room->left -= length;
+}
+
+void fiarAttributePrint(MlirAttribute attribute, char* out_text, size_t size) {
+  Room room = {out_text, size - 1};
+  mlirAttributePrint(attribute, append, &room);
+  *room.at = '\0';
+}
+
 MlirStringRef fiarOpName(MlirOperation op) {
   return mlirIdentifierStr(mlirOperationGetName(op));
 }
@@ -278,15 +297,12 @@ double fiarRoundTo(FiarElement elem, double number) {
 
 bool fiarConvertsExactly(MlirType to, double number) {
   FiarShape shape;
-  if (fiarShapeRead(to, &shape) && (shape.elem == FIAR_ELEM_F16 || shape.elem == FIAR_ELEM_BF16 ||
-                                    shape.elem == FIAR_ELEM_F32 || shape.elem == FIAR_ELEM_F64)) {
+  FiarElement elem = fiarShapeRead(to, &shape) ? shape.elem : fiarElementOf(to);
+  if (elem == FIAR_ELEM_F16 || elem == FIAR_ELEM_BF16 || elem == FIAR_ELEM_F32 ||
+      elem == FIAR_ELEM_F64) {
     return true;
   }
   MlirType type = mlirTypeIsAShaped(to) ? mlirShapedTypeGetElementType(to) : to;
-  if (mlirTypeIsAFloat(type)) {
-    return mlirTypeIsAF16(type) || mlirTypeIsABF16(type) || mlirTypeIsAF32(type) ||
-           mlirTypeIsAF64(type);
-  }
   if (!mlirTypeIsAInteger(type) || !(number >= 0) || number != floor(number)) {
     return false;
   }

@@ -68,6 +68,8 @@ MlirAttribute fiarOpAttribute(MlirOperation op, const char* name);
 
 // An opaque attribute's text or a string attribute's value; empty for others.
 MlirStringRef fiarAttributeText(MlirAttribute attribute);
+// Any attribute as MLIR prints it, cut to `size` with its '\0'.
+void fiarAttributePrint(MlirAttribute attribute, char* out_text, size_t size);
 
 // The op's full name. Static storage of the context.
 MlirStringRef fiarOpName(MlirOperation op);

@@ -261,7 +261,7 @@ static void append(MlirStringRef piece, void* data) {
 void fiarAttributePrint(MlirAttribute attribute, char* out_text, size_t size) {
   Room room = {out_text, size - 1};
   mlirAttributePrint(attribute, append, &room);
-  *room.at = '\0';
+  out_text[size - 1 - room.left] = '\0';
 }
 
 MlirStringRef fiarOpName(MlirOperation op) {

@@ -21,7 +21,7 @@ done
 "$prefix/bin/fiarc" "$here/models/jax_llama_mlp_bf16_tp2_t4_h64.mlir" -o "$out/mlp_program"
 "$prefix/bin/fiar-run" -n 2 "$out/mlp_program" --inputs "$here/models/mlp_bf16_h64/inputs.safetensors" \
   --expect "$here/models/mlp_bf16_h64/results_tp2.safetensors" --max-ulps 0
-"$out/two_ranks/two_ranks" | sort | grep -c 'on host: residual 2 4 6' | grep -qx 2
+"$out/two_ranks/two_ranks" | sort | grep -c 'on host: residual 2 4,' | grep -qx 2
 
 # The same embedding without CMake.
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"

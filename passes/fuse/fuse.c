@@ -86,9 +86,6 @@ static bool scatters_rows(FiarFusion* fusion, MlirOperation op) {
 }
 
 static void collect_op(FiarFusion* fusion, MlirOperation op) {
-  if (fusion->local == FIAR_LOCAL_NOTHING) {
-    return;
-  }
   if (fiarWritesOperands(fusion, op)) {
     fusion->failed |= !fiarMutationNote(fusion, op);
   }
@@ -134,7 +131,10 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
   }
 }
 
-static void collect(FiarFusion* fusion, MlirOperation op) {
+// Numbers all ops within `op`, in the order of the text, and shows each to `visit`, if there is
+// one.
+static void number(FiarFusion* fusion, MlirOperation op,
+                   void (*visit)(FiarFusion* fusion, MlirOperation op)) {
   for (MlirRegion region = mlirOperationGetFirstRegion(op); !mlirRegionIsNull(region);
        region = mlirRegionGetNextInOperation(region)) {
     for (MlirBlock block = mlirRegionGetFirstBlock(region); !mlirBlockIsNull(block);
@@ -143,8 +143,10 @@ static void collect(FiarFusion* fusion, MlirOperation op) {
            inner = mlirOperationGetNextInBlock(inner)) {
         fusion->n_positions += POSITION_STEP;
         fusion->failed |= !fiarPositionSet(fusion, inner, fusion->n_positions);
-        collect_op(fusion, inner);
-        collect(fusion, inner);
+        if (visit != NULL) {
+          visit(fusion, inner);
+        }
+        number(fusion, inner, visit);
       }
     }
   }
@@ -446,10 +448,7 @@ static void fuse_all(FiarFusion* fusion) {
 // ---- without all-reduces ----
 
 void fiarNumberOps(FiarFusion* fusion, MlirOperation module) {
-  FiarLocalKind local = fusion->local;
-  fusion->local = FIAR_LOCAL_NOTHING;
-  collect(fusion, module);
-  fusion->local = local;
+  number(fusion, module, NULL);
 }
 
 static void clear(FiarFusion* fusion) {
@@ -466,7 +465,7 @@ bool fiarFuseLocal(MlirOperation module, FiarLocalKind kind) {
   FiarFuseOptions options = {.struct_size = sizeof options};
   FiarFusion fusion = {.options = &options, .local = kind};
   fusion.failed = !fiarViewInit(&fusion.view, module);
-  collect(&fusion, module);
+  number(&fusion, module, collect_op);
   fuse_all(&fusion);
   clear(&fusion);
   return !fusion.failed;
@@ -492,7 +491,7 @@ MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
   } else {
     fusion.failed = !fiarViewInit(&fusion.view, module);
     fusion.view.world = known.world;
-    collect(&fusion, module);
+    number(&fusion, module, collect_op);
     drop_started(&fusion);
     fuse_all(&fusion);
     if (!fusion.failed) {

@@ -155,7 +155,6 @@ typedef struct FiarMutation {
 // a fiar.local_sum, which that pass puts behind a value, of a group of one rank.
 typedef enum FiarLocalKind {
   FIAR_LOCAL_NONE,
-  FIAR_LOCAL_NOTHING,     // numbers the ops alone
   FIAR_LOCAL_NORMS,       // the value is what is normalised, and may be quantised
   FIAR_LOCAL_BARE_NORMS,  // the same, but quantisers stay by themselves
   FIAR_LOCAL_QUANTISERS,  // the value is what is quantised

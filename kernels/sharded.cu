@@ -118,8 +118,7 @@ __device__ __forceinline__ void make_norm(const fiar_kernel_args_t& args, call_t
 
 template <typename K>
 __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t* call,
-                                          uint64_t back, worker<K>* me, int row) {
-  const bool mine = row % world_of<K>(args) == args.rank;
+                                          uint64_t back, worker<K>* me, int row, bool mine) {
   const bool quantises = K::traits(args) & FIAR_TRAIT_QUANT;
   const bool norm_back = K::traits(args) & FIAR_TRAIT_NORM_OUT;
   encoded_t codes[K::vectors];
@@ -152,33 +151,9 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
 template <typename K>
 __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(K::vectors))
     sharded(const __grid_constant__ fiar_kernel_args_t args) {
-  if (!K::has_code) {
-    return;
+  if (K::has_code) {
+    serve_rows<K, serve_row<K>>(args);
   }
-  __shared__ row_shared_t shared;
-  worker<K> me;
-  begin_work<K>(args, &shared, &me);
-  const place_t& at = me.at;
-  const uint64_t back = back_offset<K>(args);
-  const int tokens = args.tokens;
-  uint4 share[K::vectors];
-  call_t call = open_shares<K>(args, &me, share);
-  // As in twoshot.cu: shares a row ahead, what comes back a row behind.
-  const int step = turn_step<K>(at);
-  for (int turn = first_turn<K>(at); row_of_turn<K>(at, shared, turn - step) < tokens;
-       turn += step) {
-    send_ahead<K>(args, call, me, turn, share);
-#pragma unroll 1
-    for (int behind = 0; behind < 2; ++behind) {
-      const int row = row_of_turn<K>(at, shared, turn - behind * step);
-      const bool mine = row % world_of<K>(args) == args.rank;
-      if (row >= 0 && row < tokens && mine == (behind == 0)) {
-        serve_row<K>(args, &call, back, &me, row);
-      }
-    }
-    draw_ahead<K>(args, me, turn, share);
-  }
-  release_dependents();
 }
 
 }  // namespace

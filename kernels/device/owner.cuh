@@ -176,6 +176,43 @@ __device__ __forceinline__ void take_back(const fiar_kernel_args_t& args, call_t
                        at.count, row % world_of<K>(args), row, x);
 }
 
+// ---- The kernels' one loop ----
+
+// What a kernel does with a row: its owner sums it and sends back what the others need, they take
+// it; all finish it.
+template <typename K>
+using serve_row_t = void (*)(const fiar_kernel_args_t& args, call_t* call, uint64_t back,
+                             worker<K>* me, int row, bool mine);
+
+// Shares go out a row ahead, what comes back is taken a row behind: each wait hides behind other
+// rows' flights.
+template <typename K, serve_row_t<K> serve_row>
+__device__ __forceinline__ void serve_rows(const fiar_kernel_args_t& args) {
+  __shared__ row_shared_t shared;
+  worker<K> me;
+  begin_work<K>(args, &shared, &me);
+  const place_t& at = me.at;
+  const uint64_t back = back_offset<K>(args);
+  const int tokens = args.tokens;
+  uint4 share[K::vectors];
+  call_t call = open_shares<K>(args, &me, share);
+  const int step = turn_step<K>(at);
+  for (int turn = first_turn<K>(at); row_of_turn<K>(at, shared, turn - step) < tokens;
+       turn += step) {
+    send_ahead<K>(args, call, me, turn, share);
+#pragma unroll 1
+    for (int behind = 0; behind < 2; ++behind) {
+      const int row = row_of_turn<K>(at, shared, turn - behind * step);
+      const bool mine = row % world_of<K>(args) == args.rank;
+      if (row >= 0 && row < tokens && mine == (behind == 0)) {
+        serve_row(args, &call, back, &me, row, mine);
+      }
+    }
+    draw_ahead<K>(args, me, turn, share);
+  }
+  release_dependents();
+}
+
 }  // namespace
 
 #endif  // FIAR_DEVICE_OWNER_CUH

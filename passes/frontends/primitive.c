@@ -115,6 +115,25 @@ FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op) {
   return primitive;
 }
 
+bool fiarPrimitiveLacksOperands(const FiarPrimitive* p) {
+  if (fiarPrimitiveIsBinary(p->kind)) {
+    return p->n_in < 2 && !(p->n_in == 1 && p->has_number);
+  }
+  switch (p->kind) {
+    case FIAR_PRIM_BATCH_MUL:
+      return p->n_in < 2;
+    case FIAR_PRIM_CLAMP:
+      return p->n_in < 3 && !(p->n_in == 1 && p->has_number);
+    case FIAR_PRIM_SELECT:
+      return p->n_in < 3;
+    case FIAR_PRIM_CONSTANT:
+    case FIAR_PRIM_CALL:
+      return false;
+    default:
+      return p->n_in < 1;
+  }
+}
+
 static bool symbol_add(FiarView* view, MlirOperation op) {
   MlirAttribute name = fiarOpAttribute(op, "sym_name");
   if (mlirAttributeIsNull(name) || !mlirAttributeIsAString(name)) {

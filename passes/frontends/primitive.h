@@ -159,6 +159,8 @@ FiarPrimitive fiarPrimitiveRead(FiarView* view, MlirOperation op);
 FiarPrimitiveKind fiarPrimitiveKind(FiarView* view, MlirOperation op);
 // Elementwise, of two operands or of one and a number.
 bool fiarPrimitiveIsBinary(FiarPrimitiveKind kind);
+// Too few operands for the kind: a table row that does not fit the op.
+bool fiarPrimitiveLacksOperands(const FiarPrimitive* primitive);
 
 // Whether erasing the op, its results being unused, changes nothing; looks into callees and
 // regions.

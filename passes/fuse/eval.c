@@ -171,7 +171,7 @@ static FiarTerm eval_convert(const eval_t* eval, const FiarTerm* in) {
   if (widens(in->layout.shape.elem, eval->shape.elem)) {
     out.narrow = in->narrow;
   } else if (out.role == FIAR_ROLE_SCALE && in->role == FIAR_ROLE_STEP) {
-    out.facts.scales = out.value;
+    out.facts.scales = eval->value;
   }
   return out;
 }
@@ -206,10 +206,11 @@ static FiarTerm combine_outside(const eval_t* eval, const FiarTerm* a, const Fia
   return out;
 }
 
-// Scales are returned as the source last computed them, before broadcasts and widening.
-static void name_scales(FiarTerm* out) {
+// Scales are returned as the source last computed them, before broadcasts and widening. Those that
+// a callee computes have a name in it, which scales_of_call makes one of the caller's.
+static void name_scales(const eval_t* eval, FiarTerm* out) {
   if (out->role == FIAR_ROLE_STEP) {
-    out->facts.scales = out->value;
+    out->facts.scales = eval->value;
   }
 }
 
@@ -220,7 +221,7 @@ static FiarTerm finish_rule(const eval_t* eval, FiarRuleContext* context, const 
     return leave(eval, further(a, b));
   }
   set_value(eval, &out);
-  name_scales(&out);
+  name_scales(eval, &out);
   return out;
 }
 
@@ -361,13 +362,44 @@ static bool frame_add(FiarFusion* fusion, FiarFrame frame, uint32_t* out_index) 
   return true;
 }
 
+// Forgets the name of scales that are computed in the block, and gives it; null where they are not.
+static MlirValue forget_scales(MlirBlock block, FiarTerm* out) {
+  MlirValue scales = out->facts.scales;
+  if (!fiarIsValue(scales) || !mlirValueIsAOpResult(scales) ||
+      !mlirBlockEqual(mlirOperationGetBlock(mlirOpResultGetOwner(scales)), block)) {
+    return no_value;
+  }
+  out->facts.scales = no_value;
+  return scales;
+}
+
+// Scales that a callee computes are, for the caller, the result that holds them in order.
+static void scales_of_call(const eval_t* eval, MlirBlock block, uint32_t frame, FiarTerm* out) {
+  MlirValue scales = forget_scales(block, out);
+  MlirOperation end = mlirBlockGetTerminator(block), op = eval->primitive->op;
+  FiarShape shape;
+  const bool has_shape = fiarIsValue(scales) && fiarShapeRead(mlirValueGetType(scales), &shape);
+  for (intptr_t i = 0;
+       has_shape && i < mlirOperationGetNumResults(op) && i < mlirOperationGetNumOperands(end);
+       ++i) {
+    const FiarTerm* term = fiarTermOf(eval->fusion, mlirOperationGetOperand(end, i), frame);
+    if (term->facts.scales.ptr == scales.ptr && term->layout.shape.elem == shape.elem &&
+        (term->role == FIAR_ROLE_STEP || term->role == FIAR_ROLE_SCALE) &&
+        (fiarLayoutIsPerRow(&term->layout) || fiarLayoutIsPerBlock(&term->layout))) {
+      out->facts.scales = mlirOperationGetResult(op, i);
+      return;
+    }
+  }
+}
+
 // Scales that the body computes are named by the op's own result.
-static void name_result_scales(FiarTerm* out) {
-  name_scales(out);
+static void name_result_scales(const eval_t* eval, MlirBlock block, FiarTerm* out) {
+  (void)forget_scales(block, out);
+  name_scales(eval, out);
   bool as_stored =
       out->layout.shape.elem != FIAR_ELEM_F32 || out->facts.scale_type == FIAR_SCALE_TYPE_F32;
   if (out->role == FIAR_ROLE_SCALE && as_stored) {
-    out->facts.scales = out->value;
+    out->facts.scales = eval->value;
   }
 }
 
@@ -387,7 +419,7 @@ static FiarTerm eval_loops(const eval_t* eval, uint32_t frame, const FiarTerm* c
     FiarTerm out = *fiarTermOf(eval->fusion, yielded, frame);
     if (fiarIsChain(&out)) {
       set_value(eval, &out);
-      name_result_scales(&out);
+      name_result_scales(eval, block, &out);
     } else if (out.role == FIAR_ROLE_OUTSIDE) {
       // A base that the body only spreads, widens or biases is still known.
       out = fiarIsValue(out.base) ? relayout(eval, &out, true, out.layout) : outside(eval);
@@ -443,6 +475,7 @@ static FiarTerm eval_call(const eval_t* eval) {
   if (!fiarIsValue(out.value)) {
     set_value(eval, &out);
   }
+  scales_of_call(eval, block, frame, &out);
   return out;
 }
 
@@ -490,7 +523,7 @@ static FiarTerm eval_ternary(const eval_t* eval) {
     return leave(eval, chain);
   }
   set_value(eval, &out);
-  name_scales(&out);
+  name_scales(eval, &out);
   return out;
 }
 
@@ -510,29 +543,9 @@ static FiarTerm eval_operands(const eval_t* eval) {
   return eval_binary(eval, &a, &b);
 }
 
-// Too few operands for the kind: a table row that does not fit the op.
-static bool operands_missing(const FiarPrimitive* p) {
-  if (fiarPrimitiveIsBinary(p->kind)) {
-    return p->n_in < 2 && !(p->n_in == 1 && p->has_number);
-  }
-  switch (p->kind) {
-    case FIAR_PRIM_BATCH_MUL:
-      return p->n_in < 2;
-    case FIAR_PRIM_CLAMP:
-      return p->n_in < 3 && !(p->n_in == 1 && p->has_number);
-    case FIAR_PRIM_SELECT:
-      return p->n_in < 3;
-    case FIAR_PRIM_CONSTANT:
-    case FIAR_PRIM_CALL:
-      return false;
-    default:
-      return p->n_in < 1;
-  }
-}
-
 static FiarTerm eval_op(const eval_t* eval) {
   FiarPrimitive* p = eval->primitive;
-  if (operands_missing(p)) {
+  if (fiarPrimitiveLacksOperands(p)) {
     return outside(eval);
   }
   if (fiarPrimitiveIsBinary(p->kind)) {

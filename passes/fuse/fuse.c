@@ -62,6 +62,59 @@ static bool is_split_all_reduce(FiarFusion* fusion, MlirOperation op, FiarPrimit
   return true;
 }
 
+// The only op that uses the value, in its own block; null where there are several or none.
+static MlirOperation only_user(MlirValue value) {
+  MlirOpOperand use = mlirValueGetFirstUse(value);
+  MlirOperation none = {NULL};
+  if (mlirOpOperandIsNull(use) || !mlirOpOperandIsNull(mlirOpOperandGetNextUse(use))) {
+    return none;
+  }
+  MlirOperation user = mlirOpOperandGetOwner(use);
+  MlirBlock block = mlirOperationGetBlock(mlirOpResultGetOwner(value));
+  return mlirBlockEqual(mlirOperationGetBlock(user), block) ? user : none;
+}
+
+// What an op of kind CONVERT makes `to` of `from`; null where the op is none, or of other types.
+static MlirValue converted(FiarFusion* fusion, MlirOperation op, FiarElement from, FiarElement to) {
+  FiarPrimitive convert = fiarPrimitiveRead(&fusion->view, op);
+  FiarShape in, out;
+  const bool fits = convert.kind == FIAR_PRIM_CONVERT && convert.n_in == 1 &&
+                    mlirOperationGetNumResults(op) == 1 &&
+                    fiarShapeRead(mlirValueGetType(convert.in[0]), &in) && in.elem == from &&
+                    fiarShapeRead(mlirValueGetType(mlirOperationGetResult(op, 0)), &out) &&
+                    out.elem == to;
+  return fits ? convert.in[0] : (MlirValue){NULL};
+}
+
+// T(all_reduce(f32(x))), the sum used nowhere else, is what a fused op computes of x: the ranks'
+// values added in f32 and rounded once. Gives the op that rounds, which has the sum then, or null.
+static MlirOperation rounds_widened_sum(FiarFusion* fusion, const FiarPrimitive* reduce) {
+  const MlirOperation none = {NULL};
+  if (mlirOperationGetNumResults(reduce->op) != 1 || !mlirOperationIsNull(reduce->start) ||
+      !mlirOperationIsNull(reduce->started) ||
+      !mlirValueIsAOpResult(fiarReducedOperand(reduce, 0))) {
+    return none;
+  }
+  MlirOperation widens = mlirOpResultGetOwner(fiarReducedOperand(reduce, 0));
+  MlirOperation rounds = only_user(mlirOperationGetResult(reduce->op, 0));
+  static const FiarElement narrow[] = {FIAR_ELEM_BF16, FIAR_ELEM_F16};
+  for (size_t i = 0; !mlirOperationIsNull(rounds) && i < sizeof narrow / sizeof *narrow; ++i) {
+    if (fiarIsValue(converted(fusion, widens, narrow[i], FIAR_ELEM_F32)) &&
+        fiarIsValue(converted(fusion, rounds, FIAR_ELEM_F32, narrow[i]))) {
+      return rounds;
+    }
+  }
+  return none;
+}
+
+// What the fused op would reduce.
+static MlirValue reduced(FiarFusion* fusion, const FiarAnchor* anchor) {
+  MlirValue in = mlirOperationGetOperand(anchor->primitive.op, anchor->result);
+  return anchor->widened && mlirValueIsAOpResult(in)
+             ? fiarPrimitiveRead(&fusion->view, mlirOpResultGetOwner(in)).in[0]
+             : in;
+}
+
 static void collect_local(FiarFusion* fusion, MlirOperation op) {
   FiarAnchor* anchor =
       fiarStringEqual(fiarOpName(op), "fiar." FIAR_LOCAL_SUM) ? anchor_add(fusion, op) : NULL;
@@ -85,6 +138,39 @@ static bool scatters_rows(FiarFusion* fusion, MlirOperation op) {
          fiarShapeRead(mlirValueGetType(scatter.in[0]), &shape) && scatter.dims[0] < shape.rank - 1;
 }
 
+static void collect_all_reduce(FiarFusion* fusion, MlirOperation op) {
+  FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
+  if (primitive.kind != FIAR_PRIM_ALL_REDUCE) {
+    return;
+  }
+  const intptr_t results = mlirOperationGetNumResults(op);
+  MlirOperation rounds = rounds_widened_sum(fusion, &primitive);
+  const bool widened = !mlirOperationIsNull(rounds);
+  for (intptr_t i = 0; i < results; ++i) {
+    FiarAnchor* anchor = anchor_add(fusion, widened ? rounds : op);
+    if (anchor == NULL) {
+      return;
+    }
+    anchor->result = (int)i;
+    anchor->widened = widened;
+    anchor->location = mlirOperationGetLocation(op);
+    anchor->primitive = primitive;
+    anchor->input = fiarReducedOperand(&primitive, i);
+    if (!mlirOperationIsNull(primitive.start)) {
+      anchor->primitive.op = primitive.start;  // goes with the op that waits
+    }
+  }
+  if (!mlirOperationIsNull(primitive.started)) {
+    fusion->failed |= !fiarMapSet(&fusion->started, primitive.started.ptr, 0, 1);
+  } else if (results == 0) {
+    FiarAnchor* anchor = anchor_add(fusion, op);
+    if (anchor != NULL) {
+      anchor->primitive = primitive;
+      anchor->result = -1;
+    }
+  }
+}
+
 static void collect_op(FiarFusion* fusion, MlirOperation op) {
   if (fiarWritesOperands(fusion, op)) {
     fusion->failed |= !fiarMutationNote(fusion, op);
@@ -96,29 +182,7 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
   FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, op);
   FiarPrimitive scatter;
   if (kind == FIAR_PRIM_ALL_REDUCE) {
-    FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
-    bool is_one = primitive.kind == FIAR_PRIM_ALL_REDUCE;
-    for (intptr_t i = 0; is_one && i < mlirOperationGetNumResults(op); ++i) {
-      FiarAnchor* anchor = anchor_add(fusion, op);
-      if (anchor == NULL) {
-        return;
-      }
-      anchor->result = (int)i;
-      anchor->primitive = primitive;
-      anchor->input = fiarReducedOperand(&primitive, i);
-      if (!mlirOperationIsNull(primitive.start)) {
-        anchor->primitive.op = primitive.start;  // goes with the op that waits
-      }
-    }
-    if (is_one && !mlirOperationIsNull(primitive.started)) {
-      fusion->failed |= !fiarMapSet(&fusion->started, primitive.started.ptr, 0, 1);
-    } else if (is_one && mlirOperationGetNumResults(op) == 0) {
-      FiarAnchor* anchor = anchor_add(fusion, op);
-      if (anchor != NULL) {
-        anchor->primitive = primitive;
-        anchor->result = -1;
-      }
-    }
+    collect_all_reduce(fusion, op);
   }
   fusion->scatters |= kind == FIAR_PRIM_REDUCE_SCATTER && scatters_rows(fusion, op);
   bool may_gather = kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_ALL_REDUCE;
@@ -419,7 +483,7 @@ static void fuse_all(FiarFusion* fusion) {
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
     FiarAnchor* anchor = &fusion->anchors[i];
     if (anchor->result >= 0) {  // what is reduced may have got another name
-      anchor->input = mlirOperationGetOperand(anchor->primitive.op, anchor->result);
+      anchor->input = reduced(fusion, anchor);
     }
   }
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {

@@ -131,6 +131,7 @@ typedef struct FiarAnchor {
   int result;  // a variadic all-reduce has an anchor for each result
   FiarPrimitive primitive;
   MlirValue input;  // what is reduced: the op's operand, or that of the reduce-scatter before it
+  bool widened;     // widened to f32 before the all-reduce, whose sum `op` rounds
   FiarElement elem;
   int64_t hidden, world;
   bool usable;  // a sum over known groups: its uses are followed
@@ -320,7 +321,10 @@ void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, co
 // Whether both come from one sum (residual included), and from one norm.
 bool fiarSameHidden(const FiarFacts* a, const FiarFacts* b);
 bool fiarSameNorm(const FiarFacts* a, const FiarFacts* b);
+// Whether both are quantised alike: by one arithmetic, whatever their scales are called.
 bool fiarSameFacts(const FiarFacts* a, const FiarFacts* b);
+// Whether both terms of scales are computed alike; their shapes may differ.
+bool fiarSameScales(const FiarTerm* a, const FiarTerm* b);
 
 static inline bool fiarIsChain(const FiarTerm* term) {
   return term->role >= FIAR_ROLE_HIDDEN;

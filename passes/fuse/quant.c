@@ -17,10 +17,15 @@ static bool same_number(double a, double b) {
 
 bool fiarSameFacts(const FiarFacts* a, const FiarFacts* b) {
   return fiarSameNorm(a, b) && a->quant == b->quant && a->scale.ptr == b->scale.ptr &&
-         a->scales.ptr == b->scales.ptr && a->scale_is == b->scale_is &&
-         a->scale_type == b->scale_type && same_number(a->scale_min, b->scale_min) &&
-         a->group_size == b->group_size && a->inverse == b->inverse &&
-         a->scale_layout == b->scale_layout;
+         a->scale_is == b->scale_is && a->scale_type == b->scale_type &&
+         same_number(a->scale_min, b->scale_min) && a->group_size == b->group_size &&
+         a->inverse == b->inverse && a->scale_layout == b->scale_layout;
+}
+
+bool fiarSameScales(const FiarTerm* a, const FiarTerm* b) {
+  return a->role == b->role && a->layout.shape.elem == b->layout.shape.elem &&
+         same_number(a->number, b->number) && a->facts.bounded == b->facts.bounded &&
+         a->facts.guarded == b->facts.guarded && fiarSameFacts(&a->facts, &b->facts);
 }
 
 // Quantisers read the rounded norm, widened: anything else is other arithmetic.

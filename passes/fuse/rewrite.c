@@ -33,6 +33,30 @@ static void give_up(plan_t* plan, MlirOperation op, const char* text) {
 
 // ---- what is replaced ----
 
+// What was found of a value of the anchor's function; NULL where nothing has asked.
+static const FiarTerm* term_of(const plan_t* plan, MlirValue value) {
+  const uint32_t* number = fiarMapFind(&plan->fusion->terms, value.ptr, 0);
+  return number == NULL ? NULL : fiarTermAt(plan->fusion, *number);
+}
+
+static bool is_ordered(const FiarTerm* term) {
+  return fiarLayoutIsPerRow(&term->layout) || fiarLayoutIsPerBlock(&term->layout);
+}
+
+// The scales that the source computes, or the same ones computed once more.
+static bool is_scales(const plan_t* plan, MlirValue value, const FiarTerm* term) {
+  const FiarFacts* facts = &plan->anchor->facts;
+  if (!fiarIsValue(facts->scales) || facts->quant == FIAR_QUANT_NONE) {
+    return false;
+  }
+  if (mlirValueEqual(value, facts->scales)) {
+    return true;
+  }
+  const FiarTerm* scales = term_of(plan, facts->scales);
+  return scales != NULL && mlirValueEqual(value, term->facts.scales) &&
+         fiarSameScales(term, scales) && is_ordered(term) && is_ordered(scales);
+}
+
 // Which result of the fused op a member is, or -1.
 static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) {
   const FiarAnchor* anchor = plan->anchor;
@@ -41,11 +65,7 @@ static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) 
   if (mlirValueEqual(value, mlirOperationGetResult(anchor->op, anchor->result))) {
     return RESULT_SUM;
   }
-  if (fiarIsValue(facts->scales) && mlirValueEqual(value, facts->scales) &&
-      facts->quant != FIAR_QUANT_NONE) {
-    return RESULT_SCALES;
-  }
-  if (fiarIsPowerScale(term, facts)) {
+  if (is_scales(plan, value, term) || fiarIsPowerScale(term, facts)) {
     return RESULT_SCALES;
   }
   if (!fiarLayoutIsFull(&term->layout)) {
@@ -102,17 +122,29 @@ static void find_written(plan_t* plan) {
   }
 }
 
+// Whether a member is the same as its result's root. Scales are only where both are in the order of
+// the rows: the root may have become what another op made of it.
+static bool is_root(const plan_t* plan, int result, const FiarMember* member) {
+  MlirValue root = plan->roots[result];
+  if (mlirValueEqual(member->value, root)) {
+    return true;
+  }
+  const FiarTerm* term = term_of(plan, root);
+  return result != RESULT_SUM && !plan->written[result] &&
+         mlirTypeEqual(mlirValueGetType(member->value), mlirValueGetType(root)) &&
+         (result != RESULT_SCALES ||
+          (plan->scale_layout == FIAR_SCALE_LAYOUT_LINEAR && term != NULL && is_ordered(term) &&
+           is_ordered(fiarTermAt(plan->fusion, member->term))));
+}
+
 static void find_replaced(plan_t* plan) {
   FiarAnchor* anchor = plan->anchor;
   fiarMapClear(&plan->replaced);
   for (size_t i = 0; i < anchor->n_members; ++i) {
-    MlirValue value = anchor->members[i].value;
-    int result = result_of(plan, value, fiarTermAt(plan->fusion, anchor->members[i].term));
-    if (result >= 0 &&
-        (mlirValueEqual(value, plan->roots[result]) ||
-         (result != RESULT_SUM && result != RESULT_SCALES && !plan->written[result] &&
-          mlirTypeEqual(mlirValueGetType(value), mlirValueGetType(plan->roots[result]))))) {
-      plan->fusion->failed |= !fiarMapSet(&plan->replaced, value.ptr, 0, (uint32_t)result);
+    const FiarMember* member = &anchor->members[i];
+    int result = result_of(plan, member->value, fiarTermAt(plan->fusion, member->term));
+    if (result >= 0 && is_root(plan, result, member)) {
+      plan->fusion->failed |= !fiarMapSet(&plan->replaced, member->value.ptr, 0, (uint32_t)result);
     }
   }
 }
@@ -158,12 +190,11 @@ static bool take_reshape(plan_t* plan, int result, const only_user_t* user) {
     return false;
   }
   MlirValue reshaped = mlirOperationGetResult(user->op, 0);
-  uint32_t* number = fiarMapFind(&plan->fusion->terms, reshaped.ptr, 0);
-  const FiarTerm* term = number == NULL ? NULL : fiarTermAt(plan->fusion, *number);
+  const FiarTerm* term = term_of(plan, reshaped);
   bool ordered =
       term != NULL && fiarIsChain(term) &&
       (result == RESULT_SCALES
-           ? (fiarLayoutIsPerRow(&term->layout) || fiarLayoutIsPerBlock(&term->layout))
+           ? is_ordered(term)
            : (fiarLayoutIsFull(&term->layout) && term->layout.shape.rank > 1 &&
               term->layout.shape.size[term->layout.shape.rank - 1] == plan->anchor->hidden));
   if (!ordered) {
@@ -516,6 +547,7 @@ static void retire_anchor(plan_t* plan) {
       break;
     }
     (void)fiarMarkOpDead(plan->fusion, op);
+    fiarMarkOperands(plan->fusion, op, &plan->replaced);
   }
 }
 

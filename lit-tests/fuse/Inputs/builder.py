@@ -124,17 +124,26 @@ class Builder:
 
     def call(self, function, operands, shape, elem, body):
         """A call of a private function; body(builder, arguments) gives its result."""
+        [value] = self.calls(function, operands, lambda inner, arguments: [body(inner, arguments)])
+        return value[0], tuple(shape), elem
+
+    def calls(self, function, operands, body):
+        """The same with several results."""
         inner = Builder(self.world, self.groups, self.random)
+        inner.functions = self.functions
         arguments = [inner.arg(o[1], o[2]) for o in operands]
-        result = body(inner, arguments)
+        results = body(inner, arguments)
+        types = ", ".join(map(self.type, results))
+        types = f"({types})" if len(results) > 1 else types
         name = f"{function}_{len(self.functions)}"
         self.functions.append(
-            f"func.func private @{name}({', '.join(f'{a[0]}: {self.type(a)}' for a in arguments)}) -> {self.type(result)} {{\n    "
-            + "\n    ".join(inner.lines) + f"\n    return {result[0]} : {self.type(result)}\n  }}")
-        value = (self.name(), tuple(shape), elem)
-        self.lines.append(f"{value[0]} = func.call @{name}({', '.join(o[0] for o in operands)}) : "
-                          f"({', '.join(map(self.type, operands))}) -> {self.type(value)}")
-        return value
+            f"func.func private @{name}({', '.join(f'{a[0]}: {self.type(a)}' for a in arguments)}) -> {types} {{\n    "
+            + "\n    ".join(inner.lines) + f"\n    return {', '.join(r[0] for r in results)} : {types.strip('()')}\n  }}")
+        value = self.name()
+        count = f":{len(results)}" if len(results) > 1 else ""
+        self.lines.append(f"{value}{count} = func.call @{name}({', '.join(o[0] for o in operands)}) : "
+                          f"({', '.join(map(self.type, operands))}) -> {types}")
+        return [(f"{value}#{i}" if count else value, r[1], r[2]) for i, r in enumerate(results)]
 
     def module(self, *results, attributes=""):
         args = ", ".join(f"{a[0]}: {self.type(a)}" for a in self.args)

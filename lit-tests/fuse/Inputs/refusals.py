@@ -79,6 +79,17 @@ def sum_in_another_type(b):
     return [norm_of(b, b.convert(start(b, "f32", residual=False), "bf16"))]
 
 
+@case("the sum is converted from f32 to bf16 before the norm")
+def widened_sum_used_wide(b):
+    s = b.all_reduce(b.convert(b.arg([T, H], "bf16"), "f32"))
+    return [s, norm_of(b, b.convert(s, "bf16"))]
+
+
+@case("the sum is converted from f32 to bf16 before the norm")
+def widened_from_another_type(b):
+    return [norm_of(b, b.convert(b.all_reduce(b.convert(b.arg([T, H], "f16"), "f32")), "bf16"))]
+
+
 # ---- residual ------------------------------------------------------------------------------------
 
 @case("a bias is added to the sum before the norm")

@@ -60,6 +60,27 @@ def one_quantiser_twice(b):
     return [forms.fp8_static(b, norm, scale, False, "clamp") for _ in range(2)]
 
 
+def dynamic_quantiser_twice(name, quantise, **attributes):
+    """As two projections have it that quantise the same norm, each for itself."""
+    def build(b):
+        norm = norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))
+        return [*quantise(b, norm), *quantise(b, norm)]
+    build.__name__ = f"{name}_twice"
+    case(op("x residual weight", "quant scales", quant=name, **attributes), gone=["stablehlo.abs", "stablehlo.divide"])(build)
+
+
+dynamic_quantiser_twice("fp8_token", lambda b, norm: forms.fp8_dynamic(b, norm, floor=1e-12))
+dynamic_quantiser_twice("fp8_group", lambda b, norm: forms.fp8_dynamic(b, norm, group=128))
+dynamic_quantiser_twice("nvfp4", lambda b, norm: forms.nvfp4(b, norm, None, False))
+dynamic_quantiser_twice("mxfp8", lambda b, norm: forms.mx(b, norm, "f8E4M3FN", "unbiased"))
+
+
+@case(op("x residual weight", "norm quant scales", quant="fp8_token"), kept=["stablehlo.abs"])
+def quantisers_of_two_floors(b):
+    norm = norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))
+    return [*forms.fp8_dynamic(b, norm, floor=1e-12), *forms.fp8_dynamic(b, norm, floor=1e-6)]
+
+
 @case(op("x residual weight", "residual norm"), kept=["stablehlo.rsqrt"])
 def reciprocal_root_used(b):
     h = b.ew("add", b.all_reduce(x(b)), x(b))
@@ -163,6 +184,21 @@ def f32_weight_rounded_first(b):
     return [norm_of(b, h, w=b.convert(b.arg([H], "f32"), "bf16"))]
 
 
+# ---- other types -----------------------------------------------------------------------------------
+
+@case(op("x residual weight", "residual norm"), gone=["stablehlo.all_reduce", "stablehlo.convert"])
+def sum_of_widened_values(b):
+    s = b.convert(b.all_reduce(b.convert(x(b), "f32")), "bf16")
+    h = b.ew("add", s, x(b))
+    return [h, norm_of(b, h)]
+
+
+@case(op("x residual weight", "sum norm"), gone=["stablehlo.all_reduce"])
+def sum_of_widened_f16(b):
+    s = b.convert(b.all_reduce(b.convert(x(b, elem="f16"), "f32")), "f16")
+    return [s, norm_of(b, b.ew("add", s, x(b, elem="f16")), "f16")]
+
+
 # ---- helpers -------------------------------------------------------------------------------------
 
 @case(op("x residual weight", "norm"), gone=["func.call", "@rms_norm"])
@@ -176,6 +212,41 @@ def residual_and_norm_in_helpers(b):
     s = b.all_reduce(x(b))
     h = b.call("add", [s, x(b)], s[1], "bf16", lambda i, a: i.ew("add", a[1], a[0]))
     return [b.call("rms_norm", [h, b.arg([H], "bf16")], h[1], "bf16", lambda i, a: norm_of(i, a[0], w=a[1]))]
+
+
+@case(op("x residual weight", "quant scales", quant="fp8_token"), gone=["func.call", "stablehlo.abs"])
+def quantiser_in_a_helper(b):
+    norm = norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))
+    return b.calls("quantise", [norm], lambda i, a: forms.fp8_dynamic(i, a[0], floor=1e-12))
+
+
+@case(op("x residual weight", "quant scales", quant="nvfp4"), gone=["func.call", "stablehlo.abs"])
+def quantiser_in_nested_helpers(b):
+    norm = norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))
+    inner = lambda i, a: forms.nvfp4(i, a[0], None, False)
+    return b.calls("outer", [norm], lambda i, a: i.calls("inner", a, inner))
+
+
+@case(op("x residual weight", "quant scales", quant="fp8_token"), gone=["func.call", "stablehlo.abs"])
+def scale_floored_in_a_helper(b):
+    """jnp.clip is a function of its own."""
+    y = b.convert(norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b))), "f32")
+    amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [1]), [T, 1], [0])
+    step = b.ew("divide", amax, b.splat(448.0, amax))
+    step = b.call("clip", [step], step[1], "f32", lambda i, a: i.ew("maximum", i.splat(1e-12, a[0]), a[0]))
+    return [b.convert(b.ew("divide", y, b.broadcast(step, y[1], [0, 1])), "f8E4M3FN"), step]
+
+
+@case(op("x residual weight", "quant scales", quant="fp8_token"), gone=["func.call", "stablehlo.abs"])
+def scale_and_codes_in_helpers(b):
+    """The scale leaves its helper without the dimension that its computation kept."""
+    norm = norm_of(b, b.ew("add", b.all_reduce(x(b)), x(b)))
+    step = b.call("scale", [norm], [T], "f32", lambda i, a: i.reshape(forms.fp8_dynamic(i, a[0])[1], [T]))
+
+    def divide(i, a):
+        y = i.convert(a[0], "f32")
+        return i.convert(i.ew("divide", y, i.broadcast(a[1], y[1], [0])), "f8E4M3FN")
+    return [b.call("divide", [norm, step], [T, H], "f8E4M3FN", divide), step]
 
 
 @case(op("x residual weight", "norm"), gone=["composite", "@rms"])

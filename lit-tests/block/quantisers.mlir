@@ -78,3 +78,40 @@ func.func @part(%xx: tensor<4x32xbf16>) -> (tensor<4x16xf8E4M3FN>, tensor<4x1xf3
   %8 = stablehlo.convert %7 : (tensor<4x16xf32>) -> tensor<4x16xf8E4M3FN>
   return %8, %5 : tensor<4x16xf8E4M3FN>, tensor<4x1xf32>
 }
+
+// -----
+// What is quantised in another shape, and used in it, too, keeps that shape there.
+// CHECK-LABEL: @reshaped
+// CHECK-NEXT:    %[[Q:.*]]:2 = "fiar.quantize"(%arg0)
+// CHECK-NEXT:    %[[M:.*]] = "stablehlo.reshape"(%arg0)
+// CHECK-NEXT:    return %[[Q]]#0, %[[Q]]#1, %[[M]]
+func.func @reshaped(%x: tensor<2x4x16xbf16>) -> (tensor<8x16xf8E4M3FN>, tensor<8x1xf32>, tensor<8x16xbf16>) {
+  %lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
+  %range = stablehlo.constant dense<448.0> : tensor<8x1xf32>
+  %m = stablehlo.reshape %x : (tensor<2x4x16xbf16>) -> tensor<8x16xbf16>
+  %0 = stablehlo.convert %m : (tensor<8x16xbf16>) -> tensor<8x16xf32>
+  %1 = stablehlo.abs %0 : tensor<8x16xf32>
+  %2 = stablehlo.reduce(%1 init: %lowest) applies stablehlo.maximum across dimensions = [1] : (tensor<8x16xf32>, tensor<f32>) -> tensor<8xf32>
+  %3 = stablehlo.broadcast_in_dim %2, dims = [0] : (tensor<8xf32>) -> tensor<8x1xf32>
+  %4 = stablehlo.divide %3, %range : tensor<8x1xf32>
+  %5 = stablehlo.broadcast_in_dim %4, dims = [0, 1] : (tensor<8x1xf32>) -> tensor<8x16xf32>
+  %6 = stablehlo.divide %0, %5 : tensor<8x16xf32>
+  %7 = stablehlo.convert %6 : (tensor<8x16xf32>) -> tensor<8x16xf8E4M3FN>
+  return %7, %4, %m : tensor<8x16xf8E4M3FN>, tensor<8x1xf32>, tensor<8x16xbf16>
+}
+
+// -----
+// The same where nothing uses the codes, for which there is no op then.
+// CHECK-LABEL: @reshaped_alone
+// CHECK:         %[[M:.*]] = "stablehlo.broadcast_in_dim"(%arg0)
+// CHECK-NOT:     fiar.quantize
+// CHECK:         return %[[M]]
+func.func @reshaped_alone(%x: tensor<4x16xbf16>) -> tensor<1x4x16xbf16> {
+  %low = stablehlo.constant dense<-448.0> : tensor<f32>
+  %high = stablehlo.constant dense<448.0> : tensor<f32>
+  %m = stablehlo.broadcast_in_dim %x, dims = [1, 2] : (tensor<4x16xbf16>) -> tensor<1x4x16xbf16>
+  %0 = stablehlo.convert %m : (tensor<1x4x16xbf16>) -> tensor<1x4x16xf32>
+  %1 = stablehlo.clamp %low, %0, %high : (tensor<f32>, tensor<1x4x16xf32>, tensor<f32>) -> tensor<1x4x16xf32>
+  %2 = stablehlo.convert %1 : (tensor<1x4x16xf32>) -> tensor<1x4x16xf8E4M3FN>
+  return %m : tensor<1x4x16xbf16>
+}

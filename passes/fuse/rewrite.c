@@ -71,13 +71,15 @@ static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) 
   if (!fiarLayoutIsFull(&term->layout)) {
     return -1;
   }
+  // What a quantiser reads is there already: the op computes its codes and scales alone.
+  bool norms = plan->fusion->local != FIAR_LOCAL_QUANTISERS;
   switch (term->role) {
     case FIAR_ROLE_HIDDEN:
       return in_type && fiarIsValue(facts->residual) && t->residual.ptr == facts->residual.ptr
                  ? RESULT_RESIDUAL
                  : -1;
     case FIAR_ROLE_NORM:
-      return in_type && fiarSameNorm(t, facts) ? RESULT_NORM : -1;
+      return norms && in_type && fiarSameNorm(t, facts) ? RESULT_NORM : -1;
     case FIAR_ROLE_NORMED:
       return in_type && !fiarIsValue(facts->weight) && fiarSameNorm(t, facts) ? RESULT_NORM : -1;
     case FIAR_ROLE_CODES:

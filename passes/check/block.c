@@ -112,17 +112,14 @@ static double product(const Rows* a, const Rows* b, int64_t i, int64_t j) {
   return (float)sum;
 }
 
-// Multiplies the elements of block-scaled rows by their scales, which is exact. An fp4 code that
-// the source leaves open (a NaN here) is a number all the same: a scale of 0 makes it 0.
-static bool scale_blocks(const FiarTensor* scales, FiarElement elem, int rank, Rows* rows) {
+// Multiplies the elements of block-scaled rows by their scales, which is exact.
+static bool scale_blocks(const FiarTensor* scales, int rank, Rows* rows) {
   if (scales->count == 0 || rows->rows * rows->k % scales->count != 0) {
     return false;
   }
   int64_t block = rows->rows * rows->k / scales->count;
   for (int64_t i = 0; i < rows->rows * rows->k; ++i) {
-    double scale = scales->at[rank * scales->count + i / block];
-    bool open = elem == FIAR_ELEM_F4E2M1FN && isnan(rows->at[i]) && scale == 0;
-    rows->at[i] = open ? 0 : rows->at[i] * scale;
+    rows->at[i] *= scales->at[rank * scales->count + i / block];
   }
   return true;
 }
@@ -167,7 +164,7 @@ static bool product_rank(Product* p, int rank) {
   Rows *a = &p->rows[0], *b = &p->rows[1];
   for (int i = 0; i < 2; ++i) {
     take_rows(&p->in[i], p->along[i], rank, &p->rows[i]);
-    if (p->n_in == 4 && !scale_blocks(&p->in[2 + i], p->in[i].shape.elem, rank, &p->rows[i])) {
+    if (p->n_in == 4 && !scale_blocks(&p->in[2 + i], rank, &p->rows[i])) {
       return false;
     }
   }
@@ -296,8 +293,8 @@ static bool matmul(FiarEval* eval, MlirOperation op) {
   for (int rank = 0; done && rank < eval->options->ranks; ++rank) {
     take_rows(&m.in[A], a_along, rank, &a);
     take_rows(&m.in[B], b_along, rank, &b);
-    done = !m.blocks || (scale_blocks(&m.in[A_SCALES], m.in[A].shape.elem, rank, &a) &&
-                         scale_blocks(&m.in[B_SCALES], m.in[B].shape.elem, rank, &b));
+    done = !m.blocks ||
+           (scale_blocks(&m.in[A_SCALES], rank, &a) && scale_blocks(&m.in[B_SCALES], rank, &b));
     if (done) {
       matmul_rank(&m, rank, &a, &b);
     }

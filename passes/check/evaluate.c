@@ -65,9 +65,23 @@ const FiarTensor* fiarEvalFind(FiarEval* eval, MlirValue value) {
   return tensor;
 }
 
+// A NaN becomes one of the fp4 codes, of which none is NaN.
+static void settle_codes(FiarEval* eval, const FiarTensor* codes) {
+  const double code = (eval->options->instead & FIAR_OPEN_CODES) != 0 ? 0 : 6;
+  for (int64_t i = 0; i < eval->options->ranks * codes->count; ++i) {
+    if (isnan(codes->at[i])) {
+      codes->at[i] = code;
+      eval->out->open |= FIAR_OPEN_CODES;
+    }
+  }
+}
+
 bool fiarEvalBind(FiarEval* eval, MlirValue value, const FiarTensor* tensor) {
   uint32_t at = UINT32_MAX;  // bound to nothing
   if (tensor != NULL) {
+    if (tensor->shape.elem == FIAR_ELEM_F4E2M1FN && tensor->at != NULL) {
+      settle_codes(eval, tensor);
+    }
     FiarTensor* tensors =
         fiarGrow(eval->tensors, eval->n_tensors, &eval->capacity, sizeof *tensors);
     if (tensors == NULL) {
@@ -520,6 +534,7 @@ static bool is_private(MlirOperation op) {
 bool fiarEvaluate(MlirOperation module, const FiarEvalOptions* options, FiarEvaluation* out) {
   FiarEval eval = {.options = options, .out = out};
   out->count = out->n_used = 0;
+  out->open = 0;
   out->error[0] = '\0';
   bool done = fiarViewInit(&eval.view, module) || fiarEvalFail(&eval, "out of memory");
   MlirBlock body = mlirRegionGetFirstBlock(mlirOperationGetRegion(module, 0));

@@ -44,6 +44,12 @@ typedef enum FiarRoots {
 #undef X
 } FiarRoots;
 
+// What docs/numerics.md leaves open. A run takes the first, or the other where its options say so:
+// a value of the source that depends on it may become anything.
+typedef enum FiarOpen {
+  FIAR_OPEN_CODES = 1  // the fp4 code that a NaN of the IR becomes: 6, as a fused op's, or 0
+} FiarOpen;
+
 typedef struct FiarEvalOptions {
   int ranks;
   FiarCheckData data;
@@ -53,6 +59,7 @@ typedef struct FiarEvalOptions {
   // Matrix products are computed, else uninterpreted. With coarse roots, invented f32 vectors and
   // scalars, which may be the scales of products, are powers of two: association is invisible then.
   bool products;
+  unsigned instead;  // a mask of FiarOpen: where the other is taken
 } FiarEvalOptions;
 
 typedef struct FiarObservation {
@@ -74,6 +81,7 @@ typedef struct FiarEvaluation {
   // Kept from one run to the next, which asks for the same sizes in the same order.
   FiarRoom* rooms;
   size_t n_used, n_rooms, rooms_capacity;
+  unsigned open;    // a mask of FiarOpen: what the run met
   char error[256];  // empty: it ran to the end
 } FiarEvaluation;
 

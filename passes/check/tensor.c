@@ -25,7 +25,7 @@ double fiarElementRoundOther(FiarElement elem, double number) {
     case FIAR_ELEM_F8E4M3FN:
       return fabs(number) > 464 ? NAN : fiarRoundBits((float)number, 4, -9);
     case FIAR_ELEM_F4E2M1FN: {
-      // It has no NaN: which code becomes of one is the compiler's choice, and held as a NaN here.
+      // It has no NaN: which code becomes of one is the compiler's choice (FIAR_OPEN_CODES).
       const double rounded = fiarRoundBits((float)number, 2, -1);
       return fabs(rounded) > 6 ? copysign(6, rounded) : rounded;
     }

@@ -30,8 +30,8 @@ static inline double fiarElementOverflow(double number, double largest) {
 }
 
 // Rounds a result that is exact, or correct to double precision, to the element type as the IR's
-// own operations do: nearest even; e4m3 overflows to NaN, e2m1 saturates (a NaN stays one, for the
-// code that the IR leaves open); integers truncate.
+// own operations do: nearest even; e4m3 overflows to NaN, e2m1 saturates (a NaN stays one, until
+// fiarEvalBind chooses the code that the IR leaves open); integers truncate.
 // Rounding through double is innocuous for f32, f16 and bf16 (53 bits are at least twice their
 // precision plus two).
 static inline double fiarElementRound(FiarElement elem, double number) {

@@ -15,6 +15,12 @@ def module(eps, quantise):
     return b.module(h, *quantise(b, norm))
 
 
+def dequantised(b, codes, scales):
+    """The codes multiplied by their blocks' scales again."""
+    wide = b.reshape(b.convert(codes, "f32"), [*scales[1], codes[1][-1] // scales[1][-1]])
+    return [b.ew("multiply", wide, b.broadcast(b.convert(scales, "f32"), wide[1], [0, 1]))]
+
+
 print("\n// -----\n".join([
     # nvfp4 scales beyond 448, by a large global scale: with a multiplier, and with a small divisor.
     module(1e-6, lambda b, norm: forms.nvfp4(b, norm, b.constant(100.0), True)),
@@ -24,4 +30,7 @@ print("\n// -----\n".join([
     module(0.0, lambda b, norm: forms.mx(b, norm, "f4E2M1FN", "unbiased")),
     module(0.0, lambda b, norm: forms.mx(b, norm, "f8E4M3FN", "maximum")),
     module(0.0, lambda b, norm: forms.fp8_power(b, norm, 32, 1e-4, "carry")),
+    # What is computed from such a code is open, too: where a row is of zeros, 0 / 0 is one here.
+    module(1e-6, lambda b, norm: dequantised(b, *forms.nvfp4(b, norm, None, False, guarded=False))),
+    module(0.0, lambda b, norm: dequantised(b, *forms.mx(b, norm, "f4E2M1FN", "unbiased"))),
 ]))

@@ -115,3 +115,31 @@ func.func @reshaped_alone(%x: tensor<4x16xbf16>) -> tensor<1x4x16xbf16> {
   %2 = stablehlo.convert %1 : (tensor<1x4x16xf32>) -> tensor<1x4x16xf8E4M3FN>
   return %m : tensor<1x4x16xbf16>
 }
+
+// -----
+// nvfp4 as jax.nn writes it: its scales are at most 448, which those of sums of products may exceed (lit-tests/check/raise.test).
+// CHECK-LABEL: @bounded
+// CHECK:         "fiar.quantize"(%{{.*}}, %arg2) {{.*}}quant = "nvfp4"
+func.func @bounded(%a: tensor<4x64xbf16>, %b: tensor<64x64xbf16>, %g: tensor<f32>) -> (tensor<4x4x16xf4E2M1FN>, tensor<4x4xf8E4M3FN>) {
+  %none = stablehlo.constant dense<0.0> : tensor<f32>
+  %six = stablehlo.constant dense<6.0> : tensor<4x4xf32>
+  %range = stablehlo.constant dense<448.0> : tensor<f32>
+  %low = stablehlo.constant dense<-6.0> : tensor<f32>
+  %high = stablehlo.constant dense<6.0> : tensor<f32>
+  %0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0] : (tensor<4x64xbf16>, tensor<64x64xbf16>) -> tensor<4x64xbf16>
+  %1 = stablehlo.reshape %0 : (tensor<4x64xbf16>) -> tensor<4x4x16xbf16>
+  %2 = stablehlo.convert %1 : (tensor<4x4x16xbf16>) -> tensor<4x4x16xf32>
+  %3 = stablehlo.broadcast_in_dim %g, dims = [] : (tensor<f32>) -> tensor<4x4x16xf32>
+  %4 = stablehlo.divide %2, %3 : tensor<4x4x16xf32>
+  %5 = stablehlo.abs %4 : tensor<4x4x16xf32>
+  %6 = stablehlo.reduce(%5 init: %none) applies stablehlo.maximum across dimensions = [2] : (tensor<4x4x16xf32>, tensor<f32>) -> tensor<4x4xf32>
+  %7 = stablehlo.divide %6, %six : tensor<4x4xf32>
+  %8 = stablehlo.clamp %none, %7, %range : (tensor<f32>, tensor<4x4xf32>, tensor<f32>) -> tensor<4x4xf32>
+  %9 = stablehlo.convert %8 : (tensor<4x4xf32>) -> tensor<4x4xf8E4M3FN>
+  %10 = stablehlo.convert %9 : (tensor<4x4xf8E4M3FN>) -> tensor<4x4xf32>
+  %11 = stablehlo.broadcast_in_dim %10, dims = [0, 1] : (tensor<4x4xf32>) -> tensor<4x4x16xf32>
+  %12 = stablehlo.divide %4, %11 : tensor<4x4x16xf32>
+  %13 = stablehlo.clamp %low, %12, %high : (tensor<f32>, tensor<4x4x16xf32>, tensor<f32>) -> tensor<4x4x16xf32>
+  %14 = stablehlo.convert %13 : (tensor<4x4x16xf32>) -> tensor<4x4x16xf4E2M1FN>
+  return %14, %9 : tensor<4x4x16xf4E2M1FN>, tensor<4x4xf8E4M3FN>
+}

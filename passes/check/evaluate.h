@@ -45,9 +45,10 @@ typedef enum FiarRoots {
 } FiarRoots;
 
 // What docs/numerics.md leaves open. A run takes the first, or the other where its options say so:
-// a value of the source that depends on it may become anything.
+// a value of the source that depends on it may become anything, one of the rewrite may be either.
 typedef enum FiarOpen {
-  FIAR_OPEN_CODES = 1  // the fp4 code that a NaN of the IR becomes: 6, as a fused op's, or 0
+  FIAR_OPEN_CODES = 1,  // the fp4 code that a NaN of the IR becomes: 6, as a fused op's, or 0
+  FIAR_OPEN_SCALES = 2  // a fused op's nvfp4 scale beyond 448: NaN, as the IR's conversion, or 448
 } FiarOpen;
 
 typedef struct FiarEvalOptions {

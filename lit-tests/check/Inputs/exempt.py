@@ -25,6 +25,9 @@ print("\n// -----\n".join([
     # nvfp4 scales beyond 448, by a large global scale: with a multiplier, and with a small divisor.
     module(1e-6, lambda b, norm: forms.nvfp4(b, norm, b.constant(100.0), True)),
     module(1e-6, lambda b, norm: forms.nvfp4(b, norm, b.constant(0.001), False)),
+    # The same of sources that bound their scales by 448, as the fused op does.
+    module(1e-6, lambda b, norm: forms.nvfp4(b, norm, b.constant(100.0), True, bounded="after")),
+    module(1e-6, lambda b, norm: forms.nvfp4(b, norm, b.constant(0.001), False, bounded="before")),
     # eps 0: a row of zeros has a norm of NaN, and no format says what fp4 code that is, or what power of two.
     module(0.0, lambda b, norm: forms.nvfp4(b, norm, None, False)),
     module(0.0, lambda b, norm: forms.mx(b, norm, "f4E2M1FN", "unbiased")),

@@ -74,6 +74,12 @@ FIAR_API MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions*
 // FiarFuseOptions. Never fails; a module that fiarFuse refuses stays as it is.
 FIAR_API MlirLogicalResult fiarInline(MlirOperation module, int64_t world);
 
+// The pass fiar-rotate-loops (docs/passes/fiar-rotate-loops.md), before fiarFuse and behind
+// fiarInline: where a loop's body begins with the norm of what it ends with, the loop carries the
+// norm, if more all-reduces fuse then. `world` as in FiarFuseOptions. Never fails; a module that
+// fiarFuse refuses stays as it is.
+FIAR_API MlirLogicalResult fiarRotateLoops(MlirOperation module, int64_t world);
+
 // Options of fiarRaiseBlock. Zero-initialise, set struct_size, then what is wanted.
 typedef struct FiarRaiseOptions {
   uint32_t struct_size;         // sizeof(FiarRaiseOptions), as the caller was built

@@ -10,7 +10,6 @@
 #include "block/raise.h"
 #include "ir/array.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "mlir-c/BuiltinAttributes.h"
@@ -232,7 +231,6 @@ static void rename_op(MlirOperation op, bool quantiser) {
   for (int i = 0; i < N_RESULTS; ++i) {
     if (fiarIsValue(out[i])) {
       // Before the op's own results comes at most the sum of one rank: the operand, in its shape.
-      assert(i >= first || i == SUM);
       mlirValueReplaceAllUsesOfWith(out[i],
                                     i < first ? in[X] : mlirOperationGetResult(made, next++));
     }

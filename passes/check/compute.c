@@ -570,3 +570,60 @@ bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* p, bool* out_done) {
   out.taint = taint_of(p, in);
   return !*out_done || fiarEvalBind(eval, mlirOperationGetResult(p->op, 0), &out);
 }
+
+// Where each rank's slice starts along a dimension: within the tensor, as StableHLO clamps it.
+static bool slice_start(const FiarTensor* start, int rank, int64_t room, int64_t* out_at) {
+  const double at = start->at[start->count == 1 ? rank : 0];
+  *out_at = at > (double)room ? room : at > 0 ? (int64_t)at : 0;
+  return start->count == 1 && !isnan(at);
+}
+
+// A stack of matrices is not worth its elements: what nothing asks for is never made up.
+static bool is_small(MlirValue value) {
+  enum { MOST = 1 << 20 };
+  FiarShape shape;
+  return fiarShapeRead(mlirValueGetType(value), &shape) && fiarShapeElements(&shape) <= MOST;
+}
+
+bool fiarEvalDynamicSlice(FiarEval* eval, MlirOperation op, bool* out_done) {
+  *out_done = false;
+  if (!is_small(mlirOperationGetOperand(op, 0))) {
+    return true;
+  }
+  const FiarTensor* found = fiarEvalFind(eval, mlirOperationGetOperand(op, 0));
+  FiarTensor in = found == NULL ? (FiarTensor){0} : *found, out = {.taint = in.taint};
+  const int dims = in.shape.rank;
+  if (found == NULL || mlirOperationGetNumOperands(op) != 1 + dims ||
+      !fiarEvalShape(mlirOperationGetResult(op, 0), NULL, &out.shape) || out.shape.rank != dims) {
+    return true;
+  }
+  out.count = fiarShapeElements(&out.shape);
+  out.at = fiarEvalRoom(eval, out.count);
+  if (out.at == NULL) {
+    return false;
+  }
+  int64_t from[FIAR_MAX_RANK], to[FIAR_MAX_RANK];
+  fiarShapeStrides(&in.shape, from);
+  fiarShapeStrides(&out.shape, to);
+  for (int rank = 0; rank < eval->options->ranks; ++rank) {
+    int64_t first = 0;
+    for (int d = 0; d < dims; ++d) {
+      const FiarTensor* start = fiarEvalFind(eval, mlirOperationGetOperand(op, 1 + d));
+      int64_t at;
+      const int64_t room = in.shape.size[d] - out.shape.size[d];
+      if (start == NULL || room < 0 || !slice_start(start, rank, room, &at)) {
+        return true;
+      }
+      first += at * from[d];
+    }
+    for (int64_t i = 0; i < out.count; ++i) {
+      int64_t at = first;
+      for (int d = 0; d < dims; ++d) {
+        at += i / to[d] % out.shape.size[d] * from[d];
+      }
+      out.at[rank * out.count + i] = in.at[rank * in.count + at];
+    }
+  }
+  *out_done = true;
+  return fiarEvalBind(eval, mlirOperationGetResult(op, 0), &out);
+}

@@ -41,6 +41,10 @@ bool fiarEvalShape(MlirValue result, const FiarTensor* like, FiarShape* out_shap
 // (then the caller treats it as uninterpreted). False: failure.
 bool fiarEvalCompute(FiarEval* eval, const FiarPrimitive* primitive, bool* out_done);
 
+// Computes stablehlo.dynamic_slice of small tensors; it has more operands than a primitive.
+// *out_done as above.
+bool fiarEvalDynamicSlice(FiarEval* eval, MlirOperation op, bool* out_done);
+
 // Runs a LOOPS op: its body, whose scalars stand for tensors, once for each place along the loops
 // that it reduces over. *out_done as above.
 bool fiarEvalLoops(FiarEval* eval, const FiarPrimitive* primitive, bool* out_done);

@@ -475,6 +475,10 @@ bool fiarEvalOp(FiarEval* eval, MlirOperation op) {
       }
       break;
     case FIAR_PRIM_PURE:
+      if (fiarIsOp(op, "stablehlo.dynamic_slice") && !fiarEvalDynamicSlice(eval, op, &done)) {
+        return false;
+      }
+      break;
     case FIAR_PRIM_COLLECTIVE:
       break;
     case FIAR_PRIM_NAMED:

@@ -24,6 +24,12 @@ MlirLogicalResult fuseAndShard(MlirOperation clone, void* world) {
              : fiarShardResidual(clone, &options, nullptr);
 }
 
+MlirLogicalResult rotateAndFuse(MlirOperation clone, void* world) {
+  return mlirLogicalResultIsFailure(fiarRotateLoops(clone, *static_cast<const int64_t*>(world)))
+             ? mlirLogicalResultFailure()
+             : fuse(clone, world);
+}
+
 MlirLogicalResult raise(MlirOperation clone, bool separate) {
   FiarRaiseOptions options = {};
   options.struct_size = sizeof options;
@@ -41,10 +47,10 @@ MlirLogicalResult raiseSeparate(MlirOperation clone, void* /*world*/) {
   return raise(clone, true);
 }
 
-enum class Rewrite { Fuse, FuseAndShard, FuseAndRaise, RaiseSeparate };
+enum class Rewrite { Fuse, FuseAndShard, RotateAndFuse, FuseAndRaise, RaiseSeparate };
 
-MlirLogicalResult (*const rewrites[])(MlirOperation, void*) = {fuse, fuseAndShard, fuseAndRaise,
-                                                               raiseSeparate};
+MlirLogicalResult (*const rewrites[])(MlirOperation, void*) = {fuse, fuseAndShard, rotateAndFuse,
+                                                               fuseAndRaise, raiseSeparate};
 
 class Check : public ModulePass<Check> {
  public:
@@ -89,6 +95,8 @@ class Check : public ModulePass<Check> {
           clEnumValN(Rewrite::Fuse, "fuse", "fiar-fuse"),
           clEnumValN(Rewrite::FuseAndShard, "fuse-and-shard",
                      "fiar-fuse, then fiar-shard-residual"),
+          clEnumValN(Rewrite::RotateAndFuse, "rotate-and-fuse",
+                     "fiar-rotate-loops, then fiar-fuse"),
           clEnumValN(Rewrite::FuseAndRaise, "fuse-and-raise", "fiar-fuse, then fiar-raise-block"),
           clEnumValN(Rewrite::RaiseSeparate, "raise-separate",
                      "fiar-raise-block{separate} alone"))};

@@ -94,10 +94,35 @@ class Inline : public ModulePass<Inline> {
                         llvm::cl::init(0)};
 };
 
+class RotateLoops : public ModulePass<RotateLoops> {
+ public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(RotateLoops)
+  static constexpr char argument[] = "fiar-rotate-loops";
+  static constexpr char description[] =
+      "Carry the norm with which a loop's body begins, where the sum it is of fuses with it";
+
+  RotateLoops() = default;
+  RotateLoops(const RotateLoops& other) : ModulePass(other) {}
+
+  void getDependentDialects(mlir::DialectRegistry& registry) const override {
+    registerFiarDialect(registry);
+  }
+
+  MlirLogicalResult run(MlirOperation module) {
+    return fiarRotateLoops(module, world);
+  }
+
+ private:
+  Option<int64_t> world{*this, "world",
+                        llvm::cl::desc("The ranks of groups that the module only names"),
+                        llvm::cl::init(0)};
+};
+
 }  // namespace
 
 void registerFusePasses() {
   mlir::PassRegistration<Inline>();
+  mlir::PassRegistration<RotateLoops>();
   mlir::PassRegistration<Fuse>();
 }
 

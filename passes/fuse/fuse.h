@@ -19,6 +19,7 @@
 //   rewrite.c builds the fused op where it may stand
 //   liveness.c, functions.c remove what is dead
 //   report.c  the table, JSON and messages
+//   inline.c, rotate.c passes that run before it, and ask it what would fuse
 #ifndef FIAR_PASSES_FUSE_FUSE_H
 #define FIAR_PASSES_FUSE_FUSE_H
 

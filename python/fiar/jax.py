@@ -57,8 +57,9 @@ def register():
         _library = library
 
 
-# Nested jits are functions: a sum that one returns is normalised by its caller.
-_FUSE = ["fiar-inline", "fiar-fuse{report=json}"]
+# Nested jits are functions: a sum that one returns is normalised by its caller. In a scan over
+# layers, the next turn normalises it.
+_FUSE = ["fiar-inline", "fiar-rotate-loops", "fiar-fuse{report=json}"]
 
 
 def rewrite(module_text, device_ids=None, shard_residual=False):

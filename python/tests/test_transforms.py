@@ -82,6 +82,26 @@ def test_around_scan():
     same(fiar.jax.fuse(unfused)(*inputs), unfused(*inputs))
 
 
+def test_scan_over_layers():
+    """Each turn begins with the norm of what the turn before it summed."""
+    def layers(h, stack):
+        def turn(h, layer):
+            w, up, down = layer
+            n = blocks.rms_norm(h, w)
+            return h + jax.lax.psum(jnp.maximum(n @ up, 0) @ down, "tp"), ()
+
+        return jax.lax.scan(turn, h, stack)[0]
+
+    mesh, axis = blocks.mesh(4), jax.sharding.PartitionSpec
+    unfused = jax.jit(jax.shard_map(
+        layers, mesh=mesh, in_specs=(axis(), (axis(), axis(None, None, "tp"), axis(None, "tp"))), out_specs=axis()))
+    random = np.random.default_rng(0)
+    shapes = ((8, 64), (3, 64), (3, 64, 32), (3, 32, 64))
+    h, *stack = (random.normal(size=shape).astype(np.float32) for shape in shapes)
+    assert fiar.jax.report(unfused, h, tuple(stack)).fused == 1
+    np.testing.assert_allclose(fiar.jax.fuse(unfused)(h, tuple(stack)), unfused(h, tuple(stack)), rtol=1e-5, atol=1e-4)
+
+
 def test_vmap_over_batch(step):
     unfused, fused = step
     batches = [blocks.step_inputs(seed) for seed in range(3)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Fuzz target: MLIR text -> read -> fiar-fuse -> fiar-shard-residual -> both lowerings,
-// and fiar-raise-block -> fiar-lower-to-block.
+// Fuzz target: MLIR text -> read -> fiar-rotate-loops -> fiar-fuse -> fiar-shard-residual -> both
+// lowerings, and fiar-raise-block -> fiar-lower-to-block.
 //
 // Whatever the text, nothing may crash; a pass that succeeds leaves a module that verifies, and
 // fusing or sharding a second time changes nothing.
@@ -85,6 +85,12 @@ static void load_what_lowering_makes(MlirContext context) {
   for (size_t i = 0; i < sizeof dialects / sizeof *dialects; ++i) {
     (void)mlirDialectHandleLoadDialect(dialects[i], context);
   }
+}
+
+static void rotate(MlirOperation module) {
+  require(mlirLogicalResultIsSuccess(fiarRotateLoops(module, 0)), "fiar-rotate-loops failed",
+          module);
+  require(mlirOperationVerify(module), "fiar-rotate-loops left a broken module", module);
 }
 
 static void fuse_and_shard(MlirOperation module, bool assume) {
@@ -206,6 +212,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const bool reads = !mlirModuleIsNull(parsed);
   if (reads) {
     MlirOperation module = mlirModuleGetOperation(parsed);
+    rotate(module);
     fuse_and_shard(module, size % 2 == 0);
     load_what_lowering_makes(context);
     raise_and_lower(module, size % 3 == 0);

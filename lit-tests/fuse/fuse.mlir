@@ -115,3 +115,67 @@ module attributes {mhlo.num_partitions = 4 : i32} {
     return %x : tensor<4x64xbf16>
   }
 }
+
+// -----
+
+// JAX puts constraints into the reducer where axes of the mesh are not manual: of one element they change nothing. An axis of one device needs no
+// partitioner, one of two does: it would have to replicate the call, and calls with effects it does not.
+// CHECK-LABEL: func.func @partly_manual
+// CHECK-COUNT-2: "fiar.all_reduce_norm"({{.*}}) {{.*}} world = 2 : i64} : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+// CHECK-NOT:     fiar.
+// TEXT: fiar-fuse: 4 all-reduces seen, 2 fused, 2 left
+// TEXT: fused RMSNorm world 2 eps 1e-06 -> norm
+// TEXT: left its manual computation leaves an axis of the mesh to the partitioner, which cannot split the fused call
+// TEXT: fused RMSNorm world 2 eps 1e-06 -> norm
+// TEXT: left its manual computation leaves an axis of the mesh to the partitioner, which cannot split the fused call
+sdy.mesh @one = <["dp"=1, "tp"=2]>
+sdy.mesh @two = <["dp"=2, "tp"=2]>
+func.func @partly_manual(%x: tensor<4x64xbf16>, %w: tensor<64xbf16>) -> (tensor<4x64xbf16>, tensor<4x64xbf16>, tensor<4x64xbf16>, tensor<4x64xbf16>) {
+  %0 = sdy.manual_computation(%x, %w) in_shardings=[<@one, [{?}, {?}]>, <@one, [{?}]>] out_shardings=[<@one, [{?}, {?}]>] manual_axes={"tp"} (%y: tensor<4x64xbf16>, %v: tensor<64xbf16>) {
+    %s = "stablehlo.all_reduce"(%y) <{replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>}> ({
+    ^bb0(%a: tensor<bf16>, %b: tensor<bf16>):
+      %c = sdy.sharding_constraint %a <@one, []> : tensor<bf16>
+      %t = stablehlo.add %c, %b : tensor<bf16>
+      %u = sdy.sharding_constraint %t <@one, []> : tensor<bf16>
+      stablehlo.return %u : tensor<bf16>
+    }) : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+    %n = stablehlo.custom_call @aten.rms_norm(%s, %v) {tt.composite_attributes = {epsilon = 1.0e-6 : f32, normalized_shape = dense<64> : tensor<1xi64>}} : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+    sdy.return %n : tensor<4x64xbf16>
+  } : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+  %1 = sdy.manual_computation(%x, %w) in_shardings=[<@two, [{?}, {?}]>, <@two, [{?}]>] out_shardings=[<@two, [{?}, {?}]>] manual_axes={"tp"} (%y: tensor<4x64xbf16>, %v: tensor<64xbf16>) {
+    %s = "stablehlo.all_reduce"(%y) <{replica_groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>}> ({
+    ^bb0(%a: tensor<bf16>, %b: tensor<bf16>):
+      %t = stablehlo.add %a, %b : tensor<bf16>
+      stablehlo.return %t : tensor<bf16>
+    }) : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+    %n = stablehlo.custom_call @aten.rms_norm(%s, %v) {tt.composite_attributes = {epsilon = 1.0e-6 : f32, normalized_shape = dense<64> : tensor<1xi64>}} : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+    sdy.return %n : tensor<4x64xbf16>
+  } : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+  // The inner computation makes the other axis manual.
+  %2 = sdy.manual_computation(%x, %w) in_shardings=[<@two, [{?}, {?}]>, <@two, [{?}]>] out_shardings=[<@two, [{?}, {?}]>] manual_axes={"dp"} (%p: tensor<4x64xbf16>, %q: tensor<64xbf16>) {
+    %i = sdy.manual_computation(%p, %q) in_shardings=[<@two, [{?}, {?}]>, <@two, [{?}]>] out_shardings=[<@two, [{?}, {?}]>] manual_axes={"tp"} (%y: tensor<4x64xbf16>, %v: tensor<64xbf16>) {
+      %s = "stablehlo.all_reduce"(%y) <{replica_groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>}> ({
+      ^bb0(%a: tensor<bf16>, %b: tensor<bf16>):
+        %t = stablehlo.add %a, %b : tensor<bf16>
+        stablehlo.return %t : tensor<bf16>
+      }) : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+      %n = stablehlo.custom_call @aten.rms_norm(%s, %v) {tt.composite_attributes = {epsilon = 1.0e-6 : f32, normalized_shape = dense<64> : tensor<1xi64>}} : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+      sdy.return %n : tensor<4x64xbf16>
+    } : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+    sdy.return %i : tensor<4x64xbf16>
+  } : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+  %3 = sdy.manual_computation(%x, %w) in_shardings=[<@two, [{?}, {?}]>, <@two, [{?}]>] out_shardings=[<@two, [{?}, {?}]>] manual_axes={"tp"} (%y: tensor<4x64xbf16>, %v: tensor<64xbf16>) {
+    %n = func.call @called(%y, %v) : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+    sdy.return %n : tensor<4x64xbf16>
+  } : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+  return %0, %1, %2, %3 : tensor<4x64xbf16>, tensor<4x64xbf16>, tensor<4x64xbf16>, tensor<4x64xbf16>
+}
+func.func private @called(%y: tensor<4x64xbf16>, %v: tensor<64xbf16>) -> tensor<4x64xbf16> {
+  %s = "stablehlo.all_reduce"(%y) <{replica_groups = dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>}> ({
+  ^bb0(%a: tensor<bf16>, %b: tensor<bf16>):
+    %t = stablehlo.add %a, %b : tensor<bf16>
+    stablehlo.return %t : tensor<bf16>
+  }) : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+  %n = stablehlo.custom_call @aten.rms_norm(%s, %v) {tt.composite_attributes = {epsilon = 1.0e-6 : f32, normalized_shape = dense<64> : tensor<1xi64>}} : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+  return %n : tensor<4x64xbf16>
+}

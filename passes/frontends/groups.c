@@ -148,6 +148,17 @@ static bool mesh_from_inline(MlirStringRef attribute, mesh_t* mesh) {
   return !scan_past(&scan, "device_ids") || (scan_past(&scan, "<") && scan_ids(&scan, mesh));
 }
 
+// The rest of @name or @"name".
+static MlirStringRef scan_symbol(scan_t* scan) {
+  const char* start = scan->at;
+  while (scan->at < scan->end && strchr(",> ", *scan->at) == NULL) {
+    ++scan->at;
+  }
+  MlirStringRef name = mlirStringRefCreate(start, (size_t)(scan->at - start));
+  bool quoted = name.length > 1 && name.data[0] == '"';
+  return quoted ? mlirStringRefCreate(name.data + 1, name.length - 2) : name;
+}
+
 static MlirOperation symbol_by_text(MlirOperation module, MlirStringRef name) {
   MlirOperation none = {NULL};
   for (MlirOperation op =
@@ -172,14 +183,7 @@ static bool mesh_read(MlirOperation module, MlirStringRef attribute, mesh_t* mes
            REFUSE("the mesh of the replica groups is not understood: %.*s", (int)attribute.length,
                   attribute.data);
   }
-  const char* start = scan.at;
-  while (scan.at < scan.end && strchr(",> ", *scan.at) == NULL) {
-    ++scan.at;
-  }
-  MlirStringRef name = mlirStringRefCreate(start, (size_t)(scan.at - start));
-  if (name.length > 1 && name.data[0] == '"') {
-    name = mlirStringRefCreate(name.data + 1, name.length - 2);
-  }
+  MlirStringRef name = scan_symbol(&scan);
   MlirOperation op = symbol_by_text(module, name);
   if (mlirOperationIsNull(op)) {
     return REFUSE("the mesh @%.*s of the replica groups is not in the module", (int)name.length,
@@ -188,6 +192,40 @@ static bool mesh_read(MlirOperation module, MlirStringRef attribute, mesh_t* mes
   return mesh_from_sdy(fiarAttributeText(fiarOpAttribute(op, "mesh")), mesh) ||
          REFUSE("the mesh @%.*s of the replica groups is not understood", (int)name.length,
                 name.data);
+}
+
+// The mesh of the first of the shardings, [<@mesh, ..>, ..] or [<mesh<["x"=2]>, ..>, ..].
+static bool mesh_of_shardings(MlirOperation module, MlirAttribute shardings, mesh_t* mesh) {
+  scan_t scan = scan_text(fiarAttributeText(shardings));
+  if (!scan_past(&scan, "[<")) {
+    return false;
+  }
+  if (!scan_is(&scan, "@")) {
+    return mesh_from_sdy(mlirStringRefCreate(scan.at, (size_t)(scan.end - scan.at)), mesh);
+  }
+  MlirOperation op = symbol_by_text(module, scan_symbol(&scan));
+  return !mlirOperationIsNull(op) &&
+         mesh_from_sdy(fiarAttributeText(fiarOpAttribute(op, "mesh")), mesh);
+}
+
+bool fiarMeshHasAxisBeside(MlirOperation module, MlirAttribute shardings,
+                           const MlirAttribute* axis_lists, int n_lists) {
+  mesh_t mesh = {0};
+  bool beside = false;
+  if (mesh_of_shardings(module, shardings, &mesh)) {
+    for (int i = 0; i < mesh.n_axes && !beside; ++i) {
+      char quoted[MAX_NAME + 2];
+      bool listed = mesh.sizes[i] == 1;
+      snprintf(quoted, sizeof quoted, "\"%s\"", mesh.names[i]);
+      for (int k = 0; k < n_lists && !listed; ++k) {
+        scan_t scan = scan_text(fiarAttributeText(axis_lists[k]));
+        listed = scan_past(&scan, quoted);
+      }
+      beside = !listed;
+    }
+  }
+  free(mesh.ids);
+  return beside;
 }
 
 // Which axes of the mesh reduce, in the order in which the attribute lists them.

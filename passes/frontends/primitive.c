@@ -169,6 +169,7 @@ bool fiarViewInit(FiarView* view, MlirOperation module) {
 void fiarViewClear(FiarView* view) {
   fiarMapClear(&view->rows);
   fiarMapClear(&view->symbols);
+  fiarMapClear(&view->open_functions);
   free(view->symbol_ops);
   *view = (FiarView){0};
 }
@@ -271,9 +272,21 @@ static bool widens(MlirValue from, MlirValue to) {
           (b.elem == FIAR_ELEM_F32 && (a.elem == FIAR_ELEM_BF16 || a.elem == FIAR_ELEM_F16)));
 }
 
+// What a reducer's value is without sharding constraints, which JAX puts behind every op where some
+// axes are not manual: one element is split over nothing.
+static MlirValue unconstrained(MlirValue value) {
+  for (int depth = 0; depth < 8 && mlirValueIsAOpResult(value) &&
+                      fiarIsOpOf(mlirOpResultGetOwner(value), "sdy.sharding_constraint", 1, 1);
+       ++depth) {
+    value = mlirOperationGetOperand(mlirOpResultGetOwner(value), 0);
+  }
+  return value;
+}
+
 // An operand of a reducer's op, back to the region's argument through widening converts.
 static bool is_argument(FiarView* view, MlirValue value, MlirBlock block, intptr_t number) {
   for (int depth = 0; depth < 3; ++depth) {
+    value = unconstrained(value);
     if (mlirValueIsABlockArgument(value)) {
       return mlirBlockEqual(mlirBlockArgumentGetOwner(value), block) &&
              mlirBlockArgumentGetArgNumber(value) == number;
@@ -300,11 +313,11 @@ FiarPrimitiveKind fiarReducerKind(FiarView* view, MlirRegion region) {
   if (mlirOperationIsNull(terminator) || mlirOperationGetNumOperands(terminator) != 1) {
     return FIAR_PRIM_UNKNOWN;
   }
-  MlirValue yielded = mlirOperationGetOperand(terminator, 0);
+  MlirValue yielded = unconstrained(mlirOperationGetOperand(terminator, 0));
   for (int depth = 0; depth < 3 && mlirValueIsAOpResult(yielded); ++depth) {
     FiarPrimitive primitive = fiarPrimitiveRead(view, mlirOpResultGetOwner(yielded));
     if (primitive.kind == FIAR_PRIM_CONVERT && widens(yielded, primitive.in[0])) {
-      yielded = primitive.in[0];
+      yielded = unconstrained(primitive.in[0]);
       continue;
     }
     if (primitive.n_in != 2) {

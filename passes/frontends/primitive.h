@@ -121,6 +121,9 @@ typedef struct FiarView {
   FiarMap symbols;  // a symbol name's attribute -> index in symbol_ops
   MlirOperation* symbol_ops;
   size_t n_symbols, symbol_capacity;
+  // Functions that are called where fiarIsPartlyManual holds; by their ops.
+  FiarMap open_functions;
+  bool open_functions_known;
   int64_t mpi_world;  // the ranks of MPI_COMM_WORLD; 0: not asked yet, -1: the module does not say
 } FiarView;
 
@@ -242,6 +245,16 @@ bool fiarMayAlias(FiarView* view, MlirOperation op);
 
 // For readers: the value of a constant operand of torch.
 MlirAttribute fiarTorchConstant(MlirOperation op, intptr_t operand);
+
+// Whether a partitioner has still to split what the op computes: it stands in (or in a function
+// that is called from) an sdy.manual_computation that leaves an axis of its mesh free, of more
+// devices than one.
+bool fiarIsPartlyManual(FiarView* view, MlirOperation op);
+
+// Whether the mesh of the first of Shardy's `shardings` has an axis of more than one device that no
+// list names. False where the mesh is not known.
+bool fiarMeshHasAxisBeside(MlirOperation module, MlirAttribute shardings,
+                           const MlirAttribute* axis_lists, int n_lists);
 
 // For readers: the groups of a collective over the axes `reduced` of a grid of devices, as a dense
 // attribute of ids, row-major over the grid, a group for each place on the other axes. Null where a

@@ -208,6 +208,13 @@ static void read_collective(FiarView* view, FiarPrimitive* p) {
 
 static void read_all_reduce(FiarView* view, FiarPrimitive* p) {
   read_collective(view, p);
+  // XLA replicates what it cannot split, and no call with effects (the fused one: ranks meet in
+  // it).
+  if (fiarIsPartlyManual(view, p->op)) {
+    p->refusal =
+        "its manual computation leaves an axis of the mesh to the partitioner, which cannot split "
+        "the fused call";
+  }
   switch (fiarReducerKind(view, mlirOperationGetFirstRegion(p->op))) {
     case FIAR_PRIM_ADD:
       p->reduction = "sum";

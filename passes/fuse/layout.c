@@ -75,7 +75,8 @@ static bool rows_in_order(const FiarLayout* layout, int end) {
   return true;
 }
 
-// hidden <-> (block, lane) at the right end. False: no such split here, nothing moved.
+// hidden <-> (block, lane) at the right end, and (block, a copy) -> spread. False: no such split
+// here, nothing moved.
 static bool split_hidden(const FiarLayout* in, int* at_in, FiarLayout* out, int* at_out) {
   int i = *at_in, o = *at_out;
   if (i < 0 || o < 0) {
@@ -91,9 +92,10 @@ static bool split_hidden(const FiarLayout* in, int* at_in, FiarLayout* out, int*
     *at_out = next_left(&out->shape, o2);
     return true;
   }
-  if (in->label[i] == FIAR_LABEL_LANE && i2 >= 0 && in->label[i2] == FIAR_LABEL_BLOCK &&
+  bool lane = in->label[i] == FIAR_LABEL_LANE;
+  if ((lane || in->label[i] == FIAR_LABEL_SAME) && i2 >= 0 && in->label[i2] == FIAR_LABEL_BLOCK &&
       from[i] * from[i2] == to[o]) {
-    out->label[o] = FIAR_LABEL_HIDDEN;
+    out->label[o] = lane ? FIAR_LABEL_HIDDEN : FIAR_LABEL_SPREAD;
     *at_in = next_left(&in->shape, i2);
     *at_out = o2;
     return true;
@@ -177,6 +179,10 @@ bool fiarLayoutReduce(const FiarLayout* in, const int64_t* dims, int n_dims, boo
   return rank == shape->rank;
 }
 
+static bool spreads_over(uint8_t label, uint8_t other) {
+  return label == FIAR_LABEL_SPREAD && other == FIAR_LABEL_HIDDEN;
+}
+
 bool fiarLayoutJoin(const FiarLayout* a, const FiarLayout* b, FiarLayout* out_layout) {
   *out_layout = *a;
   if (a->shape.rank != b->shape.rank) {
@@ -186,9 +192,10 @@ bool fiarLayoutJoin(const FiarLayout* a, const FiarLayout* b, FiarLayout* out_la
     if (a->shape.size[i] != b->shape.size[i]) {
       return false;
     }
-    if (a->label[i] == FIAR_LABEL_SAME) {
+    if (a->label[i] == FIAR_LABEL_SAME || spreads_over(a->label[i], b->label[i])) {
       out_layout->label[i] = b->label[i];
-    } else if (b->label[i] != FIAR_LABEL_SAME && b->label[i] != a->label[i]) {
+    } else if (b->label[i] != FIAR_LABEL_SAME && b->label[i] != a->label[i] &&
+               !spreads_over(b->label[i], a->label[i])) {
       return false;
     }
   }

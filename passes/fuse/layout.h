@@ -17,6 +17,7 @@ enum {
   FIAR_LABEL_HIDDEN,  // the normalised dimension
   FIAR_LABEL_BLOCK,   // hidden / lane size: which block of the hidden dimension
   FIAR_LABEL_LANE,    // the place inside a block
+  FIAR_LABEL_SPREAD,  // along hidden, but one value a block, as a repeat makes of BLOCK
   FIAR_LABEL_ROW0,    // rows, in row-major order of ROW0, ROW1, ...
   FIAR_LABEL_DIM0 = FIAR_LABEL_ROW0 + FIAR_MAX_RANK,
 };
@@ -41,7 +42,8 @@ bool fiarLayoutTranspose(const FiarLayout* in, const int64_t* dims, int n_dims,
 // Removes dims; *out_removed has bit 1 << label for each label removed (ONE and SAME included).
 bool fiarLayoutReduce(const FiarLayout* in, const int64_t* dims, int n_dims, bool keep_dims,
                       const FiarShape* shape, FiarLayout* out_layout, uint32_t* out_removed);
-// Elementwise combination of two tensors of one shape.
+// Elementwise combination of two tensors of one shape. What is spread over hidden meets hidden: of
+// one size, it has as many blocks as it was made from, and each where it belongs.
 bool fiarLayoutJoin(const FiarLayout* a, const FiarLayout* b, FiarLayout* out_layout);
 
 // Whether the tensor holds each element of the all-reduced one exactly once, in row-major order:

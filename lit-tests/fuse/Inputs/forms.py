@@ -118,7 +118,18 @@ def fp8_static(b, norm, scale, multiplier, clamped="call", to="f8E4M3FN", bound=
     return b.convert(clamp(b, scaled, bound, clamped), to)
 
 
-def fp8_dynamic(b, norm, group=None, floor=None, floor_first=False, reciprocal=False, clamped="none", range_=448.0):
+def over_blocks(b, values, y, repeated):
+    """One value a block in y's shape [.., blocks, lanes]; in the norm's own, as jnp.repeat gives it, where repeated."""
+    full = b.broadcast(values, y[1], list(range(len(y[1]))))
+    return b.reshape(full, flat(y)) if repeated else full
+
+
+def flat(y):
+    return [*y[1][:-2], y[1][-2] * y[1][-1]]
+
+
+def fp8_dynamic(b, norm, group=None, floor=None, floor_first=False, reciprocal=False, clamped="none", range_=448.0,
+                repeated=False):
     y = wide(b, norm)
     full = list(y[1])
     if group:
@@ -130,16 +141,12 @@ def fp8_dynamic(b, norm, group=None, floor=None, floor_first=False, reciprocal=F
     step = b.ew("divide", amax, b.splat(range_, amax))
     if floor and not floor_first:
         step = b.commuted("maximum", step, b.splat(floor, step))
-    if reciprocal:
-        factor = b.ew("divide", b.splat(1.0, step), step)
-        scaled = b.commuted("multiply", y, b.broadcast(factor, y[1], list(range(len(y[1])))))
-    else:
-        scaled = b.ew("divide", y, b.broadcast(step, y[1], list(range(len(y[1])))))
-    codes = b.convert(clamp(b, scaled, 448.0, clamped), "f8E4M3FN")
+    codes = divided(b, y, step, reciprocal, clamped, 448.0, "f8E4M3FN", repeated)
     return (b.reshape(codes, full) if group else codes), step
 
 
-def nvfp4(b, norm, scale, multiplier, guarded=True, barrier=False, block=16, clamped="call", bounded=None):
+def nvfp4(b, norm, scale, multiplier, guarded=True, barrier=False, block=16, clamped="call", bounded=None,
+          repeated=False):
     y = wide(b, norm)
     full = list(y[1])
     if scale and not multiplier:
@@ -157,17 +164,17 @@ def nvfp4(b, norm, scale, multiplier, guarded=True, barrier=False, block=16, cla
     if barrier:
         sf = b.op("stablehlo.optimization_barrier", [sf], sf[1], sf[2])
     f = b.convert(sf, "f32")
-    whole = list(range(len(y[1])))
+    x = b.reshape(y, full) if repeated else y
     if multiplier:
         factor = b.ew("divide", b.broadcast(scale, f[1], []), f)
-        scaled = b.commuted("multiply", y, b.broadcast(factor, y[1], whole))
+        scaled = b.commuted("multiply", x, over_blocks(b, factor, y, repeated))
     else:
-        scaled = b.ew("divide", y, b.broadcast(f, y[1], whole))
+        scaled = b.ew("divide", x, over_blocks(b, f, y, repeated))
     if guarded:
         zero = b.splat(0.0, f)
         test = b.op("stablehlo.compare", [f, zero], f[1], "i1",
                     "<{comparison_direction = #stablehlo<comparison_direction EQ>}> ")
-        scaled = b.op("stablehlo.select", [b.broadcast(test, y[1], whole), b.splat(0.0, scaled), scaled], y[1], "f32")
+        scaled = b.op("stablehlo.select", [over_blocks(b, test, y, repeated), b.splat(0.0, scaled), scaled], x[1], "f32")
     codes = b.convert(clamp(b, scaled, 6.0, clamped), "f4E2M1FN")
     return b.reshape(codes, full), b.reshape(sf, sf[1][:-1])
 
@@ -215,7 +222,7 @@ def rounded_up(b, step, way):
     return power, bits(b, byte, "f8E8M0FNU")
 
 
-def fp8_power(b, norm, group, floor, way, reciprocal=False, clamped="none", reread=False, round_=rounded_up):
+def fp8_power(b, norm, group, floor, way, reciprocal=False, clamped="none", reread=False, round_=rounded_up, repeated=False):
     y = wide(b, norm)
     full = list(y[1])
     y = b.reshape(y, [*full[:-1], full[-1] // group, group])
@@ -223,21 +230,21 @@ def fp8_power(b, norm, group, floor, way, reciprocal=False, clamped="none", rere
     if floor:
         amax = b.commuted("maximum", amax, b.splat(floor, amax))
     power, scale = round_(b, b.ew("divide", amax, b.splat(448.0, amax)), way)
-    return b.reshape(divided(b, y, b.convert(scale, "f32") if reread else power, reciprocal, clamped, 448.0, "f8E4M3FN"),
-                     full), b.reshape(scale, scale[1][:-1])
+    return b.reshape(divided(b, y, b.convert(scale, "f32") if reread else power, reciprocal, clamped, 448.0, "f8E4M3FN",
+                             repeated), full), b.reshape(scale, scale[1][:-1])
 
 
-def divided(b, y, power, reciprocal, clamped, bound, to):
-    whole = list(range(len(y[1])))
+def divided(b, y, power, reciprocal, clamped, bound, to, repeated=False):
+    x = b.reshape(y, flat(y)) if repeated else y
     if reciprocal:
         factor = b.ew("divide", b.splat(1.0, power), power)
-        scaled = b.commuted("multiply", y, b.broadcast(factor, y[1], whole))
+        scaled = b.commuted("multiply", x, over_blocks(b, factor, y, repeated))
     else:
-        scaled = b.ew("divide", y, b.broadcast(power, y[1], whole))
+        scaled = b.ew("divide", x, over_blocks(b, power, y, repeated))
     return b.convert(clamp(b, scaled, bound, clamped), to)
 
 
-def mx(b, norm, to, way, reciprocal=False, clamped="clamp", block=32, largest=None):
+def mx(b, norm, to, way, reciprocal=False, clamped="clamp", block=32, largest=None, repeated=False):
     """Blocks of 32 under 2^(floor(log2(amax)) - the largest exponent of the codes)."""
     largest = largest or (8 if to == "f8E4M3FN" else 2)
     y = wide(b, norm)
@@ -256,7 +263,8 @@ def mx(b, norm, to, way, reciprocal=False, clamped="clamp", block=32, largest=No
         small = compare(b, exponent, "LT", b.splat(largest, exponent))
         exponent = b.op("stablehlo.select", [small, b.splat(0, exponent), less], exponent[1], "i32")
     scale = bits(b, b.convert(exponent, "ui8"), "f8E8M0FNU")
-    codes = divided(b, y, b.convert(scale, "f32"), reciprocal, clamped, 448.0 if to == "f8E4M3FN" else 6.0, to)
+    codes = divided(b, y, b.convert(scale, "f32"), reciprocal, clamped, 448.0 if to == "f8E4M3FN" else 6.0, to,
+                    repeated)
     return b.reshape(codes, full), b.reshape(scale, scale[1][:-1])
 
 

@@ -71,18 +71,19 @@ def quantise(b, r, norm, want, live):
     want["norm"] = keep
     want["quant"] = kind
     clamped = r.choice(["call", "clamp", "max_first", "min_first"]) if blocks else "clamp"
-    multiplier = r.random() < 0.5
+    multiplier, repeated = r.random() < 0.5, r.random() < 0.3
     want["scale_is"] = "multiplier" if multiplier else "divisor"
     if kind == "fp8_power":
         way, floor = r.choice(["carry", "byte", "count", "select"]), r.choice([1e-12, 1e-4])
         group = r.choice([32, 64] if norm[1][-1] == 128 else [32, 64, 128])  # one group a row is another format
         floor = r.choice([None, floor]) if way == "select" else floor  # the others have no scale for zeros
         want["scale_min"] = f32(f32(floor) / 448) if floor else 0.0
-        live.extend(forms.fp8_power(b, norm, group, floor, way, r.random() < 0.3, r.choice(["none", clamped]), r.random() < 0.5))
+        live.extend(forms.fp8_power(b, norm, group, floor, way, r.random() < 0.3, r.choice(["none", clamped]), r.random() < 0.5,
+                                    repeated=repeated))
         want.update(quant="fp8_group", scale_type="ue8m0", scale_is="divisor", group_size=group)
     elif kind in ("mxfp8", "mxfp4"):
         live.extend(forms.mx(b, norm, "f8E4M3FN" if kind == "mxfp8" else "f4E2M1FN",
-                             r.choice(["unbiased", "maximum", "select"]), r.random() < 0.3, clamped))
+                             r.choice(["unbiased", "maximum", "select"]), r.random() < 0.3, clamped, repeated=repeated))
         want.update(scale_type="ue8m0", scale_is="divisor", group_size=32)
     elif kind == "none":
         del want["scale_is"]
@@ -91,7 +92,7 @@ def quantise(b, r, norm, want, live):
     elif kind == "nvfp4":
         scale = b.arg([], "f32") if multiplier or r.random() < 0.5 else None
         live.extend(forms.nvfp4(b, norm, scale, multiplier, multiplier or r.random() < 0.5, r.random() < 0.5,
-                                clamped=clamped))
+                                clamped=clamped, repeated=repeated))
         want.update(group_size=16, scale_type="e4m3")
     else:
         group = r.choice([32, 64, 128]) if kind == "fp8_group" else None
@@ -99,7 +100,8 @@ def quantise(b, r, norm, want, live):
         first = r.random() < 0.5
         if r.random() < 0.5:
             clamped = "none"
-        live.extend(forms.fp8_dynamic(b, norm, group, floor, first, multiplier, clamped))
+        live.extend(forms.fp8_dynamic(b, norm, group, floor, first, multiplier, clamped,
+                                      repeated=repeated and group is not None))
         want["scale_min"] = 0.0 if floor is None else f32(f32(floor) / 448) if first else f32(floor)
         if group:
             want["group_size"] = group

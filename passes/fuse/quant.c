@@ -164,12 +164,16 @@ static bool divide_range(FiarRuleContext* context, const FiarTerm* amax, const F
   return true;
 }
 
+// The floor is under amax / 6 where the norm was divided by the global scale before, too, but not
+// where that is a factor of the step.
 static bool step_floor(FiarRuleContext* context, const FiarTerm* step, const FiarTerm* floor,
                        FiarTerm* out) {
   if (floor->number == 0) {
     return true;  // amax is never negative
   }
-  if (!(floor->number > 0) || fiarIsValue(step->facts.scale) || context->elem != FIAR_ELEM_F32) {
+  bool multiplied =
+      fiarIsValue(step->facts.scale) && step->facts.scale_is == FIAR_SCALE_IS_MULTIPLIER;
+  if (!(floor->number > 0) || multiplied || context->elem != FIAR_ELEM_F32) {
     fiarRefuse(context->fusion, step, context->primitive->op,
                "the floor %g under the scale cannot be said here", floor->number);
     return false;

@@ -146,7 +146,7 @@ def fp8_dynamic(b, norm, group=None, floor=None, floor_first=False, reciprocal=F
 
 
 def nvfp4(b, norm, scale, multiplier, guarded=True, barrier=False, block=16, clamped="call", bounded=None,
-          repeated=False):
+          repeated=False, floor=None):
     y = wide(b, norm)
     full = list(y[1])
     if scale and not multiplier:
@@ -154,11 +154,16 @@ def nvfp4(b, norm, scale, multiplier, guarded=True, barrier=False, block=16, cla
     y = b.reshape(y, [*full[:-1], full[-1] // block, block])
     amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [len(y[1]) - 1]), [*y[1][:-1], 1], rows_of(y[1]))
     step = b.ew("divide", amax, b.splat(6.0, amax))
+    if floor and bounded == "clamp":
+        step = b.op("stablehlo.clamp", [b.constant(floor), step, b.constant(448.0)], step[1], "f32")
+    elif floor and bounded != "after":
+        step = b.commuted("maximum", step, b.splat(floor, step))
     if bounded == "before":
         step = b.commuted("minimum", step, b.splat(448.0, step))
     if multiplier:
         step = b.commuted("multiply", step, b.broadcast(scale, step[1], []))
     if bounded == "after":
+        step = b.commuted("maximum", step, b.splat(floor, step)) if floor else step
         step = b.commuted("minimum", step, b.splat(448.0, step))
     sf = b.convert(step, "f8E4M3FN")
     if barrier:

@@ -365,6 +365,11 @@ def nvfp4_bounded_before_the_global_scale(b):
     return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, bounded="before"))
 
 
+@case("the floor 0.001 under the scale cannot be said here", quantiser=True)
+def nvfp4_floor_behind_the_global_scale(b):
+    return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, bounded="after", floor=0.001))
+
+
 @case("fp4 without a clamp of the codes to +-6", quantiser=True)
 def nvfp4_unclamped(b):
     return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, clamped="none"))

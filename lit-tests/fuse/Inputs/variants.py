@@ -91,9 +91,10 @@ def quantise(b, r, norm, want, live):
         live.append(forms.fp8_static(b, norm, b.arg([], "f32"), multiplier, clamped))
     elif kind == "nvfp4":
         scale = b.arg([], "f32") if multiplier or r.random() < 0.5 else None
-        live.extend(forms.nvfp4(b, norm, scale, multiplier, multiplier or r.random() < 0.5, r.random() < 0.5,
-                                clamped=clamped, repeated=repeated))
-        want.update(group_size=16, scale_type="e4m3")
+        floor = r.choice([None, 2.0**-9, 1e-4])
+        live.extend(forms.nvfp4(b, norm, scale, multiplier, multiplier or r.random() < 0.5, r.random() < 0.5, clamped=clamped,
+                                bounded=None if multiplier else r.choice([None, "clamp", "after"]), repeated=repeated, floor=floor))
+        want.update(scale_min=f32(floor) if floor else 0.0, group_size=16, scale_type="e4m3")
     else:
         group = r.choice([32, 64, 128]) if kind == "fp8_group" else None
         floor = r.choice([None, 1e-12, 1e-4])

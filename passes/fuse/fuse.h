@@ -45,9 +45,10 @@
   X(RROOT_WEIGHT, "the reciprocal root times the weight") \
   X(NORMED, "the normalised value without weight")        \
   X(NORM, "the norm")                                     \
+  X(CHANGED, "the norm, changed as no quantiser does")    \
   X(ABS, "the norm's magnitudes")                         \
   X(AMAX, "the largest magnitude")                        \
-  X(STEP, "the scale before its conversion")              \
+  X(STEP, "amax over the range of the codes")             \
   X(POWER, "what is computed from the scale's bits")      \
   X(SCALE, "the quantisation scale")                      \
   X(FACTOR, "the factor derived from the scale")          \
@@ -102,6 +103,11 @@ typedef struct FiarTerm {
   bool rounded;      // holds only values of the all-reduce's element type
   bool clamped;      // SCALED: from both sides, to -number .. number
   double number;  // CONST: the value. AMAX: its floor. STEP: the divisor of amax. SCALED: the bound
+  // CHANGED: what to say of it should it be quantised after all, the type that ends the sentence
+  // (or NONE), and the op that did it.
+  const char* changed;
+  FiarElement changed_to;
+  MlirOperation changed_at;
   const FiarPieces* pieces;  // POWER
   FiarRole bits_of;          // POWER: of a STEP's or an AMAX's bits
   FiarFacts facts;
@@ -303,6 +309,8 @@ void fiarPiecesClear(FiarFusion* fusion);
 // quant.c: whether the norm is one that quantisers read, rounded and widened to f32; refuses if
 // not.
 bool fiarQuantReadsNorm(FiarRuleContext* context, const FiarTerm* norm);
+// quant.c: what keeps a CHANGED norm, which is quantised after all, from its quantiser.
+void fiarRefuseChanged(FiarFusion* fusion, const FiarTerm* in);
 // quant.c: the f32 scalar that the term broadcasts, or null.
 MlirValue fiarScalarOf(const FiarTerm* term);
 

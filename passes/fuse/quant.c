@@ -38,7 +38,7 @@ static bool reads_norm(FiarRuleContext* context, const FiarTerm* norm, bool in_f
   }
   if (in_f32 && norm->layout.shape.elem != FIAR_ELEM_F32) {
     fiarRefuse(context->fusion, norm, context->primitive->op,
-               "the quantiser computes in %s, not in f32", fiarElementText(elem));
+               "the quantiser computes not in f32 but in %s", fiarElementText(elem));
     return false;
   }
   return true;
@@ -46,6 +46,49 @@ static bool reads_norm(FiarRuleContext* context, const FiarTerm* norm, bool in_f
 
 bool fiarQuantReadsNorm(FiarRuleContext* context, const FiarTerm* norm) {
   return reads_norm(context, norm, true);
+}
+
+// ---- what is no quantiser, or none that can be said ----
+
+// A norm that is scaled or converted as no quantiser here does it may be one all the same, or what
+// a model does before its next product: which one shows only at the codes.
+static bool changed(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out, const char* how,
+                    FiarElement to) {
+  bool norm = in->role == FIAR_ROLE_NORM || in->role == FIAR_ROLE_NORMED;
+  if (norm && !in->rounded) {
+    return false;  // not even a norm: a reason of its own
+  }
+  FiarLayout layout = in->layout;
+  layout.shape.elem = context->elem;
+  *out = *in;
+  out->layout = layout;
+  if (in->role != FIAR_ROLE_CHANGED) {
+    out->role = FIAR_ROLE_CHANGED;
+    out->changed = how;
+    out->changed_to = to;
+    out->changed_at = context->primitive->op;
+  }
+  return true;
+}
+
+static bool change_again(FiarRuleContext* context, const FiarTerm* in, const FiarTerm* other,
+                         FiarTerm* out) {
+  (void)other;
+  return changed(context, in, out, NULL, FIAR_ELEM_OTHER);
+}
+
+void fiarRefuseChanged(FiarFusion* fusion, const FiarTerm* in) {
+  bool typed = in->changed_to != FIAR_ELEM_OTHER;
+  fiarRefuse(fusion, in, in->changed_at, "%s%s%s", in->changed, typed ? " " : "",
+             typed ? fiarElementText(in->changed_to) : "");
+}
+
+static bool quantise_changed(FiarRuleContext* context, const FiarTerm* in, const FiarTerm* other,
+                             FiarTerm* out) {
+  (void)other;
+  (void)out;
+  fiarRefuseChanged(context->fusion, in);
+  return false;
 }
 
 // ---- given scales ----
@@ -86,7 +129,14 @@ static bool is_scale(const FiarTerm* scale, const FiarFacts* facts) {
 static bool scale_given(FiarRuleContext* context, const FiarTerm* norm, const FiarTerm* scale,
                         FiarTerm* out) {
   if (!fiarLayoutIsScalar(&scale->layout)) {
-    return false;
+    return changed(context, norm, out,
+                   "the quantiser's scale is neither a scalar nor computed from the norm's "
+                   "magnitudes",
+                   FIAR_ELEM_OTHER);
+  }
+  if (norm->rounded && norm->layout.shape.elem != FIAR_ELEM_F32) {
+    return changed(context, norm, out, "the quantiser computes not in f32 but in",
+                   norm->layout.shape.elem);
   }
   bool divides = context->primitive->kind == FIAR_PRIM_DIV;
   out->facts.quant = FIAR_QUANT_FP8_STATIC;
@@ -96,12 +146,9 @@ static bool scale_given(FiarRuleContext* context, const FiarTerm* norm, const Fi
   if (!reads_norm(context, norm, true)) {
     return false;
   }
-  if (!set_scale(scale, out)) {
-    fiarRefuse(context->fusion, norm, context->primitive->op,
-               "the quantiser's scale is no f32 scalar before it is broadcast");
-    return false;
-  }
-  return true;
+  return set_scale(scale, out) ||
+         changed(context, norm, out,
+                 "the quantiser's scale is no f32 scalar before it is broadcast", FIAR_ELEM_OTHER);
 }
 
 // ---- computed scales ----
@@ -294,6 +341,9 @@ bool fiarClampTerm(FiarRuleContext* context, const FiarTerm* low, const FiarTerm
   if (in->role == FIAR_ROLE_POWER) {
     return fiarPowerClamp(context, low, in, high, out);
   }
+  if (in->role == FIAR_ROLE_CHANGED) {
+    return change_again(context, in, low, out);
+  }
   FiarPrimitive side = *context->primitive;
   FiarRuleContext at = *context;
   at.primitive = &side;
@@ -316,12 +366,9 @@ bool fiarClampTerm(FiarRuleContext* context, const FiarTerm* low, const FiarTerm
 }
 
 // scale == 0 ? 0 : scaled
-bool fiarSelectTerm(FiarRuleContext* context, const FiarTerm* pred, const FiarTerm* a,
-                    const FiarTerm* b, FiarTerm* out) {
+static bool select_guarded(const FiarTerm* pred, const FiarTerm* a, const FiarTerm* b,
+                           FiarTerm* out) {
   FiarLayout joined;
-  if (pred->role == FIAR_ROLE_POWER) {
-    return fiarPowerSelect(context, pred, a, b, out);
-  }
   if (pred->role != FIAR_ROLE_SCALE_IS_ZERO || a->role != FIAR_ROLE_CONST || a->number != 0 ||
       b->role != FIAR_ROLE_SCALED || pred->facts.scales.ptr != b->facts.scales.ptr ||
       pred->facts.scale.ptr != b->facts.scale.ptr ||
@@ -333,6 +380,22 @@ bool fiarSelectTerm(FiarRuleContext* context, const FiarTerm* pred, const FiarTe
   *out = *b;
   out->facts.guarded = true;
   return true;
+}
+
+bool fiarSelectTerm(FiarRuleContext* context, const FiarTerm* pred, const FiarTerm* a,
+                    const FiarTerm* b, FiarTerm* out) {
+  if (pred->role == FIAR_ROLE_POWER) {
+    return fiarPowerSelect(context, pred, a, b, out);
+  }
+  if (select_guarded(pred, a, b, out)) {
+    return true;
+  }
+  const FiarTerm* in = fiarIsChain(a) ? a : b;
+  bool norm = in->role == FIAR_ROLE_NORM || in->role == FIAR_ROLE_NORMED;
+  return (norm || in->role == FIAR_ROLE_CHANGED || in->role == FIAR_ROLE_SCALED) &&
+         changed(context, in, out,
+                 "the quantiser selects values by another test than of its scale against zero",
+                 FIAR_ELEM_OTHER);
 }
 
 static bool of_another_format(FiarRuleContext* context, const FiarTerm* in) {
@@ -396,6 +459,33 @@ static bool to_block_scale(FiarRuleContext* context, const FiarTerm* in, FiarTer
   return true;
 }
 
+static void refuse_conversion(FiarRuleContext* context, const FiarTerm* in) {
+  fiarRefuse(context->fusion, in, context->primitive->op,
+             "the quantiser converts from %s to %s, which cannot be said here",
+             fiarElementText(in->layout.shape.elem), fiarElementText(context->elem));
+}
+
+static bool is_float(FiarElement elem) {
+  return elem == FIAR_ELEM_BF16 || elem == FIAR_ELEM_F16 || elem == FIAR_ELEM_F32 ||
+         elem == FIAR_ELEM_F64;
+}
+
+// A cast of the norm, or of one that was scaled by a number, to a type that models compute in.
+static bool cast_norm(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out) {
+  bool scaled = in->role == FIAR_ROLE_SCALED;
+  if (in->role == FIAR_ROLE_CHANGED && !is_float(context->elem)) {
+    fiarRefuseChanged(context->fusion, in);
+    return false;
+  }
+  bool casts = in->role == FIAR_ROLE_NORM || in->role == FIAR_ROLE_NORMED ||
+               in->role == FIAR_ROLE_CHANGED ||
+               (scaled && in->facts.quant == FIAR_QUANT_FP8_STATIC);
+  return casts && is_float(context->elem) &&
+         changed(context, in, out,
+                 scaled ? "the quantiser converts from f32 to" : "the quantiser reads the norm as",
+                 context->elem);
+}
+
 bool fiarConvertQuant(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out) {
   FiarElement from = in->layout.shape.elem, to = context->elem;
   bool widening = to == FIAR_ELEM_F32 && (from == FIAR_ELEM_BF16 || from == FIAR_ELEM_F16);
@@ -430,10 +520,13 @@ bool fiarConvertQuant(FiarRuleContext* context, const FiarTerm* in, FiarTerm* ou
   if (to == from && !codes) {
     return true;
   }
-  if (!codes && in->role != FIAR_ROLE_SCALE) {
-    fiarRefuse(context->fusion, in, context->primitive->op,
-               "the quantiser converts from %s to %s, which cannot be said here",
-               fiarElementText(from), fiarElementText(to));
+  if (cast_norm(context, in, out)) {
+    return true;
+  }
+  bool silent = codes || in->role == FIAR_ROLE_SCALE || in->role == FIAR_ROLE_CHANGED;
+  bool norm = in->role == FIAR_ROLE_NORM || in->role == FIAR_ROLE_NORMED;
+  if (!silent && !(norm && is_float(to))) {
+    refuse_conversion(context, in);
   }
   return false;
 }
@@ -446,6 +539,10 @@ bool fiarConvertQuant(FiarRuleContext* context, const FiarTerm* in, FiarTerm* ou
   {FIAR_PRIM_##kind, FIAR_ROLE_##a, FIAR_ROLE_##b, FIAR_ROLE_OUTSIDE, apply, reason},
 // Rows for what a quantiser may read: the norm with its weight, and without one.
 #define ROWS_NORM(kind, b, to, apply) ROW(kind, NORM, b, to, apply) ROW(kind, NORMED, b, to, apply)
+
+#define CHANGED_BY(kind, b) ROW(kind, CHANGED, b, CHANGED, change_again)
+#define OF_CHANGED(kind, b) ROW(kind, CHANGED, b, OUTSIDE, quantise_changed)
+#define ADDED "a constant is added to the scale or to amax: a floor is a maximum"
 
 // clang-format off
 const FiarRule fiar_quant_rules[] = {
@@ -461,6 +558,9 @@ const FiarRule fiar_quant_rules[] = {
     ROW(DIV, AMAX, CONST, STEP, divide_range)
     NO(MUL, AMAX, CONST, NULL, "the scale is amax times a constant, which rounds unlike amax / 448")
     NO(MIN, AMAX, CONST, NULL, "the scale has an upper bound, which cannot be said")
+    NO(DIV, CONST, AMAX, NULL, "the scale is a number over amax, which rounds unlike amax / 448")
+    NO(ADD, AMAX, CONST, NULL, ADDED)
+    NO(ADD, STEP, CONST, NULL, ADDED)
     ROW(MAX, STEP, CONST, STEP, step_floor)
     ROW(MIN, STEP, CONST, STEP, step_ceiling)
     ROW(MUL, STEP, OUTSIDE, STEP, step_times_global)
@@ -479,6 +579,11 @@ const FiarRule fiar_quant_rules[] = {
     ROWS_NORM(MIN, CONST, SCALED, clamp_side)
     ROW(MAX, SCALED, CONST, SCALED, clamp_side)
     ROW(MIN, SCALED, CONST, SCALED, clamp_side)
+
+    CHANGED_BY(MUL, OUTSIDE) CHANGED_BY(MUL, CONST) CHANGED_BY(DIV, OUTSIDE) CHANGED_BY(DIV, CONST)
+    CHANGED_BY(MAX, CONST) CHANGED_BY(MIN, CONST)
+    OF_CHANGED(ABS, OUTSIDE) OF_CHANGED(DIV, STEP) OF_CHANGED(DIV, SCALE) OF_CHANGED(DIV, POWER)
+    OF_CHANGED(MUL, FACTOR) OF_CHANGED(MUL, POWER)
     {FIAR_PRIM_UNKNOWN, FIAR_ROLE_OUTSIDE, FIAR_ROLE_OUTSIDE, FIAR_ROLE_OUTSIDE, NULL, NULL},
 };
 // clang-format on

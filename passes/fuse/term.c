@@ -172,6 +172,42 @@ static bool ends_in(MlirStringRef text, const char* end) {
   return text.length > length && memcmp(text.data + text.length - length, end, length) == 0;
 }
 
+static bool rounds(MlirStringRef op) {
+  static const char* const names[] = {".round_nearest_even", ".round_nearest_afz", ".roundeven",
+                                      ".round"};
+  bool found = false;
+  for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
+    found = found || ends_in(op, names[i]);
+  }
+  return found;
+}
+
+// Whether only a quantiser has such a value. A norm times a number is what many a model goes on
+// with; one that is clamped to the codes' range, or rounded, is not.
+static bool is_of_quantiser(const FiarTerm* term, MlirStringRef op) {
+  if (term->role == FIAR_ROLE_SCALED) {
+    return term->facts.quant != FIAR_QUANT_FP8_STATIC || (term->clamped && term->number == 448) ||
+           rounds(op);
+  }
+  return term->role >= FIAR_ROLE_AMAX && term->role != FIAR_ROLE_CODES;
+}
+
+static void leave_quantiser(FiarFusion* fusion, const FiarTerm* term, MlirOperation op,
+                            MlirStringRef name) {
+  bool scale = term->role == FIAR_ROLE_STEP || term->role == FIAR_ROLE_AMAX;
+  bool last = mlirOperationIsNull(mlirOperationGetNextInBlock(op));
+  if (term->role == FIAR_ROLE_CHANGED && rounds(name)) {
+    fiarRefuseChanged(fusion, term);
+  } else if (scale && (ends_in(name, ".log") || ends_in(name, ".log2"))) {
+    fiarRefuse(fusion, term, op,
+               "the scale is rounded to a power of two by way of %.*s, which is not exact there",
+               (int)name.length, name.data);
+  } else if (!last && is_of_quantiser(term, name)) {
+    refuse_vaguely(fusion, term, op, "no known quantiser follows: %s goes into %.*s",
+                   role_text(term->role), (int)name.length, name.data);
+  }
+}
+
 void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place) {
   MlirStringRef name = place == NULL ? fiarOpName(op) : mlirStringRefCreateFromCString(place);
   if (is_unrounded_norm(term)) {
@@ -185,12 +221,7 @@ void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, co
     return;
   }
   if (term->role >= FIAR_ROLE_NORMED) {
-    bool scale = term->role == FIAR_ROLE_STEP || term->role == FIAR_ROLE_AMAX;
-    if (scale && (ends_in(name, ".log") || ends_in(name, ".log2"))) {
-      fiarRefuse(fusion, term, op,
-                 "the scale is rounded to a power of two by way of %.*s, which is not exact there",
-                 (int)name.length, name.data);
-    }
+    leave_quantiser(fusion, term, op, name);
     return;
   }
   bool with_residual = fiarIsValue(term->facts.residual) && term->role == FIAR_ROLE_HIDDEN;

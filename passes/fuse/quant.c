@@ -8,8 +8,10 @@
 #include <math.h>
 
 #include "fuse/fuse.h"
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/BuiltinTypes.h"
 
-enum { FP8_MAX = 448, FP4_MAX = 6, NVFP4_BLOCK = 16 };
+enum { FP8_MAX = 448, FP4_MAX = 6, NVFP4_BLOCK = 16, TYPE_SIZE = 32 };
 
 static bool same_number(double a, double b) {
   return a == b || (isnan(a) && isnan(b));
@@ -459,10 +461,26 @@ static bool to_block_scale(FiarRuleContext* context, const FiarTerm* in, FiarTer
   return true;
 }
 
+// The element type as MLIR prints it: there are more of them than FiarElement tells apart.
+static const char* type_text(MlirValue value, FiarElement elem, char out_text[TYPE_SIZE]) {
+  MlirType type = mlirValueGetType(value);
+  if (mlirTypeIsARankedTensor(type)) {
+    type = mlirShapedTypeGetElementType(type);
+  }
+  if (fiarElementOf(type) != elem) {
+    return fiarElementText(elem);  // of one of torch's tensors
+  }
+  fiarAttributePrint(mlirTypeAttrGet(type), out_text, TYPE_SIZE);
+  return out_text;
+}
+
 static void refuse_conversion(FiarRuleContext* context, const FiarTerm* in) {
-  fiarRefuse(context->fusion, in, context->primitive->op,
+  char from[TYPE_SIZE], to[TYPE_SIZE];
+  MlirOperation op = context->primitive->op;
+  fiarRefuse(context->fusion, in, op,
              "the quantiser converts from %s to %s, which cannot be said here",
-             fiarElementText(in->layout.shape.elem), fiarElementText(context->elem));
+             type_text(context->primitive->in[0], in->layout.shape.elem, from),
+             type_text(mlirOperationGetResult(op, 0), context->elem, to));
 }
 
 static bool is_float(FiarElement elem) {

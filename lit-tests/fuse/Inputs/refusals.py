@@ -289,17 +289,22 @@ def fp8_other_bound(b):
     return fp8(b, bound=240.0)
 
 
-@case("the quantiser converts from f32 to another 8-bit", quantiser=True)
+@case("the quantiser converts from f32 to f8E4M3FNUZ, which cannot be said here", quantiser=True)
 def fp8_e4m3fnuz(b):
     return fp8(b, to="f8E4M3FNUZ", bound=240.0)
 
 
-@case("the quantiser converts from f32 to another 8-bit", quantiser=True)
+@case("the quantiser converts from f32 to f8E5M2, which cannot be said here", quantiser=True)
 def fp8_e5m2(b):
     return fp8(b, to="f8E5M2", bound=57344.0)
 
 
-@case("the quantiser converts from f32 to integer", quantiser=True)
+@case("the quantiser converts from f32 to f8E4M3, which cannot be said here", quantiser=True)
+def fp8_ieee(b):
+    return fp8(b, to="f8E4M3", bound=240.0)
+
+
+@case("the quantiser converts from f32 to i8, which cannot be said here", quantiser=True)
 def int8(b):
     return fp8(b, to="i8", bound=127.0)
 

@@ -49,7 +49,7 @@ static FiarPrimitiveKind source_kind(marks_t* marks, MlirValue value) {
 // What may stand between a value and its square.
 static bool passes_on(FiarPrimitiveKind kind) {
   return kind == FIAR_PRIM_CONVERT || kind == FIAR_PRIM_ADD || kind == FIAR_PRIM_SUB ||
-         kind == FIAR_PRIM_RESHAPE || kind == FIAR_PRIM_IDENTITY;
+         kind == FIAR_PRIM_RESHAPE || kind == FIAR_PRIM_IDENTITY || kind == FIAR_PRIM_ABS;
 }
 
 // Other powers are a root's: their operand is the mean, in the middle of a norm.

@@ -34,6 +34,7 @@
   X(CONST, "a constant")                                  \
   X(HIDDEN, "the all-reduced sum")                        \
   X(HIDDEN_WEIGHT, "the sum times the weight")            \
+  X(HIDDEN_ABS, "the sum's magnitude")                    \
   X(ROW_SUM, "the sum of a row")                          \
   X(ROW_MEAN, "the mean of a row")                        \
   X(SQUARE, "the square")                                 \
@@ -122,7 +123,8 @@ typedef struct FiarTerm {
 
 // Why an all-reduce (or its quantiser) was left; the reason furthest along the sequence is kept.
 typedef struct FiarReason {
-  int rank;  // 0: none yet
+  int rank;           // 0: none yet
+  uint32_t position;  // of the op: of equal ranks the first in the text is kept
   char text[224];
   MlirLocation location;
 } FiarReason;

@@ -46,7 +46,8 @@ static bool residual_add(FiarRuleContext* context, const FiarTerm* hidden, const
                          FiarTerm* out) {
   FiarElement elem = fiarAnchorOf(context, hidden)->elem;
   MlirOperation op = context->primitive->op;
-  if (fiarIsValue(hidden->facts.residual) || !fiarLayoutIsFull(&hidden->layout)) {
+  bool again = fiarIsValue(hidden->facts.residual);
+  if (!fiarLayoutIsFull(&hidden->layout)) {
     return false;
   }
   if (!fiarLayoutIsWholeBase(&residual->layout)) {
@@ -55,6 +56,9 @@ static bool residual_add(FiarRuleContext* context, const FiarTerm* hidden, const
                    ? "a bias is added to the sum before the norm"
                    : "what is added to the sum is broadcast or transposed, so it is no residual");
     return false;
+  }
+  if (again) {
+    return false;  // the stream's next residual
   }
   out->facts.residual = residual_value(residual, elem);
   if (!fiarIsValue(out->facts.residual)) {
@@ -85,10 +89,20 @@ static bool square(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* 
   if (b != NULL && b->role == FIAR_ROLE_CONST && b->number != 2) {
     return false;
   }
-  if (b != NULL && b->role == FIAR_ROLE_HIDDEN && !fiarSameHidden(&a->facts, &b->facts)) {
+  if (b != NULL && b->role == a->role && !fiarSameHidden(&a->facts, &b->facts)) {
     return false;
   }
   return in_f32(context, a);
+}
+
+// |x| * |x| is x * x.
+static bool magnitude(FiarRuleContext* context, const FiarTerm* in, const FiarTerm* none,
+                      FiarTerm* out) {
+  (void)context;
+  (void)in;
+  (void)none;
+  (void)out;
+  return true;
 }
 
 static bool sum_squares(FiarRuleContext* context, const FiarTerm* in, const FiarTerm* none,
@@ -347,6 +361,8 @@ bool fiarConvertNorm(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out
                    fiarElementText(to));
       }
       return widening || narrowing;
+    case FIAR_ROLE_HIDDEN_ABS:
+      return widening;
     case FIAR_ROLE_NORMED:
     case FIAR_ROLE_NORM:
       if (widening || narrowing) {
@@ -370,6 +386,9 @@ bool fiarConvertNorm(FiarRuleContext* context, const FiarTerm* in, FiarTerm* out
   {FIAR_PRIM_##kind, FIAR_ROLE_##a, FIAR_ROLE_##b, FIAR_ROLE_##to, apply, NULL},
 #define NO(kind, a, b, apply, reason) \
   {FIAR_PRIM_##kind, FIAR_ROLE_##a, FIAR_ROLE_##b, FIAR_ROLE_OUTSIDE, apply, reason},
+#define ROWS_SQUARE(of)            \
+  ROW(MUL, of, of, SQUARE, square) \
+  ROW(SQUARE, of, OUTSIDE, SQUARE, square) ROW(POWER, of, CONST, SQUARE, square)
 #define L2_REASON "the sum of squares is not divided by a count: this is an L2 norm"
 
 // clang-format off
@@ -377,9 +396,9 @@ const FiarRule fiar_norm_rules[] = {
     ROW(ADD, HIDDEN, OUTSIDE, HIDDEN, residual_add)
     ROW(SUB, HIDDEN, CONST, HIDDEN, subtract_zero)
 
-    ROW(MUL, HIDDEN, HIDDEN, SQUARE, square)
-    ROW(SQUARE, HIDDEN, OUTSIDE, SQUARE, square)
-    ROW(POWER, HIDDEN, CONST, SQUARE, square)
+    ROW(ABS, HIDDEN, OUTSIDE, HIDDEN_ABS, magnitude)
+    ROWS_SQUARE(HIDDEN)
+    ROWS_SQUARE(HIDDEN_ABS)
     ROW(REDUCE_ADD, SQUARE, OUTSIDE, SQUARE_SUM, sum_squares)
     ROW(REDUCE_MEAN, SQUARE, OUTSIDE, MEAN, sum_squares)
     ROW(DIV, SQUARE_SUM, CONST, MEAN, divide_count)

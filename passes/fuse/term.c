@@ -113,11 +113,18 @@ FiarTerm fiarTermForeign(const FiarTerm* term) {
 // ---- reasons ----
 
 // How much a reason says: that a value also leaves the block says least of why nothing was found.
-typedef enum grade { LEAVES_BLOCK, VAGUE, PRECISE } grade_t;
+// That the stream of residuals goes on, or is tested, says little more, and a call less than the op
+// in it.
+typedef enum grade { LEAVES_BLOCK, GOES_ON, VAGUE, PRECISE } grade_t;
 
 // Not yet what a fused op could give.
 static bool is_unrounded_norm(const FiarTerm* term) {
   return (term->role == FIAR_ROLE_NORMED || term->role == FIAR_ROLE_NORM) && !term->rounded;
+}
+
+// The sum, or its magnitude, which is no step nearer to a norm.
+static bool is_hidden(const FiarTerm* term) {
+  return term->role == FIAR_ROLE_HIDDEN || term->role == FIAR_ROLE_HIDDEN_ABS;
 }
 
 static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, grade_t grade,
@@ -130,11 +137,14 @@ static void refuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, g
   // is.
   bool of_quant = term->role >= FIAR_ROLE_NORMED && (grade == PRECISE || !is_unrounded_norm(term));
   FiarReason* reason = of_quant ? &anchor->quant_reason : &anchor->reason;
-  int rank = (int)term->role * 8 + (fiarIsValue(term->facts.residual) ? 4 : 0) + (int)grade;
-  if (rank <= reason->rank) {
+  int role = is_hidden(term) ? FIAR_ROLE_HIDDEN : (int)term->role;
+  int rank = role * 8 + (fiarIsValue(term->facts.residual) ? 4 : 0) + (int)grade;
+  uint32_t position = fiarPosition(fusion, op);
+  if (rank < reason->rank || (rank == reason->rank && position >= reason->position)) {
     return;
   }
   reason->rank = rank;
+  reason->position = position;
   reason->location = mlirOperationGetLocation(op);
   vsnprintf(reason->text, sizeof reason->text, text, arguments);
 }
@@ -158,12 +168,21 @@ static const char* role_text(FiarRole role) {
   return texts[role];
 }
 
+static bool is_test(FiarFusion* fusion, MlirOperation op) {
+  FiarPrimitiveKind kind = fiarPrimitiveRead(&fusion->view, op).kind;
+  return kind >= FIAR_PRIM_EQUAL && kind <= FIAR_PRIM_LESS_EQUAL;
+}
+
 static void refuse_vaguely(FiarFusion* fusion, const FiarTerm* term, MlirOperation op,
                            const char* text, ...) {
   va_list arguments;
   va_start(arguments, text);
   bool last = mlirOperationIsNull(mlirOperationGetNextInBlock(op));
-  refuse(fusion, term, op, last ? LEAVES_BLOCK : VAGUE, text, arguments);
+  FiarPrimitiveKind kind = fiarPrimitiveKind(&fusion->view, op);
+  bool hidden = is_hidden(term);
+  bool goes_on = (hidden && (kind == FIAR_PRIM_ADD || is_test(fusion, op))) ||
+                 kind == FIAR_PRIM_CALL || kind == FIAR_PRIM_LOOPS;
+  refuse(fusion, term, op, last ? LEAVES_BLOCK : goes_on ? GOES_ON : VAGUE, text, arguments);
   va_end(arguments);
 }
 

@@ -10,6 +10,9 @@ def square(b, h, way):
         return b.ew("multiply", h, h)
     if way == "power":
         return b.ew("power", h, b.splat(2.0, h))
+    if way == "abs":
+        a = b.ew("abs", h)
+        return b.ew("multiply", a, a)
     return b.ew("chlo.square", h)
 
 

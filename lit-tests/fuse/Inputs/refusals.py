@@ -99,6 +99,11 @@ def bias_between(b):
     return [norm_of(b, b.ew("add", h, b.arg([T, H], "bf16")))]
 
 
+@case("a bias is added to the sum before the norm")
+def bias_after_the_residual(b):
+    return [norm_of(b, b.ew("add", start(b), forms.vector(b, b.arg([H], "bf16"), [T, H])))]
+
+
 @case("what is added to the sum is broadcast or transposed, so it is no residual")
 def broadcast_residual(b):
     row = b.broadcast(b.arg([T], "bf16"), [T, H], [0])
@@ -225,6 +230,23 @@ def root_rounded(b):
 def constant_subtracted(b):
     f = b.convert(start(b), "f32")
     return [norm_of(b, b.ew("subtract", f, b.splat(1.0, f)))]
+
+
+@case("no RMSNorm follows: the all-reduced sum (with the residual) goes into stablehlo.sine")
+def stream_goes_on(b):
+    """The next residual and a test are no part of the norm that is not found."""
+    h = start(b)
+    odd = b.ew("sine", b.convert(h, "f32"))
+    test = forms.compare(b, h, "NE", h)
+    return [b.ew("add", h, norm_of(b, odd)), test]
+
+
+@case("no RMSNorm follows: the all-reduced sum goes into stablehlo.clamp")
+def op_within_a_call(b):
+    h = start(b, residual=False)
+    clipped = b.call("clip", [h], [T, H], "bf16", lambda inner, a: inner.op(
+        "stablehlo.clamp", [inner.constant(-9.0, "bf16"), a[0], inner.constant(9.0, "bf16")], [T, H], "bf16"))
+    return [norm_of(b, b.ew("add", clipped, b.arg([T, H], "bf16")))]
 
 
 @case("no RMSNorm follows: the square goes into stablehlo.reduce")

@@ -50,7 +50,7 @@ def build(seed, small=False):
     if root == "divide" and form == "root_first":
         form = "weight_first"
     w = None if form == "none" else b.arg([hidden], weight_elem)
-    norm = forms.rms_norm(b, f, w, form, elem, eps, squared=r.choice(["multiply", "power", "square"]),
+    norm = forms.rms_norm(b, f, w, form, elem, eps, squared=r.choice(["multiply", "power", "square", "abs"]),
                           averaged=r.choice(["divide", "multiply"]), root=root, keep_late=r.random() < 0.5)
     want["weight"] = w is not None
     want["weight_bias"] = 1.0 if "plus_one" in form else 0.0

@@ -54,6 +54,7 @@
   X(SCALE, "the quantisation scale")                      \
   X(FACTOR, "the factor derived from the scale")          \
   X(SCALE_IS_ZERO, "the test of the scale against zero")  \
+  X(SCALE_NOT_ZERO, "the test of the scale against zero") \
   X(SCALED, "the scaled norm")                            \
   X(CODES, "the codes")
 

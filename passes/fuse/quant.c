@@ -257,12 +257,12 @@ static bool step_times_global(FiarRuleContext* context, const FiarTerm* step,
   return set_scale(global, out);
 }
 
-static bool is_zero(FiarRuleContext* context, const FiarTerm* scale, const FiarTerm* zero,
-                    FiarTerm* out) {
+static bool against_zero(FiarRuleContext* context, const FiarTerm* scale, const FiarTerm* zero,
+                         FiarTerm* out) {
   (void)context;
   (void)scale;
   (void)out;
-  return zero->number == 0;
+  return zero == NULL || zero->number == 0;  // none: a test of it that is negated
 }
 
 // 1 / step, or global / scale.
@@ -367,12 +367,19 @@ bool fiarClampTerm(FiarRuleContext* context, const FiarTerm* low, const FiarTerm
   return clamp_side(&at, &half, high, out);
 }
 
-// scale == 0 ? 0 : scaled
+// scale == 0 ? 0 : scaled, or scale != 0 ? scaled : 0; a NaN is not zero in either
 static bool select_guarded(const FiarTerm* pred, const FiarTerm* a, const FiarTerm* b,
                            FiarTerm* out) {
   FiarLayout joined;
-  if (pred->role != FIAR_ROLE_SCALE_IS_ZERO || a->role != FIAR_ROLE_CONST || a->number != 0 ||
-      b->role != FIAR_ROLE_SCALED || pred->facts.scales.ptr != b->facts.scales.ptr ||
+  bool swapped = pred->role == FIAR_ROLE_SCALE_NOT_ZERO;
+  if (swapped) {
+    const FiarTerm* first = a;
+    a = b;
+    b = first;
+  }
+  if ((!swapped && pred->role != FIAR_ROLE_SCALE_IS_ZERO) || a->role != FIAR_ROLE_CONST ||
+      a->number != 0 || b->role != FIAR_ROLE_SCALED ||
+      pred->facts.scales.ptr != b->facts.scales.ptr ||
       pred->facts.scale.ptr != b->facts.scale.ptr ||
       !same_number(pred->facts.scale_min, b->facts.scale_min) ||
       !fiarSameNorm(&pred->facts, &b->facts) ||
@@ -583,7 +590,10 @@ const FiarRule fiar_quant_rules[] = {
     ROW(MIN, STEP, CONST, STEP, step_ceiling)
     ROW(MUL, STEP, OUTSIDE, STEP, step_times_global)
     ROW(MUL, STEP, CONST, STEP, step_times_global)
-    ROW(EQUAL, SCALE, CONST, SCALE_IS_ZERO, is_zero)
+    ROW(EQUAL, SCALE, CONST, SCALE_IS_ZERO, against_zero)
+    ROW(NOT_EQUAL, SCALE, CONST, SCALE_NOT_ZERO, against_zero)
+    ROW(NOT, SCALE_IS_ZERO, OUTSIDE, SCALE_NOT_ZERO, against_zero)
+    ROW(NOT, SCALE_NOT_ZERO, OUTSIDE, SCALE_IS_ZERO, against_zero)
     ROW(DIV, CONST, STEP, FACTOR, factor)
     ROW(DIV, CONST, SCALE, FACTOR, factor)
     ROW(DIV, OUTSIDE, SCALE, FACTOR, factor)

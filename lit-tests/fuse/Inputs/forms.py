@@ -178,11 +178,12 @@ def nvfp4(b, norm, scale, multiplier, guarded=True, barrier=False, block=16, cla
         scaled = b.commuted("multiply", x, over_blocks(b, factor, y, repeated))
     else:
         scaled = b.ew("divide", x, over_blocks(b, f, y, repeated))
-    if guarded:
-        zero = b.splat(0.0, f)
-        test = b.op("stablehlo.compare", [f, zero], f[1], "i1",
-                    "<{comparison_direction = #stablehlo<comparison_direction EQ>}> ")
-        scaled = b.op("stablehlo.select", [over_blocks(b, test, y, repeated), b.splat(0.0, scaled), scaled], x[1], "f32")
+    if guarded:  # by default on equal
+        test = compare(b, f, "EQ" if guarded in (True, "not") else guarded, b.splat(0.0, f))
+        test = over_blocks(b, b.ew("not", test) if guarded == "not" else test, y, repeated)
+        ways = [b.splat(0.0, scaled), scaled]
+        ways = ways if guarded in (True, "EQ") else ways[::-1]
+        scaled = b.op("stablehlo.select", [test, *ways], x[1], "f32")
     codes = b.convert(clamp(b, scaled, 6.0, clamped), "f4E2M1FN")
     return b.reshape(codes, full), b.reshape(sf, sf[1][:-1])
 

@@ -498,6 +498,12 @@ def nvfp4_unguarded(b):
     return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, guarded=False))
 
 
+@case("no known quantiser follows: the quantisation scale goes into stablehlo.compare", quantiser=True)
+def nvfp4_guard_of_a_negative_scale(b):
+    """A global scale may be negative, and so its block scales."""
+    return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, guarded="GT"))
+
+
 @case("the scale has its upper bound before the global scale, which cannot be said", quantiser=True)
 def nvfp4_bounded_before_the_global_scale(b):
     return list(forms.nvfp4(b, norm_of(b, start(b)), b.arg([], "f32"), True, bounded="before"))

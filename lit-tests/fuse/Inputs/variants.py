@@ -92,7 +92,8 @@ def quantise(b, r, norm, want, live):
     elif kind == "nvfp4":
         scale = b.arg([], "f32") if multiplier or r.random() < 0.5 else None
         floor = r.choice([None, 2.0**-9, 1e-4])
-        live.extend(forms.nvfp4(b, norm, scale, multiplier, multiplier or r.random() < 0.5, r.random() < 0.5, clamped=clamped,
+        guarded = (multiplier or r.random() < 0.5) and r.choice(["EQ", "NE", "not"])
+        live.extend(forms.nvfp4(b, norm, scale, multiplier, guarded, r.random() < 0.5, clamped=clamped,
                                 bounded=None if multiplier else r.choice([None, "clamp", "after"]), repeated=repeated, floor=floor))
         want.update(scale_min=f32(floor) if floor else 0.0, group_size=16, scale_type="e4m3")
     else:

@@ -83,6 +83,7 @@ static const struct {
     {FIAR_PRIM_AND, bits_and},
     {FIAR_PRIM_OR, bits_or},
     {FIAR_PRIM_SHIFT_LEFT, shift_left},
+    {FIAR_PRIM_SHIFT_RIGHT_SIGNED, shift_right},
     {FIAR_PRIM_SHIFT_RIGHT, shift_right},
 };
 

@@ -47,6 +47,7 @@
   X(AND, "in[0] & in[1], integers")                                                               \
   X(OR, "in[0] | in[1], integers")                                                                \
   X(SHIFT_LEFT, "in[0] << in[1]")                                                                 \
+  X(SHIFT_RIGHT_SIGNED, "in[0] >> in[1], copies of the sign from the left")                       \
   X(SHIFT_RIGHT, "in[0] >> in[1], zeros from the left")                                           \
   X(NOT, "1 - in[0], integers of one bit")                                                        \
   X(BITCAST, "the bits of in[0] in another type of the same width")                               \

@@ -131,6 +131,15 @@ static void read_not(FiarView* view, FiarPrimitive* p) {
   }
 }
 
+// What an unsigned integer's sign is, the specification leaves open.
+static void read_signed_shift(FiarView* view, FiarPrimitive* p) {
+  (void)view;
+  MlirType type = element_type(mlirOperationGetResult(p->op, 0));
+  if (!mlirTypeIsAInteger(type) || mlirIntegerTypeIsUnsigned(type)) {
+    p->kind = FIAR_PRIM_PURE;
+  }
+}
+
 // A bitcast between widths adds or removes a dimension.
 static void read_bitcast(FiarView* view, FiarPrimitive* p) {
   (void)view;
@@ -529,6 +538,7 @@ static const FiarOpRow rows[] = {
     {"not", FIAR_PRIM_NOT, read_not},
     {"shift_left", FIAR_PRIM_SHIFT_LEFT, NULL},
     {"shift_right_logical", FIAR_PRIM_SHIFT_RIGHT, NULL},
+    {"shift_right_arithmetic", FIAR_PRIM_SHIFT_RIGHT_SIGNED, read_signed_shift},
     {"bitcast_convert", FIAR_PRIM_BITCAST, read_bitcast},
     {"select", FIAR_PRIM_SELECT, NULL},
     {"clamp", FIAR_PRIM_CLAMP, NULL},
@@ -559,19 +569,19 @@ static const FiarOpRow rows[] = {
 #define PURE(name) {name, FIAR_PRIM_PURE, NULL},
     PURE("atan2") PURE("cbrt") PURE("ceil") PURE("complex") PURE("convolution") PURE("cosine")
         PURE("count_leading_zeros") PURE("dot") PURE("dynamic_gather") PURE("dynamic_iota")
-            PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice") PURE("erf") PURE(
-                "exponential_minus_one") PURE("floor") PURE("gather") PURE("get_dimension_size")
-                PURE("get_tuple_element") PURE("imag") PURE("iota") PURE("is_finite") PURE("log")
-                    PURE("log_plus_one") PURE("partition_id") PURE("popcnt") PURE("real")
-                        PURE("real_dynamic_slice") PURE("reduce_precision") PURE("remainder")
-                            PURE("replica_id") PURE("reverse") PURE("round_nearest_afz")
-                                PURE("round_nearest_even") PURE("scatter")
-                                    PURE("set_dimension_size") PURE("shift_right_arithmetic")
-                                        PURE("sign") PURE("sine") PURE("sort") PURE("tan")
-                                            PURE("top_k") PURE("tuple") PURE("xor")
-                                                PURE("constant_like")
+            PURE("dynamic_pad") PURE("dynamic_slice") PURE("dynamic_update_slice") PURE("erf")
+                PURE("exponential_minus_one") PURE("floor") PURE("gather")
+                    PURE("get_dimension_size") PURE("get_tuple_element") PURE("imag") PURE("iota")
+                        PURE("is_finite") PURE("log") PURE("log_plus_one") PURE("partition_id")
+                            PURE("popcnt") PURE("real") PURE("real_dynamic_slice")
+                                PURE("reduce_precision") PURE("remainder") PURE("replica_id")
+                                    PURE("reverse") PURE("round_nearest_afz")
+                                        PURE("round_nearest_even") PURE("scatter")
+                                            PURE("set_dimension_size") PURE("sign") PURE("sine")
+                                                PURE("sort") PURE("tan") PURE("top_k") PURE("tuple")
+                                                    PURE("xor") PURE("constant_like")
 #undef PURE
-                                                    {NULL, FIAR_PRIM_UNKNOWN, NULL},
+                                                        {NULL, FIAR_PRIM_UNKNOWN, NULL},
 };
 
 const FiarFrontend fiar_frontend_stablehlo = {dialects, rows};

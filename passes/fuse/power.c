@@ -161,9 +161,11 @@ static double corner(FiarPrimitiveKind kind, double a, double b, bool integers) 
 }
 
 static interval_t arithmetic(FiarPrimitiveKind kind, interval_t a, interval_t b, bool integers) {
-  bool shifts = kind == FIAR_PRIM_SHIFT_LEFT || kind == FIAR_PRIM_SHIFT_RIGHT;
+  bool shifts = kind == FIAR_PRIM_SHIFT_LEFT || kind == FIAR_PRIM_SHIFT_RIGHT ||
+                kind == FIAR_PRIM_SHIFT_RIGHT_SIGNED;
   bool scales = kind == FIAR_PRIM_MUL || kind == FIAR_PRIM_DIV;
-  // No negative factors and no negative zeros: their signs would be lost here.
+  // No negative factors and no negative zeros: their signs would be lost here. What is not negative
+  // has a sign of 0, so both right shifts are one.
   if (((shifts || scales) && (a.low < 0 || b.low < 0)) || (shifts && b.high > 31) ||
       (!integers && ((a.low == 0 && signbit(a.low)) || (b.low == 0 && signbit(b.low))))) {
     return unknown;
@@ -466,7 +468,8 @@ const FiarRule fiar_power_rules[] = {
     ROW(BITCAST, AMAX, OUTSIDE, POWER, bitcast_term)
     ROW(BITCAST, POWER, OUTSIDE, POWER, bitcast_term)
     ROWS_POWER(ADD) ROWS_POWER(SUB) ROWS_POWER(MUL) ROWS_POWER(DIV) ROWS_POWER(MAX) ROWS_POWER(MIN)
-    ROWS_POWER(SHIFT_LEFT) ROWS_POWER(SHIFT_RIGHT) ROWS_POWER(AND) ROWS_POWER(OR)
+    ROWS_POWER(SHIFT_LEFT) ROWS_POWER(SHIFT_RIGHT) ROWS_POWER(SHIFT_RIGHT_SIGNED)
+    ROWS_POWER(AND) ROWS_POWER(OR)
     ROWS_POWER(EQUAL) ROWS_POWER(NOT_EQUAL) ROWS_POWER(LESS) ROWS_POWER(LESS_EQUAL)
     ROW(NOT, POWER, OUTSIDE, POWER, invert_term)
     ROW(DIV, NORM, POWER, SCALED, apply_power)

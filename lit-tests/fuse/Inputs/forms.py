@@ -253,14 +253,15 @@ def divided(b, y, power, reciprocal, clamped, bound, to, repeated=False):
     return b.convert(clamp(b, scaled, bound, clamped), to)
 
 
-def mx(b, norm, to, way, reciprocal=False, clamped="clamp", block=32, largest=None, repeated=False):
+def mx(b, norm, to, way, reciprocal=False, clamped="clamp", block=32, largest=None, repeated=False,
+       shift="shift_right_logical"):
     """Blocks of 32 under 2^(floor(log2(amax)) - the largest exponent of the codes)."""
     largest = largest or (8 if to == "f8E4M3FN" else 2)
     y = wide(b, norm)
     full = list(y[1])
     y = b.reshape(y, [*full[:-1], full[-1] // block, block])
     amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [len(y[1]) - 1]), [*y[1][:-1], 1], rows_of(y[1]))
-    exponent = b.ew("shift_right_logical", bits(b, amax), b.splat(23, amax, "i32"))
+    exponent = b.ew(shift, bits(b, amax), b.splat(23, amax, "i32"))
     if way == "unbiased":
         exponent = b.ew("subtract", b.ew("subtract", exponent, b.splat(127, exponent)), b.splat(largest, exponent))
         exponent = b.op("stablehlo.clamp", [b.constant(-127, "i32"), exponent, b.constant(127, "i32")], exponent[1], "i32")

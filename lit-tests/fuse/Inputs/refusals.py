@@ -582,6 +582,18 @@ def mx_another_exponent(b):
 
 
 @case("the scale's bits are not those of", quantiser=True)
+def mx_shift_of_a_negative_number(b):
+    """The exponent in the sign's place comes back with its copies."""
+    y = b.reshape(b.convert(norm_of(b, start(b)), "f32"), [T, H // 32, 32])
+    amax = b.broadcast(b.reduce("maximum", b.ew("abs", y), [2]), [T, H // 32, 1], [0, 1])
+    top = b.ew("shift_left", forms.bits(b, amax), b.splat(1, amax, "i32"))
+    exponent = b.ew("shift_right_arithmetic", top, b.splat(24, top))
+    less = b.ew("maximum", b.ew("subtract", exponent, b.splat(8, exponent)), b.splat(0, exponent))
+    scale = forms.bits(b, b.convert(less, "ui8"), "f8E8M0FNU")
+    return [forms.divided(b, y, b.convert(scale, "f32"), False, "clamp", 448.0, "f8E4M3FN"), scale]
+
+
+@case("the scale's bits are not those of", quantiser=True)
 def mx_blocks_of_64(b):
     return list(forms.mx(b, norm_of(b, start(b)), "f8E4M3FN", "maximum", block=64))
 

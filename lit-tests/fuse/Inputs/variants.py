@@ -83,7 +83,8 @@ def quantise(b, r, norm, want, live):
         want.update(quant="fp8_group", scale_type="ue8m0", scale_is="divisor", group_size=group)
     elif kind in ("mxfp8", "mxfp4"):
         live.extend(forms.mx(b, norm, "f8E4M3FN" if kind == "mxfp8" else "f4E2M1FN",
-                             r.choice(["unbiased", "maximum", "select"]), r.random() < 0.3, clamped, repeated=repeated))
+                             r.choice(["unbiased", "maximum", "select"]), r.random() < 0.3, clamped, repeated=repeated,
+                             shift=r.choice(["shift_right_logical", "shift_right_arithmetic"])))
         want.update(scale_type="ue8m0", scale_is="divisor", group_size=32)
     elif kind == "none":
         del want["scale_is"]

@@ -64,7 +64,8 @@ static bool is_second_power(marks_t* marks, const FiarPrimitive* power, MlirValu
 static bool squares(marks_t* marks, const FiarPrimitive* p, MlirValue value) {
   return p->kind == FIAR_PRIM_SQUARE ||
          (p->kind == FIAR_PRIM_POWER && is_second_power(marks, p, value)) ||
-         (p->kind == FIAR_PRIM_MUL && p->n_in == 2 && mlirValueEqual(p->in[0], p->in[1]));
+         ((p->kind == FIAR_PRIM_MUL || p->kind == FIAR_PRIM_REDUCE_DOT) && p->n_in == 2 &&
+          mlirValueEqual(p->in[0], p->in[1]));
 }
 
 static bool is_a_square(marks_t* marks, MlirValue value) {

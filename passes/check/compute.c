@@ -350,6 +350,23 @@ static bool compute_outer(FiarEval* eval, const FiarPrimitive* p, const FiarTens
   return true;
 }
 
+// Row times row, the sums in the order of the elements.
+static bool compute_row_products(FiarEval* eval, const FiarTensor* const* in, FiarTensor* out) {
+  const int64_t row = row_of(&in[0]->shape), count = in[0]->count;
+  const FiarElement elem = out->shape.elem;
+  if (in[1]->count != count || out->count * row != count) {
+    return false;
+  }
+  for (int64_t i = 0; i < eval->options->ranks * out->count; ++i) {
+    const double *a = in[0]->at + i * row, *b = in[1]->at + i * row;
+    out->at[i] = 0;
+    for (int64_t k = 0; k < row; ++k) {
+      out->at[i] = fiarElementRound(elem, out->at[i] + fiarElementRound(elem, a[k] * b[k]));
+    }
+  }
+  return true;
+}
+
 // The operand in the corner of a tensor of in[1].
 static bool compute_pad(FiarEval* eval, const FiarTensor* const* in, FiarTensor* out) {
   int64_t from[FIAR_MAX_RANK], to[FIAR_MAX_RANK];
@@ -476,6 +493,8 @@ static bool compute_into(FiarEval* eval, const FiarPrimitive* p, const FiarTenso
       return p->n_in == 2 && compute_pad(eval, in, out);
     case FIAR_PRIM_SLICE:
       return compute_slice(eval, p, in[0], out);
+    case FIAR_PRIM_REDUCE_DOT:
+      return p->n_in == 2 && compute_row_products(eval, in, out);
     case FIAR_PRIM_BATCH_MUL:
       return compute_outer(eval, p, in, out);
     case FIAR_PRIM_RMS_NORM:

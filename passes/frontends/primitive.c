@@ -121,6 +121,7 @@ bool fiarPrimitiveLacksOperands(const FiarPrimitive* p) {
   }
   switch (p->kind) {
     case FIAR_PRIM_BATCH_MUL:
+    case FIAR_PRIM_REDUCE_DOT:
       return p->n_in < 2;
     case FIAR_PRIM_CLAMP:
       return p->n_in < 3 && !(p->n_in == 1 && p->has_number);

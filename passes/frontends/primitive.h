@@ -56,6 +56,7 @@
   X(REDUCE_ADD, "sum of in[0] over dims[], from in[1] where given")                               \
   X(REDUCE_MAX, "maximum of in[0] over dims[], from in[1] where given")                           \
   X(REDUCE_MEAN, "mean of in[0] over dims[]")                                                     \
+  X(REDUCE_DOT, "sum of in[0] * in[1], of one shape, over dims[0], the last; see may_round")      \
   X(BROADCAST, "operand dimension i is result dimension dims[i]")                                 \
   X(RESHAPE, "the same elements in row-major order")                                              \
   X(TRANSPOSE, "result dimension i is operand dimension dims[i]")                                 \
@@ -91,6 +92,7 @@ typedef struct FiarPrimitive {
   bool keep_dims;          // REDUCE_*: reduced dimensions stay with size 1
   bool may_repeat;         // BROADCAST: of dimensions of unknown size, which may be 1
   bool broadcasts;         // elementwise: operands of other shapes are broadcast, right-aligned
+  bool may_round;          // REDUCE_DOT: what is wider than bf16 may be rounded to it first
   bool has_number;         // CONSTANT: a splat; with one operand: the second is this number
   double number, number2;  // CLAMP with one operand: low and high
   bool before_weight;      // RMS_NORM: rounded to in[0]'s type before the weight, too

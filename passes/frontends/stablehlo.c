@@ -162,6 +162,40 @@ static int64_t only_dimension(const char* text, const char* name) {
   return sscanf(at, "%" SCNd64 "%c", &number, &after) == 2 && after == ']' ? number : -2;
 }
 
+// Whether the list `name = [..]` holds the numbers from `first` up to before `end`.
+static bool lists_numbers(const char* text, const char* name, int first, int end) {
+  char wanted[8 * FIAR_MAX_RANK] = "";
+  size_t length = 0;
+  for (int i = first; i < end; ++i) {
+    length +=
+        (size_t)snprintf(wanted + length, sizeof wanted - length, i > first ? ", %d" : "%d", i);
+  }
+  const char* at = strstr(text, name);
+  return at != NULL && strncmp(at + strlen(name), wanted, length) == 0 &&
+         at[strlen(name) + length] == ']';
+}
+
+// Row times row: every dimension but the last is a batch's, in order.
+static bool read_row_products(FiarPrimitive* p, const char* text) {
+  FiarShape a, b;
+  if (p->n_in != 2 || !fiarShapeRead(mlirValueGetType(p->in[0]), &a) ||
+      !fiarShapeRead(mlirValueGetType(p->in[1]), &b) || a.rank != b.rank || a.rank < 2 ||
+      !lists_numbers(text, "lhs_batching_dimensions = [", 0, a.rank - 1) ||
+      !lists_numbers(text, "rhs_batching_dimensions = [", 0, a.rank - 1) ||
+      !lists_numbers(text, "lhs_contracting_dimensions = [", a.rank - 1, a.rank) ||
+      !lists_numbers(text, "rhs_contracting_dimensions = [", a.rank - 1, a.rank)) {
+    return false;
+  }
+  char precision[128];
+  fiarAttributePrint(fiarOpAttribute(p->op, "precision_config"), precision, sizeof precision);
+  const char* first = strstr(precision, "HIGHEST");
+  p->may_round = first == NULL || strstr(first + 1, "HIGHEST") == NULL;
+  p->kind = FIAR_PRIM_REDUCE_DOT;
+  p->n_dims = 1;
+  p->dims[0] = a.rank - 1;
+  return true;
+}
+
 // dot_general contracts one dimension of each operand, or multiplies two vectors' outer dimensions,
 // contracting none.
 static void read_dot_general(FiarView* view, FiarPrimitive* p) {
@@ -176,6 +210,9 @@ static void read_dot_general(FiarView* view, FiarPrimitive* p) {
   }
   memcpy(buffer, text.data, text.length);
   buffer[text.length] = '\0';
+  if (read_row_products(p, buffer)) {
+    return;
+  }
   int64_t batch_a = only_dimension(buffer, "lhs_batching_dimensions = ["),
           batch_b = only_dimension(buffer, "rhs_batching_dimensions = ["),
           a = only_dimension(buffer, "lhs_contracting_dimensions = ["),

@@ -317,6 +317,20 @@ static FiarTerm eval_reduce(const eval_t* eval, const FiarTerm* in, const FiarTe
   return finish_rule(eval, &context, in, NULL);
 }
 
+// Row times row, of one sequence.
+static FiarTerm eval_reduce_dot(const eval_t* eval, const FiarTerm* a, const FiarTerm* b) {
+  FiarPrimitive* p = eval->primitive;
+  FiarRuleContext context = {.fusion = eval->fusion, .primitive = p, .elem = eval->shape.elem};
+  FiarLayout joined;
+  bool known = fiarIsChain(a) && fiarIsChain(b) && a->facts.anchor == b->facts.anchor &&
+               a->layout.shape.elem == b->layout.shape.elem &&
+               fiarLayoutJoin(&a->layout, &b->layout, &joined) &&
+               fiarLayoutReduce(&joined, p->dims, p->n_dims, false, &eval->shape, &context.layout,
+                                &context.removed);
+  const FiarTerm* chain = fiarIsChain(a) ? a : fiarIsChain(b) ? b : NULL;
+  return known ? finish_rule(eval, &context, a, b) : leave(eval, chain);
+}
+
 // dot_general that contracts nothing: both operands take the result's dimensions, then multiply.
 static FiarTerm eval_batch_mul(const eval_t* eval, const FiarTerm* a, const FiarTerm* b) {
   FiarPrimitive multiply = *eval->primitive;
@@ -580,6 +594,8 @@ static FiarTerm eval_op(const eval_t* eval) {
     case FIAR_PRIM_REDUCE_MAX:
     case FIAR_PRIM_REDUCE_MEAN:
       return eval_reduce(eval, operand(eval, 0), p->n_in > 1 ? operand(eval, 1) : NULL);
+    case FIAR_PRIM_REDUCE_DOT:
+      return eval_reduce_dot(eval, operand(eval, 0), operand(eval, 1));
     case FIAR_PRIM_BATCH_MUL:
       return eval_batch_mul(eval, operand(eval, 0), operand(eval, 1));
     case FIAR_PRIM_NAMED:

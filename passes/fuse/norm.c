@@ -133,6 +133,22 @@ static bool sum_squares(FiarRuleContext* context, const FiarTerm* in, const Fiar
   return false;
 }
 
+// Products of bf16 are exact in f32, wherever a dot of less precision rounds its operands to it.
+static bool sum_products(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* b,
+                         FiarTerm* out) {
+  bool exact = a->rounded && fiarAnchorOf(context, a)->elem == FIAR_ELEM_BF16;
+  if (!fiarSameHidden(&a->facts, &b->facts) || !in_f32(context, a)) {
+    return false;
+  }
+  if (context->primitive->may_round && !exact) {
+    fiarRefuse(context->fusion, a, context->primitive->op,
+               "the sum of squares is a product whose precision is not HIGHEST, which may round "
+               "what it multiplies");
+    return false;
+  }
+  return sum_squares(context, a, NULL, out);
+}
+
 static bool sum_row(FiarRuleContext* context, const FiarTerm* in, const FiarTerm* none,
                     FiarTerm* out) {
   (void)in;
@@ -401,6 +417,7 @@ const FiarRule fiar_norm_rules[] = {
     ROWS_SQUARE(HIDDEN_ABS)
     ROW(REDUCE_ADD, SQUARE, OUTSIDE, SQUARE_SUM, sum_squares)
     ROW(REDUCE_MEAN, SQUARE, OUTSIDE, MEAN, sum_squares)
+    ROW(REDUCE_DOT, HIDDEN, HIDDEN, SQUARE_SUM, sum_products)
     ROW(DIV, SQUARE_SUM, CONST, MEAN, divide_count)
     ROW(MUL, SQUARE_SUM, CONST, MEAN, times_reciprocal_count)
     ROW(ADD, MEAN, CONST, MEAN_EPS, add_eps)

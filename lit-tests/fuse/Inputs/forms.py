@@ -16,6 +16,16 @@ def square(b, h, way):
     return b.ew("chlo.square", h)
 
 
+def row_products(b, x, y, precision, elem="f32"):
+    """Row times row, as an einsum "..d,..d->.." prints it."""
+    last = len(x[1]) - 1
+    batch = ", ".join(map(str, range(last)))
+    numbers = ", ".join(f"{side}_batching_dimensions = [{batch}]" for side in ("lhs", "rhs")) + \
+        f", lhs_contracting_dimensions = [{last}], rhs_contracting_dimensions = [{last}]"
+    return b.op("stablehlo.dot_general", [x, y], x[1][:-1], elem, f"<{{dot_dimension_numbers = #stablehlo.dot<{numbers}>, "
+                f"precision_config = [#stablehlo<precision {precision}>, #stablehlo<precision {precision}>]}}> ")
+
+
 def mean(b, sum_, hidden, way):
     if way == "divide":
         return b.ew("divide", sum_, b.splat(float(hidden), sum_))
@@ -56,7 +66,10 @@ def rms_statistics(b, h, eps, squared="multiply", averaged="divide", root="rsqrt
                    hidden=None):
     shape = h[1]
     hidden = hidden or shape[-1]
-    sums = b.reduce("add", square(b, h, squared), dims or [len(shape) - 1])
+    if squared in ("DEFAULT", "HIGHEST"):
+        sums = row_products(b, h, h, squared)
+    else:
+        sums = b.reduce("add", square(b, h, squared), dims or [len(shape) - 1])
     if not keep_late and not dims:
         sums = b.broadcast(sums, [*shape[:-1], 1], rows_of(shape))
     means = mean(b, sums, count or hidden, averaged)

@@ -271,6 +271,35 @@ def norm_scaled_while_wide(b):
     return [b.convert(b.ew("multiply", norm, b.splat(0.5, norm)), "bf16")]
 
 
+@case("the sum of squares is a product whose precision is not HIGHEST, which may round what it multiplies")
+def squares_of_f16_by_a_product(b):
+    return [norm_of(b, start(b, "f16"), "f16", squared="DEFAULT")]
+
+
+@case("the sum of squares is a product whose precision is not HIGHEST, which may round what it multiplies")
+def squares_of_an_unrounded_sum_by_a_product(b):
+    h = b.ew("add", b.convert(start(b, residual=False), "f32"), b.convert(b.arg([T, H], "bf16"), "f32"))
+    return [norm_of(b, h, squared="DEFAULT")]
+
+
+@case("the norm is computed in bf16, not in f32")
+def squares_summed_in_bf16_by_a_product(b):
+    h = start(b)
+    sums = b.convert(forms.row_products(b, h, h, "HIGHEST", "bf16"), "f32")
+    means = forms.mean(b, b.broadcast(sums, [T, 1], [0]), H, "divide")
+    root = b.ew("rsqrt", b.ew("add", means, b.splat(1e-6, means)))
+    return [b.convert(b.ew("multiply", b.convert(h, "f32"), b.broadcast(root, [T, H], [0, 1])), "bf16")]
+
+
+@case("no RMSNorm follows: the all-reduced sum (with the residual) goes into stablehlo.dot_general")
+def products_with_another_tensor(b):
+    h = b.convert(start(b), "f32")
+    sums = b.broadcast(forms.row_products(b, h, b.arg([T, H], "f32"), "HIGHEST"), [T, 1], [0])
+    means = forms.mean(b, sums, H, "divide")
+    root = b.ew("rsqrt", b.ew("add", means, b.splat(1e-6, means)))
+    return [b.convert(b.ew("multiply", h, b.broadcast(root, [T, H], [0, 1])), "bf16")]
+
+
 @case("the sum of squares is all-reduced itself: the hidden dimension is sharded")
 def hidden_sharded(b):
     f = b.convert(start(b), "f32")

@@ -118,6 +118,24 @@ module attributes {mhlo.num_partitions = 4 : i32} {
 
 // -----
 
+// A shard_map around the product alone leaves the norm outside.
+// TEXT: left no RMSNorm follows: the all-reduced sum goes into sdy.return: a norm fuses with it only inside the same manual computation (shard_map)
+sdy.mesh @mesh = <["tp"=2]>
+func.func @product_alone(%x: tensor<4x64xbf16>, %w: tensor<64xbf16>) -> tensor<4x64xbf16> {
+  %0 = sdy.manual_computation(%x) in_shardings=[<@mesh, [{}, {}]>] out_shardings=[<@mesh, [{}, {}]>] manual_axes={"tp"} (%y: tensor<4x64xbf16>) {
+    %s = "stablehlo.all_reduce"(%y) <{replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>}> ({
+    ^bb0(%a: tensor<bf16>, %b: tensor<bf16>):
+      %z = stablehlo.add %a, %b : tensor<bf16>
+      stablehlo.return %z : tensor<bf16>
+    }) : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+    sdy.return %s : tensor<4x64xbf16>
+  } : (tensor<4x64xbf16>) -> tensor<4x64xbf16>
+  %n = stablehlo.custom_call @aten.rms_norm(%0, %w) {tt.composite_attributes = {normalized_shape = dense<64> : tensor<1xi64>}} : (tensor<4x64xbf16>, tensor<64xbf16>) -> tensor<4x64xbf16>
+  return %n : tensor<4x64xbf16>
+}
+
+// -----
+
 // JAX puts constraints into the reducer where axes of the mesh are not manual: of one element they change nothing. An axis of one device needs no
 // partitioner, one of two does: it would have to replicate the call, and calls with effects it does not.
 // CHECK-LABEL: func.func @partly_manual

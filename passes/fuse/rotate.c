@@ -58,8 +58,8 @@ static bool is_cheap_by_name(MlirOperation op) {
 static bool is_cheap(FiarView* view, MlirOperation op, int depth, bool* out_sums) {
   const FiarPrimitive primitive = fiarPrimitiveRead(view, op);
   const FiarPrimitiveKind kind = primitive.kind;
-  *out_sums |=
-      kind == FIAR_PRIM_REDUCE_ADD || kind == FIAR_PRIM_REDUCE_MEAN || kind == FIAR_PRIM_RMS_NORM;
+  *out_sums |= kind == FIAR_PRIM_REDUCE_ADD || kind == FIAR_PRIM_REDUCE_MEAN ||
+               kind == FIAR_PRIM_REDUCE_DOT || kind == FIAR_PRIM_RMS_NORM;
   if (kind == FIAR_PRIM_PURE) {
     return is_cheap_by_name(op);
   }

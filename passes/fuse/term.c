@@ -227,6 +227,21 @@ static void leave_quantiser(FiarFusion* fusion, const FiarTerm* term, MlirOperat
   }
 }
 
+// What to say of where the sum goes, beside its name.
+static const char* advice_on(MlirStringRef op) {
+  static const struct {
+    const char *op, *advice;
+  } table[] = {
+      {"sdy.return", ": a norm fuses with it only inside the same manual computation (shard_map)"},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof *table; ++i) {
+    if (fiarStringEqual(op, table[i].op)) {
+      return table[i].advice;
+    }
+  }
+  return "";
+}
+
 void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place) {
   MlirStringRef name = place == NULL ? fiarOpName(op) : mlirStringRefCreateFromCString(place);
   if (is_unrounded_norm(term)) {
@@ -244,8 +259,9 @@ void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, co
     return;
   }
   bool with_residual = fiarIsValue(term->facts.residual) && term->role == FIAR_ROLE_HIDDEN;
-  refuse_vaguely(fusion, term, op, "no RMSNorm follows: %s%s goes into %.*s", role_text(term->role),
-                 with_residual ? " (with the residual)" : "", (int)name.length, name.data);
+  refuse_vaguely(fusion, term, op, "no RMSNorm follows: %s%s goes into %.*s%s",
+                 role_text(term->role), with_residual ? " (with the residual)" : "",
+                 (int)name.length, name.data, advice_on(name));
 }
 
 bool fiarTermMayGainRows(const FiarTerm* in) {

@@ -319,6 +319,12 @@ static bool apply_scale(FiarRuleContext* context, const FiarTerm* norm, const Fi
 static bool clamp_side(FiarRuleContext* context, const FiarTerm* scaled, const FiarTerm* bound,
                        FiarTerm* out) {
   bool low = context->primitive->kind == FIAR_PRIM_MAX;
+  bool norm = scaled->role == FIAR_ROLE_NORM || scaled->role == FIAR_ROLE_NORMED;
+  if ((norm && scaled->rounded && scaled->layout.shape.elem != FIAR_ELEM_F32) ||
+      scaled->role == FIAR_ROLE_CHANGED) {
+    return changed(context, scaled, out, "the quantiser computes not in f32 but in",
+                   scaled->layout.shape.elem);
+  }
   if ((low ? -bound->number : bound->number) <= 0 || scaled->clamped ||
       !reads_norm(context, scaled, true)) {
     return false;

@@ -487,11 +487,12 @@ def only_a_cast(b):
 
 
 @case(None, quantiser=True)
-def only_a_factor(b):
+def only_factors_and_bounds(b):
     norm = norm_of(b, start(b))
     scaled = b.ew("multiply", norm, b.splat(0.5, norm))
     wide = b.convert(norm, "f32")
-    return [b.ew("tanh", scaled), b.convert(b.ew("multiply", wide, b.splat(0.5, wide)), "bf16"), b.ew("exponential", wide)]
+    clipped = b.ew("minimum", b.ew("maximum", norm, b.splat(-9.0, norm)), b.splat(9.0, norm))
+    return [b.ew("tanh", scaled), b.convert(b.ew("multiply", wide, b.splat(0.5, wide)), "bf16"), b.ew("exponential", wide), clipped]
 
 
 @case("the quantiser divides amax by 127", quantiser=True)

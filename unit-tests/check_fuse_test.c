@@ -195,6 +195,33 @@ static void codes_that_may_be_any_hide_nothing_else(void** state) {
 }
 
 // A host may allow dialects that it does not load: then nobody has verified their ops.
+// An op of an unregistered dialect is not verified: that it got another shape, only the values say.
+static MlirLogicalResult take_the_operand_of_a_reshape(MlirOperation clone, void* data) {
+  (void)data;
+  MlirBlock block = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(clone));
+  MlirOperation function = mlirBlockGetFirstOperation(block);
+  block = mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(function));
+  MlirOperation reshape = mlirBlockGetFirstOperation(block);
+  mlirOperationSetOperand(mlirOperationGetNextInBlock(reshape), 0,
+                          mlirOperationGetOperand(reshape, 0));
+  return mlirLogicalResultSuccess();
+}
+
+static void a_lost_reshape_is_noticed(void** state) {
+  (void)state;
+  static const char reshaped[] =
+      "func.func @f(%x: tensor<4x8xf32>) -> tensor<2x16xf32> {\n"
+      "  %r = \"stablehlo.reshape\"(%x) : (tensor<4x8xf32>) -> tensor<2x16xf32>\n"
+      "  %t = \"stablehlo.cosine\"(%r) : (tensor<2x16xf32>) -> tensor<2x16xf32>\n"
+      "  return %t : tensor<2x16xf32>\n"
+      "}\n";
+  const FiarCheckOptions options = {.struct_size = sizeof options,
+                                    .rewrite = take_the_operand_of_a_reshape,
+                                    .seeds = 1,
+                                    .products = true};
+  assert_false(check_holds_with(reshaped, options));
+}
+
 static void unverified_ops_without_operands_are_left(void** state) {
   (void)state;
   static const char unverified[] =
@@ -236,6 +263,7 @@ int main(void) {
       cmocka_unit_test(the_right_rewrite_holds),
       cmocka_unit_test(every_wrong_rewrite_is_noticed),
       cmocka_unit_test(codes_that_may_be_any_hide_nothing_else),
+      cmocka_unit_test(a_lost_reshape_is_noticed),
       cmocka_unit_test(unverified_ops_without_operands_are_left),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 //
 // Whether that fuses is asked of fiar-fuse itself, on a clone.
 #include <stdlib.h>
+#include <string.h>
 
 #include "fuse/fuse.h"
 #include "ir/array.h"
@@ -53,6 +54,13 @@ static bool is_cheap_by_name(MlirOperation op) {
   return false;
 }
 
+// Torch's tensors may be written over, and by ops that are not looked for here.
+static bool is_of_torch(MlirOperation op) {
+  static const char torch[] = "torch.";
+  MlirStringRef name = fiarOpName(op);
+  return name.length >= sizeof torch && memcmp(name.data, torch, sizeof torch - 1) == 0;
+}
+
 // Cheap enough to be computed once more, behind the last round: nothing that multiplies matrices or
 // exchanges. *out_sums is set where the op, or a function that it calls, sums along something.
 static bool is_cheap(FiarView* view, MlirOperation op, int depth, bool* out_sums) {
@@ -65,7 +73,7 @@ static bool is_cheap(FiarView* view, MlirOperation op, int depth, bool* out_sums
   }
   if (kind != FIAR_PRIM_CALL) {
     return (kind == FIAR_PRIM_IDENTITY || kind >= FIAR_PRIM_ADD) && kind != FIAR_PRIM_MATMUL &&
-           kind != FIAR_PRIM_BLOCK_MATMUL && kind != FIAR_PRIM_LOOPS;
+           kind != FIAR_PRIM_BLOCK_MATMUL && kind != FIAR_PRIM_LOOPS && !is_of_torch(op);
   }
   MlirRegion region = depth == MAX_CALLS || mlirOperationIsNull(primitive.callee)
                           ? (MlirRegion){NULL}
@@ -446,12 +454,18 @@ static bool loop_at(MlirOperation module, size_t number, FiarCarriedLoop* out_lo
   return search.found;
 }
 
-// Rotates one loop for one of the values that it carries. False: the module is as it was.
-static bool rotate(MlirOperation module, size_t number, intptr_t carried) {
+static bool nothing_more(const rotation_t* rotation) {
+  return rotation->n_moved > 0;
+}
+
+// Plans to rotate one loop for one of the values that it carries, and does `what` with the plan.
+// False: there is nothing to rotate, and the module is as it was.
+static bool rotate(MlirOperation module, size_t number, intptr_t carried,
+                   bool (*what)(const rotation_t* rotation)) {
   FiarView view;
   rotation_t rotation = {.view = &view, .carried = carried};
   const bool done = fiarViewInit(&view, module) && loop_at(module, number, &rotation.loop) &&
-                    plan(&rotation) && carry(&rotation);
+                    may_be_hidden(&rotation.loop, carried) && plan(&rotation) && what(&rotation);
   fiarMapClear(&rotation.flags);
   fiarMapClear(&rotation.in_slice);
   free(rotation.slice);
@@ -473,11 +487,12 @@ static int64_t count_fused(MlirOperation module, int64_t world) {
   return mlirLogicalResultIsSuccess(fiarFuse(module, &options, &counts)) ? counts.fused : -1;
 }
 
-static int64_t count_on_clone(MlirOperation module, int64_t world, size_t number,
+// The same of a clone, rotated where `number` is one of a loop's.
+static int64_t count_on_clone(MlirOperation module, int64_t world, const size_t* number,
                               intptr_t carried) {
   MlirOperation clone = mlirOperationClone(module);
-  const int64_t fused =
-      carried < 0 || rotate(clone, number, carried) ? count_fused(clone, world) : -1;
+  const bool ready = number == NULL || rotate(clone, *number, carried, carry);
+  const int64_t fused = ready ? count_fused(clone, world) : -1;
   mlirOperationDestroy(clone);
   return fused;
 }
@@ -486,16 +501,15 @@ MlirLogicalResult fiarRotateLoops(MlirOperation module, int64_t world) {
   FiarCarriedLoop loop;
   int64_t fused = -1;
   for (size_t number = 0; loop_at(module, number, &loop); ++number) {
-    if (is_annotated(loop.op)) {
-      continue;
-    }
-    fused = fused < 0 ? count_on_clone(module, world, 0, -1) : fused;
-    for (intptr_t carried = 0; carried < loop.count && fused >= 0; ++carried) {
-      const int64_t then =
-          may_be_hidden(&loop, carried) ? count_on_clone(module, world, number, carried) : -1;
-      if (then > fused && rotate(module, number, carried)) {
+    const intptr_t count = is_annotated(loop.op) ? 0 : loop.count;
+    for (intptr_t carried = 0; carried < count; ++carried) {
+      if (!rotate(module, number, carried, nothing_more)) {
+        continue;
+      }
+      fused = fused < 0 ? count_on_clone(module, world, NULL, 0) : fused;
+      const int64_t then = fused < 0 ? -1 : count_on_clone(module, world, &number, carried);
+      if (then > fused && rotate(module, number, carried, carry)) {
         fused = then;
-        (void)loop_at(module, number, &loop);
       }
     }
   }

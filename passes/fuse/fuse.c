@@ -98,7 +98,9 @@ static MlirOperation rounds_widened_sum(FiarFusion* fusion, const FiarPrimitive*
   MlirOperation widens = mlirOpResultGetOwner(fiarReducedOperand(reduce, 0));
   MlirOperation rounds = only_user(mlirOperationGetResult(reduce->op, 0));
   static const FiarElement narrow[] = {FIAR_ELEM_BF16, FIAR_ELEM_F16};
-  for (size_t i = 0; !mlirOperationIsNull(rounds) && i < sizeof narrow / sizeof *narrow; ++i) {
+  const bool here = !mlirOperationIsNull(rounds) &&
+                    mlirBlockEqual(mlirOperationGetBlock(widens), mlirOperationGetBlock(rounds));
+  for (size_t i = 0; here && i < sizeof narrow / sizeof *narrow; ++i) {
     if (fiarIsValue(converted(fusion, widens, narrow[i], FIAR_ELEM_F32)) &&
         fiarIsValue(converted(fusion, rounds, FIAR_ELEM_F32, narrow[i]))) {
       return rounds;

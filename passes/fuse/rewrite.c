@@ -319,7 +319,12 @@ static bool place(plan_t* plan) {
     return false;
   }
   // From where the source reads what is reduced.
-  MlirOperation reads = plan->anchor->primitive.op;
+  const FiarAnchor* from = plan->anchor;
+  MlirOperation reads = from->primitive.op;
+  MlirValue wide = from->widened ? mlirOperationGetOperand(reads, from->result) : (MlirValue){NULL};
+  if (fiarIsValue(wide) && mlirValueIsAOpResult(wide)) {
+    reads = mlirOpResultGetOwner(wide);
+  }
   return mlirOperationEqual(plan->after, reads) || !effects_between(plan, reads, plan->after);
 }
 

@@ -318,6 +318,14 @@ def effect_between(b):
     return [norm_of(b, b.ew("add", s, late))]
 
 
+@case("an op that may have effects stands between the all-reduce and the norm's operands")
+def effect_behind_widening(b):
+    """What it may write over is read before it."""
+    wide = b.convert(b.arg([T, H], "bf16"), "f32")
+    b.lines.append('"stablehlo.custom_call"() <{call_target_name = "log", has_side_effect = true}> : () -> ()')
+    return [norm_of(b, b.convert(b.all_reduce(wide), "bf16"))]
+
+
 @case("the sum or the residual is used before an operand of the fused op is defined")
 def operand_depends_on_sum(b):
     s = start(b, residual=False)

@@ -455,4 +455,7 @@ bool fiarHasShardings(MlirOperation module);
 void fiarMessage(const FiarFusion* fusion, FiarMessageKind kind, MlirLocation location,
                  const char* format, ...) __attribute__((format(printf, 4, 5)));
 
+// For FiarFuseOptions.message, of those who only ask what would fuse.
+void fiarSayNothing(FiarMessageKind kind, MlirLocation location, MlirStringRef text, void* data);
+
 #endif  // FIAR_PASSES_FUSE_FUSE_H

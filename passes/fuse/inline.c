@@ -80,17 +80,11 @@ static MlirWalkResult note_left(MlirOperation op, void* left) {
   return MlirWalkResultAdvance;
 }
 
-static void quiet(FiarMessageKind kind, MlirLocation location, MlirStringRef text, void* data) {
-  (void)kind;
-  (void)location;
-  (void)text;
-  (void)data;
-}
-
 // Which of the sums fiar-fuse would leave. NULL: it fails on this module, or out of memory.
 static bool* sums_left(MlirOperation module, const list_t* sums, int64_t world) {
   bool* left = calloc(sums->n + 1, sizeof *left);
-  FiarFuseOptions options = {.struct_size = sizeof options, .world = world, .message = quiet};
+  FiarFuseOptions options = {
+      .struct_size = sizeof options, .world = world, .message = fiarSayNothing};
   tag(sums);
   MlirOperation clone = mlirOperationClone(module);
   untag(sums);

@@ -25,6 +25,13 @@ static const char* note_of(const FiarFusion* fusion) {
                                : NULL;
 }
 
+void fiarSayNothing(FiarMessageKind kind, MlirLocation location, MlirStringRef text, void* data) {
+  (void)kind;
+  (void)location;
+  (void)text;
+  (void)data;
+}
+
 void fiarMessage(const FiarFusion* fusion, FiarMessageKind kind, MlirLocation location,
                  const char* format, ...) {
   char text[512];

@@ -211,23 +211,23 @@ static bool all_stay(const rotation_t* rotation, MlirValue value) {
   return all;
 }
 
-// Keeps what follows the norm, from the op that makes the value on, from moving.
-static void trim(rotation_t* rotation, MlirValue value) {
-  while (mlirValueIsAOpResult(value)) {
-    MlirOperation op = mlirOpResultGetOwner(value);
-    if (!mlirBlockEqual(mlirOperationGetBlock(op), rotation->loop.body) ||
-        !(flags_of_op(rotation, op) & SUMMED) || mlirOperationGetNumResults(op) != 1 ||
-        !is_layout(rotation->view, op) || !all_stay(rotation, value)) {
+// Keeps what only lays out the norm for what stays from moving: this op, and those before it.
+static void trim(rotation_t* rotation, MlirOperation op) {
+  while (flags_of_op(rotation, op) & SUMMED && mlirOperationGetNumResults(op) == 1 &&
+         is_layout(rotation->view, op) && all_stay(rotation, mlirOperationGetResult(op, 0))) {
+    fiarMapRemove(&rotation->flags, op.ptr, 0);
+    MlirValue in = mlirOperationGetOperand(op, 0);
+    if (!mlirValueIsAOpResult(in)) {
       return;
     }
-    fiarMapRemove(&rotation->flags, op.ptr, 0);
-    value = mlirOperationGetOperand(op, 0);
+    op = mlirOpResultGetOwner(in);
   }
 }
 
 // Results that only norms have, where they go on into what stays.
 static void find_moved(rotation_t* rotation, MlirOperation op) {
-  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); ++i) {
+  const bool may_move = flags_of_op(rotation, op) & SUMMED;
+  for (intptr_t i = 0; may_move && i < mlirOperationGetNumResults(op); ++i) {
     MlirValue value = mlirOperationGetResult(op, i);
     bool moves = false;
     for (MlirOpOperand use = mlirValueGetFirstUse(value); !mlirOpOperandIsNull(use) && !moves;
@@ -254,47 +254,38 @@ static void mark_slice(rotation_t* rotation, MlirValue value) {
   }
 }
 
-static void order_slice(rotation_t* rotation) {
-  rotation->slice = calloc(rotation->in_slice.size, sizeof *rotation->slice);
-  rotation->failed |= rotation->slice == NULL;
+static void order_op(rotation_t* rotation, MlirOperation op) {
+  uint32_t* number = fiarMapFind(&rotation->in_slice, op.ptr, 0);
+  if (number != NULL) {
+    *number = (uint32_t)rotation->n_slice;
+    rotation->slice[rotation->n_slice++] = op;
+  }
+}
+
+static void each_op(rotation_t* rotation, void (*visit)(rotation_t* rotation, MlirOperation op)) {
   for (MlirOperation op = mlirBlockGetFirstOperation(rotation->loop.body);
-       !rotation->failed && !mlirOperationEqual(op, rotation->loop.yield);
-       op = mlirOperationGetNextInBlock(op)) {
-    uint32_t* number = fiarMapFind(&rotation->in_slice, op.ptr, 0);
-    if (number != NULL) {
-      *number = (uint32_t)rotation->n_slice;
-      rotation->slice[rotation->n_slice++] = op;
-    }
+       !mlirOperationEqual(op, rotation->loop.yield); op = mlirOperationGetNextInBlock(op)) {
+    visit(rotation, op);
   }
 }
 
 // False where nothing moves, or too much.
 static bool plan(rotation_t* rotation) {
-  MlirOperation yield = rotation->loop.yield;
-  for (MlirOperation op = mlirBlockGetFirstOperation(rotation->loop.body);
-       !mlirOperationEqual(op, yield); op = mlirOperationGetNextInBlock(op)) {
-    flag(rotation, op);
-  }
-  for (MlirOperation op = mlirBlockGetFirstOperation(rotation->loop.body);
-       !mlirOperationEqual(op, yield); op = mlirOperationGetNextInBlock(op)) {
-    if (mlirOperationGetNumResults(op) == 1) {
-      trim(rotation, mlirOperationGetResult(op, 0));
-    }
-  }
-  for (MlirOperation op = mlirBlockGetFirstOperation(rotation->loop.body);
-       !mlirOperationEqual(op, yield); op = mlirOperationGetNextInBlock(op)) {
-    if (flags_of_op(rotation, op) & SUMMED) {
-      find_moved(rotation, op);
-    }
-  }
-  if (rotation->n_moved == 0 || rotation->n_moved > MAX_MOVED) {
+  each_op(rotation, flag);
+  each_op(rotation, trim);
+  each_op(rotation, find_moved);
+  if (rotation->failed || rotation->n_moved == 0 || rotation->n_moved > MAX_MOVED) {
     return false;
   }
   for (intptr_t i = 0; i < rotation->n_moved; ++i) {
     mark_slice(rotation, rotation->moved[i]);
   }
-  order_slice(rotation);
-  return !rotation->failed;
+  rotation->slice = calloc(rotation->in_slice.size + 1, sizeof *rotation->slice);
+  if (rotation->slice == NULL || rotation->failed) {
+    return false;
+  }
+  each_op(rotation, order_op);
+  return true;
 }
 
 // ---- the rewrite ----
@@ -454,18 +445,15 @@ static bool loop_at(MlirOperation module, size_t number, FiarCarriedLoop* out_lo
   return search.found;
 }
 
-static bool nothing_more(const rotation_t* rotation) {
-  return rotation->n_moved > 0;
-}
-
-// Plans to rotate one loop for one of the values that it carries, and does `what` with the plan.
-// False: there is nothing to rotate, and the module is as it was.
+// Plans to rotate one loop for one of the values that it carries, and does `what`, if anything,
+// with the plan. False: there is nothing to rotate, and the module is as it was.
 static bool rotate(MlirOperation module, size_t number, intptr_t carried,
                    bool (*what)(const rotation_t* rotation)) {
   FiarView view;
   rotation_t rotation = {.view = &view, .carried = carried};
   const bool done = fiarViewInit(&view, module) && loop_at(module, number, &rotation.loop) &&
-                    may_be_hidden(&rotation.loop, carried) && plan(&rotation) && what(&rotation);
+                    may_be_hidden(&rotation.loop, carried) && plan(&rotation) &&
+                    (what == NULL || what(&rotation));
   fiarMapClear(&rotation.flags);
   fiarMapClear(&rotation.in_slice);
   free(rotation.slice);
@@ -473,16 +461,10 @@ static bool rotate(MlirOperation module, size_t number, intptr_t carried,
   return done;
 }
 
-static void quiet(FiarMessageKind kind, MlirLocation location, MlirStringRef text, void* data) {
-  (void)kind;
-  (void)location;
-  (void)text;
-  (void)data;
-}
-
 // How many all-reduces fuse in a module that may be spoilt; -1: fiar-fuse refuses it.
 static int64_t count_fused(MlirOperation module, int64_t world) {
-  FiarFuseOptions options = {.struct_size = sizeof options, .world = world, .message = quiet};
+  FiarFuseOptions options = {
+      .struct_size = sizeof options, .world = world, .message = fiarSayNothing};
   FiarFuseCounts counts = {0};
   return mlirLogicalResultIsSuccess(fiarFuse(module, &options, &counts)) ? counts.fused : -1;
 }
@@ -503,7 +485,7 @@ MlirLogicalResult fiarRotateLoops(MlirOperation module, int64_t world) {
   for (size_t number = 0; loop_at(module, number, &loop); ++number) {
     const intptr_t count = is_annotated(loop.op) ? 0 : loop.count;
     for (intptr_t carried = 0; carried < count; ++carried) {
-      if (!rotate(module, number, carried, nothing_more)) {
+      if (!rotate(module, number, carried, NULL)) {
         continue;
       }
       fused = fused < 0 ? count_on_clone(module, world, NULL, 0) : fused;

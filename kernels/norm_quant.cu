@@ -16,15 +16,15 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     uint4 sum[K::vectors], residual[K::vectors];
     load_input<K>(args, me.at, row, sum);
     load_residual<K>(args, me.at, row, residual);
-    void* scales[K::vectors];
-    find_scales<K>(args, me.at, row, scales);
+    outputs_t outputs[K::vectors];
+    find_outputs<K>(args, me.at, row, outputs);
 #pragma unroll
     for (int v = 0; v < K::vectors; ++v) {
       float values[FIAR_E];
       unpack(sum[v], values);
       sum[v] = pack(values);  // NaNs become canonical
     }
-    finish_row<K>(args, &me, sum, residual, row, scales);
+    finish_row<K>(args, &me, sum, residual, row, outputs);
   }
   end_local<K>(args);
 }

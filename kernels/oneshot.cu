@@ -47,8 +47,8 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     uint4 residual[K::vectors], sum[K::vectors];
     load_residual<K>(args, at, row, residual);
     load_input<K>(args, at, row, own);
-    void* scales[K::vectors];
-    find_scales<K>(args, at, row, scales);
+    outputs_t outputs[K::vectors];
+    find_outputs<K>(args, at, row, outputs);
     // A row ahead, so that the wait for one hides behind the flight of the next.
     if (row + at.row_step < tokens) {
       uint4 next[K::vectors];
@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     mark(FIAR_MARK_POLLING);
     take_sums<K::world, K::vectors>(args, &call, shares, own, row, sum);
     mark(FIAR_MARK_ARRIVED);
-    finish_row<K>(args, &me, sum, residual, row, scales);
+    finish_row<K>(args, &me, sum, residual, row, outputs);
     mark(FIAR_MARK_STORED);
     if (row + at.row_step >= tokens) {
       release_dependents();  // the outputs are stored; the slots are this family's own affair

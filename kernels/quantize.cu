@@ -14,13 +14,13 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   for (int row = me.at.row; row < args.tokens; row += me.at.row_step) {
     uint4 x[K::vectors];
     encoded_t codes[K::vectors];
-    void* scales[K::vectors];
+    outputs_t outputs[K::vectors];
     load_input<K>(args, me.at, row, x);
-    find_scales<K>(args, me.at, row, scales);
+    find_outputs<K>(args, me.at, row, outputs);
     uint32_t largest[K::vectors];
     find_largest<K>(args, &me, x, largest);
     quantise_row<K>(args, &me, x, largest, codes);
-    store_quantised<K>(args, me.at, row, codes, scales);
+    store_quantised<K>(args, codes, outputs);
   }
   end_local<K>(args);
 }

@@ -122,8 +122,8 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
   const bool quantises = K::traits(args) & FIAR_TRAIT_QUANT;
   const bool norm_back = K::traits(args) & FIAR_TRAIT_NORM_OUT;
   encoded_t codes[K::vectors];
-  void* scales[K::vectors];
-  find_scales<K>(args, me->at, row, scales);
+  outputs_t outputs[K::vectors];
+  find_outputs<K>(args, me->at, row, outputs);
   if (mine || norm_back) {
     uint4 norm[K::vectors];
     uint32_t largest[K::vectors];
@@ -141,7 +141,7 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
     if (mine && !norm_back) {
       send_codes<K>(args, *call, back, me->at, row, codes);
     }
-    store_quantised<K>(args, me->at, row, codes, scales);
+    store_quantised<K>(args, codes, outputs);
   }
   if (mine) {
     clear_shares<K::world, K::vectors>(args, owned_shares<K>(args, *call, me->at, row));

@@ -12,8 +12,8 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
   const place_t& at = me->at;
   uint4 residual[K::vectors], sum[K::vectors];
   load_residual<K>(args, at, row, residual);
-  void* scales[K::vectors];
-  find_scales<K>(args, at, row, scales);
+  outputs_t outputs[K::vectors];
+  find_outputs<K>(args, at, row, outputs);
   if (mine) {
     sum_shares<K>(args, call, at, row, sum);
     send_back<K>(args, *call, back, at, row, sum);
@@ -21,7 +21,7 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
   } else {
     take_back<K>(args, call, back, at, row, sum);
   }
-  finish_row<K>(args, me, sum, residual, row, scales);
+  finish_row<K>(args, me, sum, residual, row, outputs);
 }
 
 template <typename K>

@@ -347,49 +347,55 @@ __device__ __forceinline__ bool leads_block(const fiar_kernel_args_t& args, int 
   return vector == *out_col * args.block_vectors;
 }
 
-// Where this thread's scales of a row go: null where it writes none. Worked out while the row is on
-// its way.
+// Where a vector's codes and its block's scale go; null where this thread writes none.
+typedef struct {
+  void *codes, *scale;
+} outputs_t;
+
+// Of this thread's vectors of a row. Worked out while the row is on its way.
 template <typename K>
-__device__ __forceinline__ void find_scales(const fiar_kernel_args_t& args, const place_t& at,
-                                            int row, void** scales) {
+__device__ __forceinline__ void find_outputs(const fiar_kernel_args_t& args, const place_t& at,
+                                             int row, outputs_t* outputs) {
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
     int col;
-    scales[v] = nullptr;
+    outputs_t found = {nullptr, nullptr};
+    if (K::traits(args) & FIAR_TRAIT_CODES_OUT && v < at.count) {
+      found.codes = codes_at<K>(args, (int64_t)row * args.vectors + vector_of(at, v));
+    }
     if (K::traits(args) & FIAR_TRAIT_SCALES_OUT && v < at.count &&
         leads_block<K>(args, vector_of(at, v), &col)) {
-      scales[v] = scale_at<K>(args, row, col);
+      found.scale = scale_at<K>(args, row, col);
     }
     if (K::special) {
-      asm volatile("" : "+l"(scales[v]));  // here, not behind the wait
+      asm volatile("" : "+l"(found.scale));  // here, not behind the wait
+      if (K::world < 8) {
+        asm volatile("" : "+l"(found.codes));
+      }
     }
+    outputs[v] = found;
   }
 }
 
 template <typename K>
-__device__ __forceinline__ void store_quantised(const fiar_kernel_args_t& args, const place_t& at,
-                                                int row, const encoded_t* codes,
-                                                void* const* scales) {
+__device__ __forceinline__ void store_quantised(const fiar_kernel_args_t& args,
+                                                const encoded_t* codes, const outputs_t* outputs) {
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
-    const int vector = vector_of(at, v);
-    if (v >= at.count) {
-      break;
+    if (outputs[v].codes) {
+      store_codes<K>(args, outputs[v].codes, codes[v]);
     }
-    if (K::traits(args) & FIAR_TRAIT_CODES_OUT) {
-      store_codes<K>(args, (int64_t)row * args.vectors + vector, codes[v]);
-    }
-    if (K::traits(args) & FIAR_TRAIT_SCALES_OUT && scales[v]) {
-      store_scale<K>(args, scales[v], codes[v].scale);
+    if (outputs[v].scale) {
+      store_scale<K>(args, outputs[v].scale, codes[v].scale);
     }
   }
 }
 
-// norm_row, quantise_row and all outputs. scales: find_scales's.
+// norm_row, quantise_row and all outputs. outputs: find_outputs's.
 template <typename K>
 __device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worker<K>* me,
                                            const uint4* sum, const uint4* residual, int row,
-                                           void* const* scales) {
+                                           const outputs_t* outputs) {
   uint4 norm[K::vectors];
   uint32_t largest[K::vectors];
   norm_row<K>(args, me, sum, residual, row, row, norm, largest);
@@ -400,7 +406,7 @@ __device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worke
     encoded_t codes[K::vectors];
     quantise_row<K>(args, me, norm, largest, codes);
     mark(FIAR_MARK_CODES);
-    store_quantised<K>(args, me->at, row, codes, scales);
+    store_quantised<K>(args, codes, outputs);
   }
 }
 

@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Quotients by one scale for many values, as IEEE division rounds them.
-//
-// With r = 1/s rounded, two residual corrections give the rounded quotient (P. Markstein,
-// "Computation of elementary functions on the IBM RISC System/6000 processor", 1990, theorem 8.6)
-// while nothing on the way over- or underflows. Quotients only choose an 8- or 4-bit code here, so
-// those below 2^-12 and above 2^12 need not be exact: the code is zero or saturates either way.
+// Quotients by one scale for many values: those of IEEE division, as far as codes can tell.
 #ifndef FIAR_QUANT_DIVIDE_CUH
 #define FIAR_QUANT_DIVIDE_CUH
 
@@ -14,18 +9,44 @@
 
 namespace {
 
-// Does quotient_for_code serve this scale? Else it is so small, large or special that only the
+// Does fiar_quotient_for_code serve this scale? Else it is so small, large or special that only the
 // division itself will do.
 __device__ __forceinline__ bool divides_fast(float scale) {
   return fabsf(scale) >= 0x1p-60f && fabsf(scale) <= 0x1p60f;
 }
 
-__device__ __forceinline__ float quotient_for_code(float value, float scale, float reciprocal) {
+// 1 / scale as IEEE division rounds it, for scales that divides_fast: one Newton step from what the
+// chip looks up, as the compiler's own division takes behind its tests for other scales.
+__device__ __forceinline__ float reciprocal_of(float scale) {
+  float near;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(near) : "f"(scale));
+  return __fmaf_rn(near, -__fmaf_rn(scale, near, -1.0f), near);
+}
+
+// value / scale as IEEE division rounds it, from the rounded reciprocal, while nothing on the way
+// over- or underflows: two corrections by the residue (P. Markstein, "Computation of elementary
+// functions on the IBM RISC System/6000 processor", 1990, theorem 8.6).
+__device__ __forceinline__ float divide_by(float value, float scale, float reciprocal) {
   const float rough = __fmul_rn(value, reciprocal);
-  const float near = __fmaf_rn(__fmaf_rn(-rough, scale, value), reciprocal, rough);
-  const float exact = __fmaf_rn(__fmaf_rn(-near, scale, value), reciprocal, near);
-  const float magnitude = fabsf(rough) < 0x1p12f ? exact : rough;  // also infinities and NaN
-  return copysignf(magnitude, rough);                              // of zeros too
+  const float near = fiar_quotient_for_code(value, scale, rough, reciprocal);
+  return fiar_quotient_for_code(value, scale, near, reciprocal);
+}
+
+// z[i] = y[i] / scale as far as codes can tell, or y[i] * by, without a branch. by: 1 / scale,
+// rounded, and factor the same, or 0 where the rough quotient is wanted. For scales that
+// divides_fast, and finite values with quotients below 2^12.
+template <int COUNT>
+__device__ __forceinline__ void quotients_for_codes(const float* y, float scale, float by,
+                                                    float factor, float* z) {
+#pragma unroll
+  for (int i = 0; i < COUNT; ++i) {
+    const float rough = __fmul_rn(y[i], by);
+    float quotient = fiar_quotient_for_code(y[i], scale, rough, factor);
+    if (FIAR_IS_F32) {
+      quotient = fiar_quotient_for_code(y[i], scale, quotient, factor);
+    }
+    z[i] = copysignf(quotient, rough);  // of zeros too
+  }
 }
 
 // Out of line: rare, and long.
@@ -41,14 +62,17 @@ __device__ __forceinline__ float divide_by_largest(float amax, float largest) {
   return fiar_divide_by_largest(amax, largest);
 }
 
-// z[i] = y[i] / scale, as far as codes can tell. reciprocal: 1 / scale, rounded.
+// The same for any values, by a scale that need not be fast: larger quotients, infinities and NaNs
+// stay rough, which is as good.
 template <int COUNT>
 __device__ __forceinline__ void divide_for_codes(const float* y, float scale, float reciprocal,
                                                  float* z) {
   if (divides_fast(scale)) {
+    quotients_for_codes<COUNT>(y, scale, reciprocal, reciprocal, z);
 #pragma unroll
     for (int i = 0; i < COUNT; ++i) {
-      z[i] = quotient_for_code(y[i], scale, reciprocal);
+      const float rough = __fmul_rn(y[i], reciprocal);
+      z[i] = fabsf(rough) < 0x1p12f ? z[i] : rough;
     }
   } else {
 #pragma unroll

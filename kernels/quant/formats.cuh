@@ -53,16 +53,17 @@ __device__ __forceinline__ void encode_fp8_static(const float* y, bool divides, 
   encode_e4m3(z, out);
 }
 
-// fp8_token and fp8_group.
-__device__ __forceinline__ void encode_fp8_scaled(const format_t& format, const float* y,
-                                                  float amax, encoded_t* out) {
+// fp8_token and fp8_group, out of line: any scale.
+__device__ __noinline__ encoded_t encode_fp8_rare(uint4 values, float amax, format_t format) {
   const float scale = max_or_nan(divide_by_largest(amax, 448.0f), format.scale_min);
-  float z[FIAR_E];
+  encoded_t out;
+  float y[FIAR_E], z[FIAR_E];
+  unpack(values, y);
   if (format.traits & FIAR_TRAIT_EXPONENTS) {
-    out->scale = ue8m0_above(scale);
-    multiply_for_codes<FIAR_E>(y, ue8m0_reciprocal(out->scale), z);
+    out.scale = ue8m0_above(scale);
+    multiply_for_codes<FIAR_E>(y, ue8m0_reciprocal(out.scale), z);
   } else {
-    out->scale = __float_as_uint(scale);
+    out.scale = __float_as_uint(scale);
     const float reciprocal = __frcp_rn(scale);
     if (format.traits & FIAR_TRAIT_DIVIDES) {
       divide_for_codes<FIAR_E>(y, scale, reciprocal, z);
@@ -70,7 +71,30 @@ __device__ __forceinline__ void encode_fp8_scaled(const format_t& format, const 
       multiply_for_codes<FIAR_E>(y, reciprocal, z);
     }
   }
-  encode_e4m3(z, out);
+  encode_e4m3(z, &out);
+  return out;
+}
+
+// The same: amounts as most are, without a branch; what is very small, very large or NaN out of
+// line. No value is above amax, so no quotient above 448.
+__device__ __forceinline__ encoded_t encode_fp8_scaled(const format_t& format, const uint4& values,
+                                                       float amax) {
+  const float wanted = fmaxf(fiar_divide_finite_by_largest(amax, 448.0f), format.scale_min);
+  if (!(amax >= 0x1p-50f && amax <= 0x1p50f && wanted <= 0x1p50f)) {  // NaNs neither
+    return encode_fp8_rare(values, amax, format);
+  }
+  encoded_t out;
+  float y[FIAR_E], z[FIAR_E];
+  unpack(values, y);
+  const bool exponents = format.traits & FIAR_TRAIT_EXPONENTS;
+  const uint32_t bits = __float_as_uint(wanted);
+  const uint32_t power = (bits + 0x007FFFFFu) & 0x7F800000u;  // the power of two at or above it
+  const float scale = __uint_as_float(exponents ? power : bits);
+  const float by = reciprocal_of(scale);
+  quotients_for_codes<FIAR_E>(y, scale, by, format.traits & FIAR_TRAIT_DIVIDES ? by : 0.0f, z);
+  out.scale = exponents ? power >> 23 : bits;
+  encode_e4m3(z, &out);
+  return out;
 }
 
 __device__ __forceinline__ void encode_mx(const format_t& format, const float* y, float amax,
@@ -92,13 +116,14 @@ __device__ __forceinline__ bool divides_first(const format_t& format) {
          format.given != 1.0f;
 }
 
-__device__ __forceinline__ void encode_nvfp4(const format_t& format, float* y, float amax,
-                                             encoded_t* out) {
+__device__ __noinline__ encoded_t encode_nvfp4_rare(uint4 values, float amax, format_t format) {
   const bool divides = format.traits & FIAR_TRAIT_DIVIDES;
   const float wanted = max_or_nan(divide_by_largest(amax, 6.0f), format.scale_min);
-  out->scale = e4m3_pair(divides ? wanted : __fmul_rn(format.given, wanted), 0.0f) & 0xFFu;
-  const float scale = e4m3_value(out->scale);
-  float z[FIAR_E];
+  encoded_t out = {0, 0, 0};
+  out.scale = e4m3_pair(divides ? wanted : __fmul_rn(format.given, wanted), 0.0f) & 0xFFu;
+  const float scale = e4m3_value(out.scale);
+  float y[FIAR_E], z[FIAR_E];
+  unpack(values, y);
   if (divides_first(format)) {
 #pragma unroll
     for (int i = 0; i < FIAR_E; ++i) {
@@ -110,24 +135,49 @@ __device__ __forceinline__ void encode_nvfp4(const format_t& format, float* y, f
   } else {
     multiply_for_codes<FIAR_E>(y, __fdiv_rn(format.given, scale), z);
   }
-  out->low = scale == 0.0f ? 0 : e2m1_codes<FIAR_E>(z);
+  out.low = scale == 0.0f ? 0 : e2m1_codes<FIAR_E>(z);
+  return out;
+}
+
+// As encode_fp8_scaled; what overflows becomes the largest code either way.
+__device__ __forceinline__ encoded_t encode_nvfp4(const format_t& format, const uint4& values,
+                                                  float amax) {
+  const bool divides = format.traits & FIAR_TRAIT_DIVIDES;
+  const float wanted = fmaxf(fiar_divide_finite_by_largest(amax, 6.0f), format.scale_min);
+  encoded_t out = {0, 0, 0};
+  out.scale = e4m3_pair(divides ? wanted : __fmul_rn(format.given, wanted), 0.0f) & 0xFFu;
+  if (!(amax >= 0x1p-50f && amax <= 0x1p60f && divides_fast(format.given)) ||
+      (out.scale & 0x7Fu) == 0 || divides_first(format)) {
+    return encode_nvfp4_rare(values, amax, format);
+  }
+  const float scale = e4m3_value(out.scale);
+  const float reciprocal = reciprocal_of(scale);
+  float y[FIAR_E], z[FIAR_E];
+  unpack(values, y);
+  quotients_for_codes<FIAR_E>(y, scale,
+                              divides ? reciprocal : divide_by(format.given, scale, reciprocal),
+                              divides ? reciprocal : 0.0f, z);
+  out.low = e2m1_codes<FIAR_E>(z);
+  return out;
 }
 
 // A vector's codes, and its block's scale from the block's largest magnitude (largest_to_encode).
 __device__ __forceinline__ encoded_t encode_here(const uint4& values, float amax,
                                                  const format_t& format) {
+  if (format.traits & FIAR_TRAIT_NVFP4) {
+    return encode_nvfp4(format, values, amax);
+  }
+  if (!(format.traits & (FIAR_TRAIT_STATIC | FIAR_TRAIT_MX))) {
+    return encode_fp8_scaled(format, values, amax);
+  }
   encoded_t out = {0, 0, 0};
   float y[FIAR_E];
   unpack(values, y);
   if (format.traits & FIAR_TRAIT_STATIC) {
     encode_fp8_static(y, format.traits & FIAR_TRAIT_DIVIDES, format.given, __frcp_rn(format.given),
                       &out);
-  } else if (format.traits & FIAR_TRAIT_NVFP4) {
-    encode_nvfp4(format, y, amax, &out);
-  } else if (format.traits & FIAR_TRAIT_MX) {
-    encode_mx(format, y, amax, &out);
   } else {
-    encode_fp8_scaled(format, y, amax, &out);
+    encode_mx(format, y, amax, &out);
   }
   return out;
 }
@@ -167,21 +217,27 @@ __device__ __forceinline__ uint32_t largest_to_encode(const uint4& values, const
   return largest_magnitude(y);
 }
 
-// Vector `index` of the codes, counted over all rows.
+// Where vector `index` of the codes lies, counted over all rows.
 template <typename K>
-__device__ __forceinline__ void store_codes(const fiar_kernel_args_t& args, int64_t index,
+__device__ __forceinline__ void* codes_at(const fiar_kernel_args_t& args, int64_t index) {
+  const int bytes = K::traits(args) & FIAR_TRAIT_FP4 ? FIAR_E / 2 : FIAR_E;
+  return static_cast<char*>(args.quant_out) + index * bytes;
+}
+
+template <typename K>
+__device__ __forceinline__ void store_codes(const fiar_kernel_args_t& args, void* at,
                                             const encoded_t& codes) {
   if (K::traits(args) & FIAR_TRAIT_FP4) {
 #if FIAR_IS_F32
-    static_cast<uint16_t*>(args.quant_out)[index] = (uint16_t)codes.low;
+    *static_cast<uint16_t*>(at) = (uint16_t)codes.low;
 #else
-    static_cast<uint32_t*>(args.quant_out)[index] = codes.low;
+    *static_cast<uint32_t*>(at) = codes.low;
 #endif
   } else {
 #if FIAR_IS_F32
-    static_cast<uint32_t*>(args.quant_out)[index] = codes.low;
+    *static_cast<uint32_t*>(at) = codes.low;
 #else
-    static_cast<uint2*>(args.quant_out)[index] = make_uint2(codes.low, codes.high);
+    *static_cast<uint2*>(at) = make_uint2(codes.low, codes.high);
 #endif
   }
 }

@@ -280,6 +280,7 @@ enum {
   PADDING_ROWS = 8,
   WIDE_VECTORS = 512,
   SMALLEST_BLOCK = 64,
+  SET_OF_WARPS = 128,  // threads
   ROWS_TO_DRAW =
       12,  // for each cluster: where there are more, the wait for a number is earned back
   ANY_THREADS = 256
@@ -290,17 +291,26 @@ static bool blocks_fit_warps(const fiar_kernel_args_t* args) {
   return !(args->traits & FIAR_TRAIT_BLOCKS) || (args->traits & FIAR_TRAIT_SHUFFLES);
 }
 
-// Few rows: several blocks a row, each on a multiprocessor of its own, while there are enough of
-// those. Wide rows that other ranks send: two blocks, since one thread's vectors would wait for
-// each other. Not on 12.x, where clusters have not been tried.
+// Few rows: several blocks a row, each on a multiprocessor of its own while there are enough of
+// those (where owners finish rows, two on one: half of them at most have work at a time). Wide rows
+// that other ranks send: two blocks, since one thread's vectors would wait for each other. More
+// one-shot rows, all at once: four, where each then has whole sets of four warps, one for each
+// scheduler. Not on 12.x, where clusters have not been tried.
 static int32_t choose_cluster(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
                               const fiar_device_caps_t* caps) {
   if (caps->sm < 90 || caps->sm >= 120 || !blocks_fit_warps(args)) {
     return 1;
   }
+  const int64_t tokens = args->call.tokens;
+  const int64_t most = algorithm == FIAR_ALGORITHM_SHARDED ? 2 * caps->sm_count : caps->sm_count;
+  if (algorithm == FIAR_ALGORITHM_ONESHOT && 2 * tokens > caps->sm_count &&
+      args->vectors % (MAX_CLUSTER * SET_OF_WARPS) == 0 &&
+      tokens * args->vectors <= (int64_t)caps->sm_count * RESIDENT_THREADS) {
+    return MAX_CLUSTER;
+  }
   int32_t cluster = MAX_CLUSTER;
-  while (cluster > 1 && (args->call.tokens * cluster > caps->sm_count ||
-                         args->vectors < (int64_t)cluster * SMALLEST_BLOCK)) {
+  while (cluster > 1 &&
+         (tokens * cluster > most || args->vectors < (int64_t)cluster * SMALLEST_BLOCK)) {
     cluster /= 2;
   }
   const bool wide = args->vectors > WIDE_VECTORS && pushes(algorithm);
@@ -335,8 +345,11 @@ void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* arg
     // Padding of the scales is work for blocks of their own.
     const int64_t wanted = args->traits & FIAR_TRAIT_PADDED ? tokens + PADDING_ROWS : tokens;
     rows = wanted < rows ? wanted : rows;
-  } else if (algorithm != FIAR_ALGORITHM_ONESHOT && args->peers.world > 0 && rows > 1 &&
-             rows % args->peers.world == 0) {
+  } else if (algorithm == FIAR_ALGORITHM_ONESHOT) {
+    // In two turns all rows would be on their way at once, arrive together and be finished when the
+    // wire is idle: four are better, unless the second is short.
+    rows = tokens > rows + rows / 4 && tokens <= 2 * rows ? (rows + 1) / 2 : rows;
+  } else if (args->peers.world > 0 && rows > 1 && rows % args->peers.world == 0) {
     rows -= 1;  // else a block would own all of its rows, or none
   }
   *out_shape = (fiar_kernel_shape_t){.vectors_a_thread = vectors,

@@ -85,6 +85,32 @@ static void long_calls_of_wide_rows_draw_them(void** state) {
   }
 }
 
+static void rows_are_spread_over_the_device_as_was_measured(void** state) {
+  (void)state;
+  static const struct {
+    fiar_algorithm_t algorithm;
+    int64_t tokens, hidden;
+    int32_t cluster, rows;
+  } cases[] = {{FIAR_ALGORITHM_ONESHOT, 64, 8192, 2, 64},    // a multiprocessor a block
+               {FIAR_ALGORITHM_ONESHOT, 128, 8192, 4, 128},  // all at once
+               {FIAR_ALGORITHM_ONESHOT, 128, 7168, 2, 128},  // a quarter is seven warps
+               {FIAR_ALGORITHM_ONESHOT, 256, 4096, 4, 256},
+               {FIAR_ALGORITHM_ONESHOT, 144, 8192, 2, 132},  // a short second turn
+               {FIAR_ALGORITHM_ONESHOT, 256, 8192, 2, 66},   // four turns
+               {FIAR_ALGORITHM_ONESHOT, 512, 8192, 2, 132},
+               {FIAR_ALGORITHM_ONESHOT, 512, 4096, 1, 132},
+               {FIAR_ALGORITHM_SHARDED, 64, 8192, 4, 64},
+               {FIAR_ALGORITHM_TWOSHOT, 64, 8192, 2, 64},
+               {FIAR_ALGORITHM_SHARDED, 128, 4096, 2, 128}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    const fiar_all_reduce_norm_params call =
+        call_of(cases[i].tokens, cases[i].hidden, FIAR_DTYPE_BF16);
+    const fiar_kernel_shape_t shape = shape_of(cases[i].algorithm, &call, &h200, 2);
+    assert_int_equal(shape.cluster, cases[i].cluster);
+    assert_int_equal(shape.grid, cases[i].cluster * cases[i].rows);
+  }
+}
+
 static void a_scale_block_that_no_shuffle_serves_keeps_its_row_in_one_block(void** state) {
   (void)state;
   static const struct {
@@ -195,6 +221,53 @@ static void quotients_by_the_largest_code_are_exact(void** state) {
   }
 }
 
+// The value halfway between magnitudes `code` and code + 1 of a format of that many mantissa bits.
+static float halfway(int code, int mantissa_bits, int bias) {
+  float at[2];
+  for (int i = 0; i < 2; ++i) {
+    const int field = (code + i) >> mantissa_bits, units = (code + i) & ((1 << mantissa_bits) - 1);
+    at[i] = ldexpf((float)((field > 0) << mantissa_bits | units),
+                   (field > 0 ? field : 1) - bias - mantissa_bits);
+  }
+  return (at[0] + at[1]) / 2;
+}
+
+static int side(float quotient, float of) {
+  return quotient < of ? -1 : quotient > of;
+}
+
+// Codes change at these values: a quotient that is on the right side of each, or on it, has the
+// right code. Every mantissa of `bits` over all scales that bring it near.
+static size_t quotients_on_the_wrong_side(float of, int bits) {
+  size_t wrong = 0;
+  for (int mantissa = 1 << (bits - 1); mantissa < 1 << bits; ++mantissa) {
+    float scale = (float)mantissa / of;
+    for (int i = 0; i < 8; ++i) {
+      scale = nextafterf(scale, 0.0f);
+    }
+    for (int i = 0; i < 17; ++i, scale = nextafterf(scale, INFINITY)) {
+      const float value = (float)mantissa, reciprocal = 1.0f / scale, rough = value * reciprocal;
+      wrong += side(fiar_quotient_for_code(value, scale, rough, reciprocal), of) !=
+               side(value / scale, of);
+    }
+  }
+  return wrong;
+}
+
+static void quotients_have_the_codes_of_divisions(void** state) {
+  (void)state;
+  enum { E4M3_CODES = 126, E2M1_CODES = 7 };
+  for (int bits = 8; bits <= 11; bits += 3) {
+    for (int code = 0; code < E4M3_CODES; ++code) {
+      assert_int_equal(quotients_on_the_wrong_side(halfway(code, 3, 7), bits), 0);
+    }
+    for (int code = 0; code < E2M1_CODES; ++code) {
+      assert_int_equal(quotients_on_the_wrong_side(halfway(code, 1, 1), bits), 0);
+    }
+  }
+  assert_true(fiar_quotient_for_code(3.0f, 7.0f, 0.5f, 0.0f) == 0.5f);
+}
+
 static void an_error_word_names_the_rank_and_the_row(void** state) {
   (void)state;
   const uint64_t error = FIAR_WAIT_ERROR(15, 1u << 30);
@@ -207,6 +280,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row_fits_its_threads_and_the_grid_is_resident),
       cmocka_unit_test(long_calls_of_wide_rows_draw_them),
+      cmocka_unit_test(rows_are_spread_over_the_device_as_was_measured),
       cmocka_unit_test(few_wide_rows_take_a_cluster_each_where_there_are_clusters),
       cmocka_unit_test(a_scale_block_that_no_shuffle_serves_keeps_its_row_in_one_block),
       cmocka_unit_test(rows_of_an_owner_do_not_all_fall_to_one_block),
@@ -214,6 +288,7 @@ int main(void) {
       cmocka_unit_test(calls_that_vectors_cannot_serve_are_refused_with_the_reason),
       cmocka_unit_test(strides_find_every_scale_where_its_layout_puts_it),
       cmocka_unit_test(quotients_by_the_largest_code_are_exact),
+      cmocka_unit_test(quotients_have_the_codes_of_divisions),
       cmocka_unit_test(an_error_word_names_the_rank_and_the_row),
   };
   return cmocka_run_group_tests_name("kernel_plan", tests, NULL, NULL);

@@ -26,6 +26,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   if (!K::has_code) {
     return;
   }
+  constexpr bool codes_ahead = K::world < 8;  // eight ranks' shares leave no registers
   __shared__ row_shared_t shared;
   worker<K> me;
   mark(FIAR_MARK_START);
@@ -48,7 +49,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     load_residual<K>(args, at, row, residual);
     load_input<K>(args, at, row, own);
     outputs_t outputs[K::vectors];
-    find_outputs<K>(args, at, row, outputs);
+    find_outputs<K, codes_ahead>(args, at, row, outputs);
     // A row ahead, so that the wait for one hides behind the flight of the next.
     if (row + at.row_step < tokens) {
       uint4 next[K::vectors];
@@ -62,7 +63,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     mark(FIAR_MARK_POLLING);
     take_sums<K::world, K::vectors>(args, &call, shares, own, row, sum);
     mark(FIAR_MARK_ARRIVED);
-    finish_row<K>(args, &me, sum, residual, row, outputs);
+    finish_row<K, codes_ahead>(args, &me, sum, residual, row, outputs);
     mark(FIAR_MARK_STORED);
     if (row + at.row_step >= tokens) {
       release_dependents();  // the outputs are stored; the slots are this family's own affair

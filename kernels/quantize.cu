@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
     uint32_t largest[K::vectors];
     find_largest<K>(args, &me, x, largest);
     quantise_row<K>(args, &me, x, largest, codes);
-    store_quantised<K>(args, codes, outputs);
+    store_quantised<K>(args, me.at, row, codes, outputs);
   }
   end_local<K>(args);
 }

@@ -141,7 +141,7 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
     if (mine && !norm_back) {
       send_codes<K>(args, *call, back, me->at, row, codes);
     }
-    store_quantised<K>(args, codes, outputs);
+    store_quantised<K>(args, me->at, row, codes, outputs);
   }
   if (mine) {
     clear_shares<K::world, K::vectors>(args, owned_shares<K>(args, *call, me->at, row));

@@ -352,15 +352,16 @@ typedef struct {
   void *codes, *scale;
 } outputs_t;
 
-// Of this thread's vectors of a row. Worked out while the row is on its way.
-template <typename K>
+// Of this thread's vectors of a row, worked out while the row is on its way. CODES_AHEAD: codes'
+// places too, where there are registers to keep them.
+template <typename K, bool CODES_AHEAD = false>
 __device__ __forceinline__ void find_outputs(const fiar_kernel_args_t& args, const place_t& at,
                                              int row, outputs_t* outputs) {
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
     int col;
     outputs_t found = {nullptr, nullptr};
-    if (K::traits(args) & FIAR_TRAIT_CODES_OUT && v < at.count) {
+    if (CODES_AHEAD && K::traits(args) & FIAR_TRAIT_CODES_OUT && v < at.count) {
       found.codes = codes_at<K>(args, (int64_t)row * args.vectors + vector_of(at, v));
     }
     if (K::traits(args) & FIAR_TRAIT_SCALES_OUT && v < at.count &&
@@ -369,7 +370,7 @@ __device__ __forceinline__ void find_outputs(const fiar_kernel_args_t& args, con
     }
     if (K::special) {
       asm volatile("" : "+l"(found.scale));  // here, not behind the wait
-      if (K::world < 8) {
+      if (CODES_AHEAD) {
         asm volatile("" : "+l"(found.codes));
       }
     }
@@ -377,22 +378,32 @@ __device__ __forceinline__ void find_outputs(const fiar_kernel_args_t& args, con
   }
 }
 
-template <typename K>
-__device__ __forceinline__ void store_quantised(const fiar_kernel_args_t& args,
-                                                const encoded_t* codes, const outputs_t* outputs) {
+// outputs: find_outputs's, of the same CODES_AHEAD.
+template <typename K, bool CODES_AHEAD = false>
+__device__ __forceinline__ void store_quantised(const fiar_kernel_args_t& args, const place_t& at,
+                                                int row, const encoded_t* codes,
+                                                const outputs_t* outputs) {
 #pragma unroll
   for (int v = 0; v < K::vectors; ++v) {
-    if (outputs[v].codes) {
-      store_codes<K>(args, outputs[v].codes, codes[v]);
+    const int vector = vector_of(at, v);
+    void* to = outputs[v].codes;
+    if (!CODES_AHEAD && v >= at.count) {
+      break;
     }
-    if (outputs[v].scale) {
+    if (!CODES_AHEAD && K::traits(args) & FIAR_TRAIT_CODES_OUT) {
+      to = codes_at<K>(args, (int64_t)row * args.vectors + vector);
+    }
+    if (to) {
+      store_codes<K>(args, to, codes[v]);
+    }
+    if (K::traits(args) & FIAR_TRAIT_SCALES_OUT && outputs[v].scale) {
       store_scale<K>(args, outputs[v].scale, codes[v].scale);
     }
   }
 }
 
 // norm_row, quantise_row and all outputs. outputs: find_outputs's.
-template <typename K>
+template <typename K, bool CODES_AHEAD = false>
 __device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worker<K>* me,
                                            const uint4* sum, const uint4* residual, int row,
                                            const outputs_t* outputs) {
@@ -406,7 +417,7 @@ __device__ __forceinline__ void finish_row(const fiar_kernel_args_t& args, worke
     encoded_t codes[K::vectors];
     quantise_row<K>(args, me, norm, largest, codes);
     mark(FIAR_MARK_CODES);
-    store_quantised<K>(args, codes, outputs);
+    store_quantised<K, CODES_AHEAD>(args, me->at, row, codes, outputs);
   }
 }
 

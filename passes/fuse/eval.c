@@ -13,55 +13,8 @@ enum {
 
 static const MlirValue no_value = {NULL};
 
-// ---- rules ----
-
-static bool commutes(FiarPrimitiveKind kind) {
-  return kind == FIAR_PRIM_ADD || kind == FIAR_PRIM_MUL || kind == FIAR_PRIM_MAX ||
-         kind == FIAR_PRIM_MIN || kind == FIAR_PRIM_EQUAL || kind == FIAR_PRIM_NOT_EQUAL;
-}
-
 static bool compares(FiarPrimitiveKind kind) {
   return kind >= FIAR_PRIM_EQUAL && kind <= FIAR_PRIM_LESS_EQUAL;
-}
-
-// The operand that is further along the sequence.
-static const FiarTerm* further(const FiarTerm* a, const FiarTerm* b) {
-  return b != NULL && b->role > a->role ? b : a;
-}
-
-static bool apply_rule(FiarRuleContext* context, const FiarRule* rule, const FiarTerm* a,
-                       const FiarTerm* b, FiarTerm* out) {
-  if (rule->a != a->role || rule->b != (b == NULL ? FIAR_ROLE_OUTSIDE : b->role)) {
-    return false;
-  }
-  *out = *further(a, b);  // its facts know more
-  out->role = rule->to;
-  out->layout = context->layout;
-  out->layout.shape.elem = context->elem;
-  if (rule->refusal != NULL) {
-    if (rule->apply == NULL || rule->apply(context, a, b, out)) {
-      fiarRefuse(context->fusion, further(a, b), context->primitive->op, "%s", rule->refusal);
-    }
-    return false;
-  }
-  return rule->apply(context, a, b, out);
-}
-
-static bool apply_rules(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* b,
-                        FiarTerm* out) {
-  const FiarRule* const tables[] = {fiar_norm_rules, fiar_quant_rules, fiar_power_rules};
-  for (size_t table = 0; table < sizeof tables / sizeof *tables; ++table) {
-    for (const FiarRule* rule = tables[table]; rule->kind != FIAR_PRIM_UNKNOWN; ++rule) {
-      if (rule->kind != context->primitive->kind) {
-        continue;
-      }
-      if (apply_rule(context, rule, a, b, out) ||
-          (b != NULL && commutes(rule->kind) && apply_rule(context, rule, b, a, out))) {
-        return true;
-      }
-    }
-  }
-  return false;
 }
 
 // ---- ops ----
@@ -217,8 +170,8 @@ static void name_scales(const eval_t* eval, FiarTerm* out) {
 static FiarTerm finish_rule(const eval_t* eval, FiarRuleContext* context, const FiarTerm* a,
                             const FiarTerm* b) {
   FiarTerm out;
-  if (!apply_rules(context, a, b, &out)) {
-    return leave(eval, further(a, b));
+  if (!fiarApplyRules(context, a, b, &out)) {
+    return leave(eval, fiarFurther(a, b));
   }
   set_value(eval, &out);
   name_scales(eval, &out);
@@ -260,7 +213,7 @@ static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTer
   bool same_type = a->layout.shape.elem == b->layout.shape.elem &&
                    (a->layout.shape.elem == eval->shape.elem || compares(eval->primitive->kind));
   if (!same_type || !merge(a, b, &context.layout)) {
-    return chain ? leave(eval, further(a, b)) : outside(eval);
+    return chain ? leave(eval, fiarFurther(a, b)) : outside(eval);
   }
   context.elem = eval->shape.elem;
   context.layout.shape.elem = eval->shape.elem;
@@ -552,7 +505,7 @@ static FiarTerm eval_operands(const eval_t* eval) {
   }
   if (p->broadcasts &&
       (!fiarTermBroadcast(&eval->shape, &a) || !fiarTermBroadcast(&eval->shape, &b))) {
-    return fiarIsChain(&a) || fiarIsChain(&b) ? leave(eval, further(&a, &b)) : outside(eval);
+    return fiarIsChain(&a) || fiarIsChain(&b) ? leave(eval, fiarFurther(&a, &b)) : outside(eval);
   }
   return eval_binary(eval, &a, &b);
 }

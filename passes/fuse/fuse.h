@@ -8,6 +8,7 @@
 // all roles and is in eval.c.
 //   fuse.c    the pass: finds the all-reduces, follows them, picks what to fuse
 //   eval.c    the term of a value; term.c stores terms, layout.c has their dimensions
+//   rules.c   which row of the tables says what becomes of an op
 //   norm.c    the rules of the residual add and the norm
 //   quant.c   the rules of the quantisers; power.c those of scales that are powers of two
 //   loops.c   ops whose region computes one element
@@ -285,6 +286,11 @@ typedef struct FiarRule {
 extern const FiarRule fiar_norm_rules[];
 extern const FiarRule fiar_quant_rules[];
 extern const FiarRule fiar_power_rules[];
+
+// rules.c: the operand that is further along the sequence; b may be NULL. And the first row of the
+// tables that applies, to *out; false: none does, or one refused.
+const FiarTerm* fiarFurther(const FiarTerm* a, const FiarTerm* b);
+bool fiarApplyRules(FiarRuleContext* context, const FiarTerm* a, const FiarTerm* b, FiarTerm* out);
 
 // What a conversion to context->elem does to a role, *out being a copy of *in with the new type;
 // false where nothing can be said of the result. fiarConvertNorm has the roles up to the norm and

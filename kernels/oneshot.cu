@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(
   if (!K::has_code) {
     return;
   }
-  constexpr bool codes_ahead = K::world < 8;  // eight ranks' shares leave no registers
+  constexpr bool codes_ahead = K::world < 8;  // eight ranks' shares leave no registers for them
   __shared__ row_shared_t shared;
   worker<K> me;
   mark(FIAR_MARK_START);

@@ -291,34 +291,53 @@ static bool blocks_fit_warps(const fiar_kernel_args_t* args) {
   return !(args->traits & FIAR_TRAIT_BLOCKS) || (args->traits & FIAR_TRAIT_SHUFFLES);
 }
 
-// Few rows: several blocks a row, each on a multiprocessor of its own while there are enough of
-// those (where owners finish rows, two on one: half of them at most have work at a time). Wide rows
-// that other ranks send: two blocks, since one thread's vectors would wait for each other. More
-// one-shot rows, all at once: four, where each then has whole sets of four warps, one for each
-// scheduler. Not on 12.x, where clusters have not been tried.
+// A row on a cluster, and how many of those the device holds at once.
+typedef struct fit {
+  int32_t vectors, threads;  // a thread, a block
+  int64_t rows;
+} fit_t;
+
+static fit_t fit_rows(const fiar_kernel_args_t* args, const fiar_device_caps_t* caps,
+                      int32_t cluster) {
+  const int64_t share = (args->vectors + cluster - 1) / cluster;
+  const int32_t vectors = share <= 512 ? 1 : share <= 1024 ? 2 : 4;
+  const int32_t threads = (int32_t)up((share + vectors - 1) / vectors, 32);
+  const int32_t blocks = vectors > 1 ? 1 : RESIDENT_THREADS / threads;
+  const int64_t rows = (int64_t)caps->sm_count * blocks / cluster;
+  return (fit_t){.vectors = vectors, .threads = threads, .rows = rows < 1 ? 1 : rows};
+}
+
+// Blocks that rows may take before they are cut into fewer: a multiprocessor each; two on one where
+// owners finish rows, as half of the blocks at most have work at a time.
+static int64_t blocks_to_fill(fiar_algorithm_t algorithm, const fiar_device_caps_t* caps,
+                              const fit_t* fit) {
+  const bool two = algorithm == FIAR_ALGORITHM_SHARDED && fit->vectors == 1;
+  return two ? 2 * (int64_t)caps->sm_count : caps->sm_count;
+}
+
+// Few rows: several blocks a row, while there are multiprocessors for them. Wide rows that other
+// ranks send: two blocks, since one thread's vectors would wait for each other. More one-shot rows
+// that fit all at once: four, where each then has whole sets of four warps, one for each scheduler.
+// Not on 12.x, where clusters have not been tried.
 static int32_t choose_cluster(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
                               const fiar_device_caps_t* caps) {
   if (caps->sm < 90 || caps->sm >= 120 || !blocks_fit_warps(args)) {
     return 1;
   }
   const int64_t tokens = args->call.tokens;
-  const int64_t most = algorithm == FIAR_ALGORITHM_SHARDED ? 2 * caps->sm_count : caps->sm_count;
-  if (algorithm == FIAR_ALGORITHM_ONESHOT && 2 * tokens > caps->sm_count &&
-      args->vectors % (MAX_CLUSTER * SET_OF_WARPS) == 0 &&
-      tokens * args->vectors <= (int64_t)caps->sm_count * RESIDENT_THREADS) {
-    return MAX_CLUSTER;
-  }
   int32_t cluster = MAX_CLUSTER;
-  while (cluster > 1 &&
-         (tokens * cluster > most || args->vectors < (int64_t)cluster * SMALLEST_BLOCK)) {
+  fit_t fit = fit_rows(args, caps, cluster);
+  if (algorithm == FIAR_ALGORITHM_ONESHOT && 2 * tokens > caps->sm_count && tokens <= fit.rows &&
+      args->vectors % (MAX_CLUSTER * SET_OF_WARPS) == 0) {
+    return cluster;
+  }
+  while (cluster > 1 && (tokens * cluster > blocks_to_fill(algorithm, caps, &fit) ||
+                         args->vectors < (int64_t)cluster * SMALLEST_BLOCK)) {
     cluster /= 2;
+    fit = fit_rows(args, caps, cluster);
   }
   const bool wide = args->vectors > WIDE_VECTORS && pushes(algorithm);
   return cluster == 1 && wide ? 2 : cluster;
-}
-
-static int32_t choose_vectors(int64_t vectors_a_block) {
-  return vectors_a_block <= 512 ? 1 : vectors_a_block <= 1024 ? 2 : 4;
 }
 
 void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* args,
@@ -335,25 +354,21 @@ void fiar_kernel_shape(fiar_algorithm_t algorithm, const fiar_kernel_args_t* arg
     return;
   }
   const int32_t cluster = choose_cluster(algorithm, args, caps);
-  const int64_t share = (args->vectors + cluster - 1) / cluster;
-  const int32_t vectors = choose_vectors(share);
-  const int32_t threads = (int32_t)up((share + vectors - 1) / vectors, 32);
-  const int32_t blocks = vectors > 1 ? 1 : RESIDENT_THREADS / threads;
-  const int64_t resident = (int64_t)caps->sm_count * blocks;
-  int64_t rows = resident / cluster < 1 ? 1 : resident / cluster;
+  const fit_t fit = fit_rows(args, caps, cluster);
+  int64_t rows = fit.rows;
   if (tokens <= rows) {
     // Padding of the scales is work for blocks of their own.
     const int64_t wanted = args->traits & FIAR_TRAIT_PADDED ? tokens + PADDING_ROWS : tokens;
     rows = wanted < rows ? wanted : rows;
   } else if (algorithm == FIAR_ALGORITHM_ONESHOT) {
     // In two turns all rows would be on their way at once, arrive together and be finished when the
-    // wire is idle: four are better, unless the second is short.
+    // wire is idle: three or four are better, unless the second is short.
     rows = tokens > rows + rows / 4 && tokens <= 2 * rows ? (rows + 1) / 2 : rows;
   } else if (args->peers.world > 0 && rows > 1 && rows % args->peers.world == 0) {
     rows -= 1;  // else a block would own all of its rows, or none
   }
-  *out_shape = (fiar_kernel_shape_t){.vectors_a_thread = vectors,
-                                     .threads = threads,
+  *out_shape = (fiar_kernel_shape_t){.vectors_a_thread = fit.vectors,
+                                     .threads = fit.threads,
                                      .cluster = cluster,
                                      .grid = (int32_t)(rows * cluster),
                                      .draws = cluster > 1 && tokens > ROWS_TO_DRAW * rows};

@@ -35,23 +35,30 @@ static fiar_kernel_shape_t shape_of(fiar_algorithm_t algorithm,
   return shape;
 }
 
+static void check_shape(const fiar_all_reduce_norm_params* params, const fiar_kernel_shape_t* shape,
+                        const fiar_device_caps_t* caps) {
+  const bool f32 = params->dtype == FIAR_DTYPE_F32;
+  const int64_t row = params->hidden / (f32 ? 4 : 8);
+  assert_true((int64_t)shape->threads * shape->vectors_a_thread * shape->cluster >= row);
+  assert_true(shape->threads % 32 == 0 && shape->threads > 0);
+  assert_true(shape->threads <= (shape->vectors_a_thread == 4 && f32 ? 1024 : 512));
+  assert_true(shape->grid > 0 && shape->grid % shape->cluster == 0);
+  assert_true((int64_t)shape->grid * shape->threads <= (int64_t)caps->sm_count * 1024);
+}
+
 static void every_row_fits_its_threads_and_the_grid_is_resident(void** state) {
   (void)state;
+  static const fiar_algorithm_t algorithms[] = {FIAR_ALGORITHM_ONESHOT, FIAR_ALGORITHM_TWOSHOT,
+                                                FIAR_ALGORITHM_SHARDED};
   static const fiar_dtype_t dtypes[] = {FIAR_DTYPE_F16, FIAR_DTYPE_F32};
-  static const int64_t tokens[] = {1, 2, 31, 33, 66, 132, 133, 1000, 8192};
-  for (size_t d = 0; d < 2; ++d) {
-    const int64_t elements = d == 0 ? 8 : 4;
-    for (int64_t hidden = 64; hidden <= 16384; hidden += 8) {
-      for (size_t t = 0; t < sizeof tokens / sizeof *tokens; ++t) {
-        const fiar_all_reduce_norm_params params = call_of(tokens[t], hidden, dtypes[d]);
-        const fiar_device_caps_t* caps = hidden % 16 ? &h200 : &a100;
-        const fiar_kernel_shape_t shape = shape_of(FIAR_ALGORITHM_TWOSHOT, &params, caps, 4);
-        assert_true((int64_t)shape.threads * shape.vectors_a_thread * shape.cluster >=
-                    hidden / elements);
-        assert_true(shape.threads % 32 == 0 && shape.threads > 0);
-        assert_true(shape.threads <= (shape.vectors_a_thread == 4 && d == 1 ? 1024 : 512));
-        assert_true(shape.grid > 0 && shape.grid % shape.cluster == 0);
-        assert_true((int64_t)shape.grid * shape.threads <= (int64_t)caps->sm_count * 1024);
+  static const int64_t tokens[] = {1, 2, 31, 33, 66, 67, 85, 132, 133, 200, 1000, 8192};
+  for (int64_t hidden = 64; hidden <= 16384; hidden += 8) {
+    for (size_t t = 0; t < sizeof tokens / sizeof *tokens; ++t) {
+      for (size_t i = 0; i < 6; ++i) {
+        const fiar_all_reduce_norm_params params = call_of(tokens[t], hidden, dtypes[i / 3]);
+        const fiar_device_caps_t* caps = hidden % 16 || hidden % 1024 == 0 ? &h200 : &a100;
+        const fiar_kernel_shape_t shape = shape_of(algorithms[i % 3], &params, caps, 4);
+        check_shape(&params, &shape, caps);
       }
     }
   }
@@ -99,6 +106,7 @@ static void rows_are_spread_over_the_device_as_was_measured(void** state) {
                {FIAR_ALGORITHM_ONESHOT, 256, 8192, 2, 66},   // four turns
                {FIAR_ALGORITHM_ONESHOT, 512, 8192, 2, 132},
                {FIAR_ALGORITHM_ONESHOT, 512, 4096, 1, 132},
+               {FIAR_ALGORITHM_ONESHOT, 80, 12288, 2, 66},  // by quarters they do not all fit
                {FIAR_ALGORITHM_SHARDED, 64, 8192, 4, 64},
                {FIAR_ALGORITHM_TWOSHOT, 64, 8192, 2, 64},
                {FIAR_ALGORITHM_SHARDED, 128, 4096, 2, 128}};

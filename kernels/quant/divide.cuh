@@ -34,7 +34,7 @@ __device__ __forceinline__ float divide_by(float value, float scale, float recip
 
 // z[i] = y[i] / scale as far as codes can tell, or y[i] * by, without a branch. by: 1 / scale,
 // rounded, and factor the same, or 0 where the rough quotient is wanted. For scales that
-// divides_fast, and finite values with quotients below 2^12.
+// divides_fast, and finite values with quotients below 2^12 (larger ones saturate either way).
 template <int COUNT>
 __device__ __forceinline__ void quotients_for_codes(const float* y, float scale, float by,
                                                     float factor, float* z) {

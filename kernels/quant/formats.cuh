@@ -139,7 +139,7 @@ __device__ __noinline__ encoded_t encode_nvfp4_rare(uint4 values, float amax, fo
   return out;
 }
 
-// As encode_fp8_scaled; what overflows becomes the largest code either way.
+// As encode_fp8_scaled; quotients by a scale that saturated become the largest code.
 __device__ __forceinline__ encoded_t encode_nvfp4(const format_t& format, const uint4& values,
                                                   float amax) {
   const bool divides = format.traits & FIAR_TRAIT_DIVIDES;

@@ -22,7 +22,8 @@ FIAR_SHARED_FN uint64_t fiar_scale_index(fiar_scale_strides_t strides, uint32_t 
 
 // amax / largest as IEEE division rounds it, where largest is 448 or 6 (the largest codes of e4m3
 // and e2m1) and amax is 0 or FIAR_LEAST_AMAX to infinity, or NaN: the rough quotient and one
-// correction by its residue (P. Markstein, 1990: quant/divide.cuh), exact for both divisors.
+// correction by its residue (P. Markstein, 1990: quant/divide.cuh), exact for both divisors. The
+// first has no test for infinity, where it gives NaN.
 FIAR_SHARED_FN float fiar_divide_finite_by_largest(float amax, float largest) {
   const float reciprocal = 1.0f / largest;
   const float rough = FIAR_MUL(amax, reciprocal);

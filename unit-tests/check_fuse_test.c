@@ -194,7 +194,6 @@ static void codes_that_may_be_any_hide_nothing_else(void** state) {
   }
 }
 
-// A host may allow dialects that it does not load: then nobody has verified their ops.
 // An op of an unregistered dialect is not verified: that it got another shape, only the values say.
 static MlirLogicalResult take_the_operand_of_a_reshape(MlirOperation clone, void* data) {
   (void)data;
@@ -222,6 +221,7 @@ static void a_lost_reshape_is_noticed(void** state) {
   assert_false(check_holds_with(reshaped, options));
 }
 
+// A host may allow dialects that it does not load: then nobody has verified their ops.
 static void unverified_ops_without_operands_are_left(void** state) {
   (void)state;
   static const char unverified[] =

@@ -347,7 +347,8 @@ __device__ __forceinline__ bool leads_block(const fiar_kernel_args_t& args, int 
   return vector == *out_col * args.block_vectors;
 }
 
-// Where a vector's codes and its block's scale go; null where this thread writes none.
+// Where a vector's codes and its block's scale go; null where this thread writes none, or looks for
+// the place when it does.
 typedef struct {
   void *codes, *scale;
 } outputs_t;

@@ -136,12 +136,8 @@ static bool take_sides(FiarRaising* raising, const FiarPrimitive* product, int c
       !fiarShapeRead(mlirValueGetType(out->scales), &scales)) {
     return false;
   }
-  bool same = codes.rank == operand->rank;
-  for (int d = 0; same && d < codes.rank; ++d) {
-    same = codes.size[d] == operand->size[d];
-  }
   bool narrow = fiarValueElement(out->scales) == FIAR_ELEM_F8E8M0FNU && (none.f16 || moves.f16);
-  return same && !narrow && operand->size[along] % block == 0 &&
+  return fiarSameSizes(&codes, operand) && !narrow && operand->size[along] % block == 0 &&
          fiarShapeElements(&scales) * block == fiarShapeElements(operand) &&
          scales_blocks(&moves, operand, along, block);
 }

@@ -163,19 +163,11 @@ static void compare_elements(Check* check, const FiarEvalOptions* run, const Fia
   }
 }
 
-static bool same_shape(const FiarShape* a, const FiarShape* b) {
-  bool same = a->rank == b->rank && a->elem == b->elem;
-  for (int d = 0; same && d < a->rank; ++d) {
-    same = a->size[d] == b->size[d];
-  }
-  return same;
-}
-
 // Of the operand that stands at these places among what was seen. False: out of memory.
 static bool compare_tensors(Check* check, const FiarEvalOptions* run, size_t old, size_t new) {
   const FiarObservation* seen = &check->old.plain.list[old];
   const FiarTensor *a = &seen->tensor, *b = &check->new.plain.list[new].tensor;
-  if (!same_shape(&a->shape, &b->shape)) {
+  if (a->shape.elem != b->shape.elem || !fiarSameSizes(&a->shape, &b->shape)) {
     complain(check, mlirOperationGetLocation(seen->op), "an operand changed its type");
     return true;
   }

@@ -186,13 +186,10 @@ static bool merge(const FiarTerm* a, const FiarTerm* b, FiarLayout* out_layout) 
   const FiarLayout* chain = fiarIsChain(a) ? &a->layout : &b->layout;
   const FiarLayout* other = fiarIsChain(a) ? &b->layout : &a->layout;
   *out_layout = *chain;
-  if (chain->shape.rank != other->shape.rank) {
+  if (!fiarSameSizes(&chain->shape, &other->shape)) {
     return false;
   }
   for (int i = 0; i < chain->shape.rank; ++i) {
-    if (chain->shape.size[i] != other->shape.size[i]) {
-      return false;
-    }
     if (chain->label[i] == FIAR_LABEL_SAME) {
       out_layout->label[i] = other->label[i];
     }
@@ -231,11 +228,7 @@ static FiarTerm eval_unary(const eval_t* eval, const FiarTerm* a) {
 
 // A named norm takes its weight as a vector; the result has the operand's labels.
 static FiarTerm eval_named_norm(const eval_t* eval, const FiarTerm* in, const FiarTerm* weight) {
-  bool same = in->layout.shape.rank == eval->shape.rank;
-  for (int i = 0; same && i < eval->shape.rank; ++i) {
-    same = eval->shape.size[i] == in->layout.shape.size[i];
-  }
-  if (!fiarIsChain(in) || !same) {
+  if (!fiarIsChain(in) || !fiarSameSizes(&in->layout.shape, &eval->shape)) {
     return fiarIsChain(in) ? leave(eval, in) : outside(eval);
   }
   FiarRuleContext context = {eval->fusion, eval->primitive, in->layout, eval->shape.elem, 0};

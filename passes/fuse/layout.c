@@ -185,13 +185,10 @@ static bool spreads_over(uint8_t label, uint8_t other) {
 
 bool fiarLayoutJoin(const FiarLayout* a, const FiarLayout* b, FiarLayout* out_layout) {
   *out_layout = *a;
-  if (a->shape.rank != b->shape.rank) {
+  if (!fiarSameSizes(&a->shape, &b->shape)) {
     return false;
   }
   for (int i = 0; i < a->shape.rank; ++i) {
-    if (a->shape.size[i] != b->shape.size[i]) {
-      return false;
-    }
     if (a->label[i] == FIAR_LABEL_SAME || spreads_over(a->label[i], b->label[i])) {
       out_layout->label[i] = b->label[i];
     } else if (b->label[i] != FIAR_LABEL_SAME && b->label[i] != a->label[i] &&

@@ -86,11 +86,7 @@ static bool is_broadcast(const FiarTerm* term) {
   if (!fiarIsValue(term->value) || !fiarShapeRead(mlirValueGetType(term->value), &shape)) {
     return false;
   }
-  bool same = shape.rank == term->layout.shape.rank;
-  for (int i = 0; same && i < shape.rank; ++i) {
-    same = shape.size[i] == term->layout.shape.size[i];
-  }
-  return !same;
+  return !fiarSameSizes(&shape, &term->layout.shape);
 }
 
 FiarTerm fiarTermForeign(const FiarTerm* term) {

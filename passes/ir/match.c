@@ -136,6 +136,14 @@ int64_t fiarShapeElements(const FiarShape* shape) {
   return elements;
 }
 
+bool fiarSameSizes(const FiarShape* a, const FiarShape* b) {
+  bool same = a->rank == b->rank;
+  for (int i = 0; same && i < a->rank; ++i) {
+    same = a->size[i] == b->size[i];
+  }
+  return same;
+}
+
 static int64_t dense_int(MlirAttribute attribute, intptr_t at) {
   MlirType type = mlirShapedTypeGetElementType(mlirAttributeGetType(attribute));
   if (mlirTypeIsAIndex(type)) {

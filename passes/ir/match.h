@@ -51,6 +51,7 @@ const char* fiarElementText(FiarElement elem);
 
 // The product of the sizes, or -1 where one is dynamic.
 int64_t fiarShapeElements(const FiarShape* shape);
+bool fiarSameSizes(const FiarShape* a, const FiarShape* b);  // rank and sizes, whatever elements
 
 // Reads up to `max` integers from a dense array, dense elements, an array of integers or one
 // integer. Gives the count, or -1 where the attribute is none of these, absent, or longer than max.

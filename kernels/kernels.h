@@ -58,7 +58,8 @@ typedef struct fiar_control {
 FIAR_STATIC_ASSERT(sizeof(fiar_control_t) <= FIAR_CONTROL_BYTES, "the control block has room");
 #define FIAR_TICKETS_A_CALL (1u << 20)
 
-// An expired wait: the rank that had not delivered and the row that was missing. Never 0.
+// An expired wait: the rank that had not delivered and the row that was missing, as the kernels
+// number rows (place_of_row). Never 0.
 #define FIAR_WAIT_ERROR(rank, row) ((uint64_t)(row) << 32 | (uint64_t)((rank) + 1))
 #define FIAR_WAIT_ERROR_RANK(error) ((int)((error)&0xFF) - 1)
 #define FIAR_WAIT_ERROR_ROW(error) ((uint32_t)((error) >> 32))
@@ -102,7 +103,8 @@ typedef enum fiar_trait {
   FIAR_TRAIT_NORM_OUT = 1 << 21,
   FIAR_TRAIT_CODES_OUT = 1 << 22,
   FIAR_TRAIT_SCALES_OUT = 1 << 23,
-  FIAR_TRAIT_DRAWS = 1 << 24  // of kernels alone: clusters draw their rows (device/owner.cuh)
+  FIAR_TRAIT_DRAWS = 1 << 24,      // of kernels alone: clusters draw their rows (device/owner.cuh)
+  FIAR_TRAIT_ROW_BLOCKS = 1 << 25  // residual_layout = token_block (device/common.cuh)
 } fiar_trait_t;
 
 // A layout of scales as numbers instead of a switch, whose table would lie in a constant bank that
@@ -175,7 +177,8 @@ void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar
 
 // Can this algorithm serve the call? OK, or UNSUPPORTED with a sentence that names what is in the
 // way: alignment, hidden not in whole 16-byte vectors or above 16384, group sizes, sum_out with
-// SHARDED. Pure. ANY serves every call that is valid at all (hidden up to 49152).
+// SHARDED, a sharded residual with another kernel. Pure. ANY serves every call that is valid at all
+// (hidden up to 49152).
 fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
                                    const fiar_all_reduce_norm_params* params, int32_t world);
 

@@ -3,6 +3,7 @@
 // call takes, and the shape of its launch.
 #include "base/base.h"
 #include "kernels.h"
+#include "residual.h"
 
 enum {
   VECTOR_BYTES = 16,
@@ -20,6 +21,10 @@ static const struct {
 #include "fiar/quant_formats.def"
 #undef X
 };
+
+#define X(name, value, text) [value] = text,
+static const char* const residual_layouts[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
+#undef X
 
 static int64_t dtype_bytes(int dtype) {
   return dtype == FIAR_DTYPE_F32 ? 4 : 2;
@@ -78,6 +83,7 @@ static uint32_t traits_of(const fiar_all_reduce_norm_params* call, int32_t block
       {call->norm_out, FIAR_TRAIT_NORM_OUT},
       {call->quant_out, FIAR_TRAIT_CODES_OUT},
       {call->scales_out, FIAR_TRAIT_SCALES_OUT},
+      {call->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK, FIAR_TRAIT_ROW_BLOCKS},
   };
   uint32_t bits = 0;
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(traits); ++i) {
@@ -219,7 +225,7 @@ static bool pushes(fiar_algorithm_t algorithm) {
 
 fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
                                    const fiar_all_reduce_norm_params* params, int32_t world) {
-  const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  const bool sharded = fiar_residual_is_sharded(params->residual_layout);
   if (pushes(algorithm) && (world < 2 || world > FIAR_KERNEL_MAX_WORLD)) {
     return FIAR_FAIL(UNSUPPORTED, "world is %d, the push kernels need 2 to %d", world,
                      FIAR_KERNEL_MAX_WORLD);
@@ -241,10 +247,12 @@ fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
   }
   if (algorithm == FIAR_ALGORITHM_SHARDED && (!sharded || params->sum_out)) {
     return FIAR_FAIL(UNSUPPORTED,
-                     "the sharded kernel needs residual_layout token_shard and no sum_out");
+                     "the sharded kernel needs residual_layout token_shard or token_block and no "
+                     "sum_out");
   }
   if (sharded && (algorithm == FIAR_ALGORITHM_ONESHOT || algorithm == FIAR_ALGORITHM_TWOSHOT)) {
-    return FIAR_FAIL(UNSUPPORTED, "residual_layout token_shard needs the sharded kernel");
+    return FIAR_FAIL(UNSUPPORTED, "residual_layout %s needs the sharded kernel",
+                     residual_layouts[params->residual_layout]);
   }
   return check_vectors(params);
 }

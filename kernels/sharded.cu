@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Residual kept by rows: rank t % world sums row t, adds its residual row, normalises and
-// quantises; only the codes (or the norm, where the call wants it) go back to the others.
+// quantises; only the codes (or the norm, where the call wants it) go back to the others. With
+// token_block, too, t is such a number, and place_of_row says where the row lies in input and
+// outputs.
 //
 // Codes travel in packets of FIAR_E bytes a vector: eight (four for f32) 8-bit codes, or half as
 // much of 4-bit codes with their scale behind them, so that no packet's last word is all ones. The
@@ -123,13 +125,14 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
   const bool norm_back = K::traits(args) & FIAR_TRAIT_NORM_OUT;
   encoded_t codes[K::vectors];
   outputs_t outputs[K::vectors];
-  find_outputs<K>(args, me->at, row, outputs);
+  const int place = place_of_row<K>(args, row);
+  find_outputs<K>(args, me->at, place, outputs);
   if (mine || norm_back) {
     uint4 norm[K::vectors];
     uint32_t largest[K::vectors];
     make_norm<K>(args, call, back, me, row, norm, largest);
     if (K::traits(args) & FIAR_TRAIT_NORM_OUT) {
-      store_row<K::vectors>(args.norm_out, row, args.row_bytes, me->at, norm);
+      store_row<K::vectors>(args.norm_out, place, args.row_bytes, me->at, norm);
     }
     if (quantises) {
       quantise_row<K>(args, me, norm, largest, codes);
@@ -141,7 +144,7 @@ __device__ __forceinline__ void serve_row(const fiar_kernel_args_t& args, call_t
     if (mine && !norm_back) {
       send_codes<K>(args, *call, back, me->at, row, codes);
     }
-    store_quantised<K>(args, me->at, row, codes, outputs);
+    store_quantised<K>(args, me->at, place, codes, outputs);
   }
   if (mine) {
     clear_shares<K::world, K::vectors>(args, owned_shares<K>(args, *call, me->at, row));
@@ -152,7 +155,8 @@ template <typename K>
 __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(K::vectors))
     sharded(const __grid_constant__ fiar_kernel_args_t args) {
   if (K::has_code) {
-    serve_rows<K, serve_row<K>>(args);
+    using rows_t = with_row_blocks<K>;
+    serve_rows<rows_t, serve_row<rows_t>>(args);
   }
 }
 

@@ -55,6 +55,7 @@ static void enumerators_keep_their_values(void** state) {
       {FIAR_NORM_ROUNDING_AFTER_WEIGHT, 1},
       {FIAR_RESIDUAL_LAYOUT_FULL, 0},
       {FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD, 1},
+      {FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK, 2},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
     assert_int_equal(rows[i].is, rows[i].was);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/reference.h"
+#include "residual.h"
 
 enum { POISON = 0xA5, GUARD = 256 };
 
@@ -68,6 +69,11 @@ static void pick_format(random_t* random, fiar_all_reduce_norm_params* p) {
   }
 }
 
+void case_set_tokens(kernel_case_t* test, int64_t tokens, int world) {
+  const bool blocks = test->params.residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+  test->params.tokens = blocks ? (tokens + world - 1) / world * world : tokens;
+}
+
 kernel_case_t case_random(random_t* random, fiar_dtype_t dtype, int world) {
   kernel_case_t test = {.seed = random_next(random)};
   fiar_all_reduce_norm_params* p = &test.params;
@@ -91,9 +97,11 @@ kernel_case_t case_random(random_t* random, fiar_dtype_t dtype, int world) {
                (one_in(random, 4) ? CASE_PADDED_ROWS : 0u) |
                (one_in(random, 12) ? CASE_SUM_ONLY : 0u);
   if (test.algorithm == FIAR_ALGORITHM_SHARDED) {
-    p->residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+    p->residual_layout =
+        one_in(random, 2) ? FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK : FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
     test.wants &= ~(uint32_t)(CASE_SUM_OUT | CASE_SUM_ONLY);
   }
+  case_set_tokens(&test, p->tokens, world);
   if (test.algorithm == FIAR_ALGORITHM_LOCAL && one_in(random, 3)) {
     test.algorithm = FIAR_ALGORITHM_ANY;
   }
@@ -103,7 +111,6 @@ kernel_case_t case_random(random_t* random, fiar_dtype_t dtype, int world) {
     p->residual_stride += 24;
   }
   test.launch_flags = one_in(random, 2) ? FIAR_LAUNCH_PDL : 0;
-  (void)world;
   return test;
 }
 
@@ -134,12 +141,12 @@ const char* case_text(const kernel_case_t* test, int world) {
   const fiar_all_reduce_norm_params* p = &test->params;
   (void)snprintf(
       text, sizeof text,
-      "algorithm %d world %d tokens %lld hidden %lld dtype %d weight_dtype %d quant %d layout %d "
+      "algorithm %d world %d residual %d tokens %lld hidden %lld dtype %d weight_dtype %d quant %d layout %d "
       "scale_type %d scale_is %d group %d scale_min %g input %d rounding %d wants %#x flags %#x seed %u",
-      (int)test->algorithm, world, (long long)p->tokens, (long long)p->hidden, p->dtype,
-      p->weight_dtype, p->quant, p->scale_layout, p->scale_type, p->scale_is, p->group_size,
-      (double)p->scale_min, p->norm_input, p->norm_rounding, test->wants, test->launch_flags,
-      test->seed);
+      (int)test->algorithm, world, p->residual_layout, (long long)p->tokens, (long long)p->hidden,
+      p->dtype, p->weight_dtype, p->quant, p->scale_layout, p->scale_type, p->scale_is,
+      p->group_size, (double)p->scale_min, p->norm_input, p->norm_rounding, test->wants,
+      test->launch_flags, test->seed);
   return text;
 }
 
@@ -152,8 +159,7 @@ static void* place(case_layout_t* layout, size_t bytes) {
 }
 
 static int64_t residual_rows(const kernel_case_t* test, int world) {
-  return test->algorithm == FIAR_ALGORITHM_SHARDED ? (test->params.tokens + world - 1) / world
-                                                   : test->params.tokens;
+  return fiar_residual_rows(test->params.residual_layout, test->params.tokens, world);
 }
 
 case_layout_t case_layout(const kernel_case_t* test, int world) {

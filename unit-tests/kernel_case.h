@@ -34,6 +34,10 @@ uint32_t random_below(random_t* random, uint32_t bound);
 // A random valid case for dtype.
 kernel_case_t case_random(random_t* random, fiar_dtype_t dtype, int world);
 
+// So many tokens, or as many more as make a block of rows for every rank, where the residual wants
+// that.
+void case_set_tokens(kernel_case_t* test, int64_t tokens, int world);
+
 // Many wide rows, in a call as a decoder layer makes it: with CASE_FEW multiprocessors, clusters of
 // the two-hop kernels draw their rows, where there is a kernel for it.
 enum { CASE_FEW = 2 };

@@ -178,6 +178,24 @@ static void calls_that_vectors_cannot_serve_are_refused_with_the_reason(void** s
   assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_ONESHOT, &params, 16), FIAR_OK);
 }
 
+static void a_sharded_residual_has_one_kernel(void** state) {
+  (void)state;
+  static const char* const names[] = {"", "layout token_shard needs", "layout token_block needs"};
+  fiar_all_reduce_norm_params params = call_of(8, 4096, FIAR_DTYPE_BF16);
+  for (int layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD; layout <= FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+       ++layout) {
+    params.residual_layout = (uint8_t)layout;
+    params.sum_out = NULL;
+    assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_SHARDED, &params, 4), FIAR_OK);
+    assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_ONESHOT, &params, 4), FIAR_UNSUPPORTED);
+    assert_non_null(strstr(fiar_last_error(), names[layout]));
+    assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_TWOSHOT, &params, 4), FIAR_UNSUPPORTED);
+    assert_non_null(strstr(fiar_last_error(), names[layout]));
+    params.sum_out = (void*)(uintptr_t)256;
+    assert_int_equal(fiar_kernel_supports(FIAR_ALGORITHM_SHARDED, &params, 4), FIAR_UNSUPPORTED);
+  }
+}
+
 // The strides against the switch of the reference.
 static void strides_find_every_scale_where_its_layout_puts_it(void** state) {
   (void)state;
@@ -294,6 +312,7 @@ int main(void) {
       cmocka_unit_test(rows_of_an_owner_do_not_all_fall_to_one_block),
       cmocka_unit_test(slots_hold_every_source_and_what_comes_back),
       cmocka_unit_test(calls_that_vectors_cannot_serve_are_refused_with_the_reason),
+      cmocka_unit_test(a_sharded_residual_has_one_kernel),
       cmocka_unit_test(strides_find_every_scale_where_its_layout_puts_it),
       cmocka_unit_test(quotients_by_the_largest_code_are_exact),
       cmocka_unit_test(quotients_have_the_codes_of_divisions),

@@ -68,18 +68,25 @@ static int draws(const kernel_case_t* test, const ranks_t* ranks) {
 }
 
 // Long calls on few multiprocessors, so that two clusters, or three, draw the rows: every format
-// with the norm and, by the kernels that draw, without.
+// with the norm and, by the kernels that draw, without. Rows in blocks have no kernel that draws.
 static int long_calls_match_the_reference(const options_t* options) {
-  static const fiar_algorithm_t algorithms[] = {FIAR_ALGORITHM_TWOSHOT, FIAR_ALGORITHM_SHARDED};
+  static const struct {
+    fiar_algorithm_t algorithm;
+    fiar_residual_layout_t residual;
+  } calls[] = {{FIAR_ALGORITHM_TWOSHOT, FIAR_RESIDUAL_LAYOUT_FULL},
+               {FIAR_ALGORITHM_SHARDED, FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD},
+               {FIAR_ALGORITHM_SHARDED, FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK}};
   ranks_t ranks;
   ranks_open(&ranks, options->world, SLOT_BYTES, ARENA_BYTES, timeout_ns, options->one_gpu);
   int failed = 0, worst_ulps = 0, cases = 0, drawn = 0;
   for (int few = CASE_FEW; few <= CASE_FEW + 1; ++few) {
     for (int dtype = FIAR_DTYPE_F16; dtype <= FIAR_DTYPE_BF16; ++dtype) {
       for (int quant = 0; quant < FIAR_QUANT_COUNT; ++quant) {
-        for (size_t a = 0; a < sizeof algorithms / sizeof *algorithms; ++a) {
-          const kernel_case_t test =
-              case_long(algorithms[a], (fiar_dtype_t)dtype, (fiar_quant_t)quant, options->seed);
+        for (size_t a = 0; a < sizeof calls / sizeof *calls; ++a) {
+          kernel_case_t test = case_long(calls[a].algorithm, (fiar_dtype_t)dtype,
+                                         (fiar_quant_t)quant, options->seed);
+          test.params.residual_layout = (uint8_t)calls[a].residual;
+          case_set_tokens(&test, test.params.tokens, options->world);
           ranks.caps.sm_count = few;
           drawn += draws(&test, &ranks);
           failed += case_check(&test, &ranks, &worst_ulps);
@@ -127,7 +134,7 @@ static void sequence_make(sequence_t* sequence, random_t* random, int world, siz
                      : case_random(random, FIAR_DTYPE_BF16, world);
       sequence->test[i].wants &= ~(uint32_t)(CASE_IN_PLACE | CASE_SPECIALS);
       if (!is_long(i)) {
-        sequence->test[i].params.tokens = 1 + sequence->test[i].params.tokens % 9;
+        case_set_tokens(&sequence->test[i], 1 + sequence->test[i].params.tokens % 9, world);
       } else if (sequence->test[i].params.quant != FIAR_QUANT_NONE) {
         sequence->test[i].wants = CASE_NO_NORM;  // as the kernels that draw are called
       }

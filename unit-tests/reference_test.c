@@ -156,6 +156,41 @@ static void a_sharded_residual_belongs_to_the_rows_owner(void** state) {
   assert_true(norm[0] == 1 && norm[1] == 1 && norm[2] == 1);
 }
 
+// Row t of a call with blocks is that of the call with the whole residual, at every rank, and the
+// ranks' blocks one behind the other are the whole.
+static void blocks_of_rows_are_the_whole_residual_cut_up(void** state) {
+  (void)state;
+  enum { WORLD = 3, TOKENS = 6, HIDDEN = 2, BLOCK = TOKENS / WORLD * HIDDEN };
+  float input[WORLD][TOKENS * HIDDEN], whole[TOKENS * HIDDEN];
+  const void *inputs[WORLD], *same[WORLD], *blocks[WORLD];
+  for (int r = 0; r < WORLD; ++r) {
+    for (int i = 0; i < TOKENS * HIDDEN; ++i) {
+      input[r][i] = (float)(i * i + 7 * r);
+      whole[i] = (float)(3 * i - 40);
+    }
+    inputs[r] = input[r];
+    same[r] = whole;
+    blocks[r] = whole + (ptrdiff_t)r * BLOCK;
+  }
+  float norm[TOKENS * HIDDEN], added[TOKENS * HIDDEN];
+  fiar_all_reduce_norm_params p = {.tokens = TOKENS,
+                                   .hidden = HIDDEN,
+                                   .dtype = FIAR_DTYPE_F32,
+                                   .residual_out = added,
+                                   .norm_out = norm};
+  assert_int_equal(fiar_reference_all_reduce_norm(WORLD, 0, inputs, same, &p), FIAR_OK);
+  for (int r = 0; r < WORLD; ++r) {
+    float norm_here[TOKENS * HIDDEN], block[BLOCK + 1] = {[BLOCK] = 7};
+    p.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+    p.residual_out = block;
+    p.norm_out = norm_here;
+    assert_int_equal(fiar_reference_all_reduce_norm(WORLD, r, inputs, blocks, &p), FIAR_OK);
+    assert_memory_equal(norm_here, norm, sizeof norm);
+    assert_memory_equal(block, added + (ptrdiff_t)r * BLOCK, BLOCK * sizeof *block);
+    assert_true(block[BLOCK] == 7);
+  }
+}
+
 static void fp8_token_scales_by_amax_over_448(void** state) {
   (void)state;
   const float row[] = {-896, 448, 1, 0};
@@ -301,6 +336,7 @@ int main(void) {
       cmocka_unit_test(norm_input_f32_sees_the_unrounded_sum),
       cmocka_unit_test(before_weight_rounds_twice),
       cmocka_unit_test(a_sharded_residual_belongs_to_the_rows_owner),
+      cmocka_unit_test(blocks_of_rows_are_the_whole_residual_cut_up),
       cmocka_unit_test(fp8_token_scales_by_amax_over_448),
       cmocka_unit_test(ue8m0_group_scales_round_up),
       cmocka_unit_test(nvfp4_scales_by_amax_over_6_under_the_global_scale),

@@ -47,10 +47,12 @@ extern "C" {
   X(AFTER_WEIGHT, 1, "after_weight")
 
 // full: [tokens, hidden] on every rank. token_shard: rank r holds rows r, r + world, r + 2 world,
-// ...
+// ... token_block: rank r holds the tokens / world rows from r * tokens / world on; tokens is a
+// multiple of world.
 #define FIAR_RESIDUAL_LAYOUT_TABLE(X) \
   X(FULL, 0, "full")                  \
-  X(TOKEN_SHARD, 1, "token_shard")
+  X(TOKEN_SHARD, 1, "token_shard")    \
+  X(TOKEN_BLOCK, 2, "token_block")
 
 // What the entries around the fused call compute on: the types above with the same values, then
 // codes and bytes.

@@ -11,11 +11,6 @@
 
 namespace {
 
-template <typename K>
-__device__ __forceinline__ int world_of(const fiar_kernel_args_t& args) {
-  return K::world ? K::world : args.peers.world;
-}
-
 // Byte offset in a slot of what comes back.
 template <typename K>
 __device__ __forceinline__ uint64_t back_offset(const fiar_kernel_args_t& args) {

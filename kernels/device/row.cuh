@@ -27,7 +27,7 @@ struct worker {
 template <typename K>
 __device__ __forceinline__ void load_input(const fiar_kernel_args_t& args, const place_t& at,
                                            int row, uint4* x) {
-  load_row<K::vectors>(args.input, row, args.input_row_bytes, at, x);
+  load_row<K::vectors>(args.input, place_of_row<K>(args, row), args.input_row_bytes, at, x);
 }
 
 template <typename K>

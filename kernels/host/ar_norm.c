@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/reference.h"
+#include "residual.h"
 
 static fiar_quantise_row_fn* const quantise_row[] = {
     [FIAR_QUANT_NONE] = NULL,
@@ -36,9 +37,9 @@ static void add_row(int32_t world, int32_t rank, const void* const* inputs,
   const int64_t hidden = params->hidden;
   const int64_t input_stride = params->input_stride ? params->input_stride : hidden;
   const int64_t residual_stride = params->residual_stride ? params->residual_stride : hidden;
-  const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
-  const int32_t owner = sharded ? (int32_t)(row % world) : rank;
-  const int64_t residual_row = sharded ? row / world : row;
+  const uint8_t layout = params->residual_layout;
+  const int32_t owner = fiar_residual_owner(layout, row, params->tokens, rank, world);
+  const int64_t residual_row = fiar_residual_place(layout, row, params->tokens, world);
   for (int64_t i = 0; i < hidden; ++i) {
     float sum = fiar_load(inputs[0], params->dtype, row * input_stride + i);
     for (int32_t r = 1; r < world; ++r) {

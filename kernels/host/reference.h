@@ -55,10 +55,10 @@ size_t fiar_scale_offset(const fiar_all_reduce_norm_params* params, int64_t row,
 //
 // What rank `rank` of `world` writes for `params`, whose own input and residual are ignored:
 // inputs[r] is rank r's [tokens, hidden] with params->input_stride; residuals[r] is rank r's
-// residual, of which only this rank's is read for the full layout, every owner's for token_shard;
-// residuals NULL: no residual. Strides of 0 mean hidden. Outputs may alias this rank's inputs as
-// the ABI allows. params must be valid (fiar_params_check). OUT_OF_MEMORY (without a text): no room
-// for a row.
+// residual, of which only this rank's is read for the full layout, every owner's for the sharded
+// ones; residuals NULL: no residual. Strides of 0 mean hidden. Outputs may alias this rank's inputs
+// as the ABI allows. params must be valid (fiar_params_check). OUT_OF_MEMORY (without a text): no
+// room for a row.
 fiar_status_t fiar_reference_all_reduce_norm(int32_t world, int32_t rank, const void* const* inputs,
                                              const void* const* residuals,
                                              const fiar_all_reduce_norm_params* params);

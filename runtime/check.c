@@ -6,6 +6,7 @@
 
 #include "extent.h"
 #include "host/reference.h"
+#include "residual.h"
 #include "runtime_impl.h"
 
 typedef struct format_rule {
@@ -58,7 +59,7 @@ static fiar_status_t check_enums(const fiar_all_reduce_norm_params* params) {
   FIAR_TRY(check_enum("norm_input", params->norm_input, FIAR_NORM_INPUT_F32 + 1));
   FIAR_TRY(check_enum("norm_rounding", params->norm_rounding, FIAR_NORM_ROUNDING_AFTER_WEIGHT + 1));
   return check_enum("residual_layout", params->residual_layout,
-                    FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD + 1);
+                    FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK + 1);
 }
 
 static fiar_status_t check_finite(const char* name, float value, bool negative_allowed) {
@@ -67,6 +68,15 @@ static fiar_status_t check_finite(const char* name, float value, bool negative_a
   }
   return FIAR_FAIL(INVALID_ARGUMENT, "%s is %g, must be finite%s", name, (double)value,
                    negative_allowed ? "" : " and >= 0");
+}
+
+static fiar_status_t check_row_blocks(const fiar_all_reduce_norm_params* params, int32_t world) {
+  return params->residual_layout != FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK || params->tokens % world == 0
+             ? FIAR_OK
+             : FIAR_FAIL(INVALID_ARGUMENT,
+                         "tokens is %lld, must be a multiple of world = %d where residual_layout "
+                         "is token_block",
+                         (long long)params->tokens, world);
 }
 
 fiar_status_t fiar_shape_check(int64_t tokens, int64_t hidden, uint8_t dtype) {
@@ -157,9 +167,8 @@ enum {
 
 static void list_extents(const fiar_all_reduce_norm_params* params, int32_t world,
                          fiar_extent_t extents[EXTENTS]) {
-  const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
   const int64_t tokens = params->tokens, hidden = params->hidden;
-  const int64_t rows = sharded ? (tokens + world - 1) / world : tokens;
+  const int64_t rows = fiar_residual_rows(params->residual_layout, tokens, world);
   const size_t element = fiar_dtype_bytes(params->dtype);
   const int bits = (int)element * 8;
   const size_t weight_element = params->weight ? fiar_dtype_bytes(params->weight_dtype) : 1;
@@ -221,6 +230,7 @@ fiar_status_t fiar_params_check(const fiar_all_reduce_norm_params* params, int32
   FIAR_TRY(FIAR_STRUCT_TAKE(fiar_all_reduce_norm_params, params, out_params));
   FIAR_TRY(check_enums(out_params));
   FIAR_TRY(fiar_shape_check(out_params->tokens, out_params->hidden, out_params->dtype));
+  FIAR_TRY(check_row_blocks(out_params, world));
   FIAR_TRY(fiar_stride_check("input_stride", out_params->tokens, "hidden", out_params->hidden,
                              &out_params->input_stride));
   FIAR_TRY(fiar_stride_check("residual_stride", out_params->tokens, "hidden", out_params->hidden,

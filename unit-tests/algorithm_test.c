@@ -78,6 +78,9 @@ static void the_choice_changes_once_as_messages_grow(void** state) {
 static void a_sharded_residual_takes_the_sharded_kernel(void** state) {
   (void)state;
   fiar_problem_t problem = message(1, 4096, FIAR_DTYPE_BF16);
+  problem.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+  assert_int_equal(fiar_algorithm_select(&builtin, &problem, 4, UINT64_MAX),
+                   FIAR_ALGORITHM_SHARDED);
   problem.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
   assert_int_equal(fiar_algorithm_select(&builtin, &problem, 4, UINT64_MAX),
                    FIAR_ALGORITHM_SHARDED);

@@ -589,6 +589,7 @@ static void the_other_ops_name_what_they_refuse(void** state) {
   REFUSES(fiar_rt_quantize, quantize, quantize, input_stride, 3, "input_stride is 3");
   REFUSES(fiar_rt_quantize, quantize, quantize, scale_layout, 1, "scale_layout is swizzled_128x4");
   REFUSES(fiar_rt_rms_norm, norm, norm, residual_layout, 1, "residual_layout is token_shard");
+  REFUSES(fiar_rt_rms_norm, norm, norm, residual_layout, 2, "residual_layout is token_block");
   REFUSES(fiar_rt_rms_norm, norm, norm, hidden, 0, "hidden is 0");
 #undef REFUSES
   block_case_free(&silu);

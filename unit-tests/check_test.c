@@ -96,7 +96,7 @@ static void numbers_out_of_their_domain_are_named(void** state) {
   REFUSES(scale_is, 2, "scale_is is 2")
   REFUSES(norm_input, 2, "norm_input is 2")
   REFUSES(norm_rounding, 2, "norm_rounding is 2")
-  REFUSES(residual_layout, 2, "residual_layout is 2")
+  REFUSES(residual_layout, 3, "residual_layout is 3")
   REFUSES(reserved[3], 1, "reserved")
   REFUSES(input, NULL, "input is NULL")
 #undef REFUSES
@@ -104,6 +104,21 @@ static void numbers_out_of_their_domain_are_named(void** state) {
   p.sum_out = p.residual_out = p.norm_out = p.quant_out = p.scales_out = NULL;
   refuses(&p, "every output is NULL");
   refuses(NULL, "params is NULL");
+}
+
+static void rows_in_blocks_are_as_many_on_every_rank(void** state) {
+  (void)state;
+  fiar_all_reduce_norm_params p = good(), checked;
+  p.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+  p.tokens = WORLD * 2;
+  accepts(&p);
+  p.tokens = 0;
+  accepts(&p);
+  p.tokens = WORLD + 1;
+  refuses(&p, "must be a multiple of world = ");
+  assert_int_equal(fiar_params_check(&p, 1, &checked), FIAR_OK);
+  p.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  accepts(&p);
 }
 
 static void a_hidden_that_blocks_do_not_divide_is_refused(void** state) {
@@ -286,6 +301,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_good_call_passes_and_is_completed),
       cmocka_unit_test(numbers_out_of_their_domain_are_named),
+      cmocka_unit_test(rows_in_blocks_are_as_many_on_every_rank),
       cmocka_unit_test(a_hidden_that_blocks_do_not_divide_is_refused),
       cmocka_unit_test(a_format_takes_only_its_own_scales),
       cmocka_unit_test(only_the_two_documented_aliases_pass),

@@ -8,6 +8,7 @@
 typedef struct list {
   conformance_case_t* cases;
   size_t count, room;
+  int32_t world;
 } list_t;
 
 typedef struct format {
@@ -68,6 +69,16 @@ static void add(list_t* list, conformance_case_t item) {
   }
 }
 
+// The case with a residual in shards, and in blocks, which has as many tokens as ranks share out
+// evenly.
+static void add_sharded(list_t* list, conformance_case_t item) {
+  item.params.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  add(list, item);
+  item.params.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+  item.params.tokens = (item.params.tokens + list->world - 1) / list->world * list->world;
+  add(list, item);
+}
+
 static conformance_case_t base_case(uint8_t dtype, const format_t* format) {
   return (conformance_case_t){
       .params = {.struct_size = sizeof(fiar_all_reduce_norm_params),
@@ -108,30 +119,29 @@ static void add_formats(list_t* list) {
     item.params.tokens = 130;  // more than one tile of every swizzle
     add(list, item);
     item.params.tokens = 9;
-    item.params.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
-    add(list, item);
+    add_sharded(list, item);
     item.params.scale_min = 0.25f;
     item.params.scale_is = FIAR_SCALE_IS_DIVISOR;
-    add(list, item);
+    add_sharded(list, item);
   }
 }
 
 // Every combination of the norm's attributes and optional operands.
 static void add_norms(list_t* list) {
-  for (unsigned bits = 0; bits < 3u << 7; ++bits) {
-    conformance_case_t item = base_case(dtypes[bits >> 7], &formats[bits % 2 ? 3 : 0]);
-    const unsigned weight = bits >> 4 & 3u;  // none, the element type, f32, the other 16-bit type
+  for (unsigned bits = 0; bits < 3u << 6; ++bits) {
+    conformance_case_t item = base_case(dtypes[bits >> 6], &formats[bits % 2 ? 3 : 0]);
+    const unsigned weight = bits >> 3 & 3u;  // none, the element type, f32, the other 16-bit type
     item.params.norm_input = bits & 1u;
     item.params.norm_rounding = bits >> 1 & 1u;
-    item.params.residual_layout = bits >> 2 & 1u;
-    item.residual = (bits >> 3 & 1u) != 0;
+    item.residual = (bits >> 2 & 1u) != 0;
     item.weight = weight != 0;
     item.params.weight_dtype =
         weight == 2   ? FIAR_DTYPE_F32
         : weight == 3 ? (item.params.dtype == FIAR_DTYPE_F16 ? FIAR_DTYPE_BF16 : FIAR_DTYPE_F16)
                       : item.params.dtype;
-    item.params.weight_bias = bits >> 6 & 1u ? 1.0f : 0.0f;
+    item.params.weight_bias = bits >> 5 & 1u ? 1.0f : 0.0f;
     add(list, item);
+    add_sharded(list, item);
   }
 }
 
@@ -143,8 +153,7 @@ static void add_outputs(list_t* list) {
       conformance_case_t item = base_case(FIAR_DTYPE_BF16, &formats[some[i]]);
       item.wants = wants;
       add(list, item);
-      item.params.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
-      add(list, item);
+      add_sharded(list, item);
     }
   }
 }
@@ -157,10 +166,9 @@ static void add_shapes(list_t* list) {
     item.params.tokens = tokens[i / DTYPES % 7];
     item.params.hidden = hidden[i / DTYPES / 7];
     add(list, item);
-    item.params.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
     item.params.input_stride = item.params.hidden + 8;
     item.params.residual_stride = item.params.hidden + 24;
-    add(list, item);
+    add_sharded(list, item);
     if (item.params.hidden % 32 == 0) {
       item = base_case(dtypes[i % DTYPES], &formats[i / DTYPES % 2 ? 17 : 3]);
       item.params.tokens = tokens[i / DTYPES % 7];
@@ -173,18 +181,17 @@ static void add_shapes(list_t* list) {
 
 // residual_out == residual, norm_out == input.
 static void add_aliases(list_t* list) {
-  for (unsigned bits = 0; bits < 3u << 4; ++bits) {
-    conformance_case_t item = base_case(dtypes[bits >> 4], &formats[bits & 1u ? 13 : 0]);
+  for (unsigned bits = 0; bits < 3u << 3; ++bits) {
+    conformance_case_t item = base_case(dtypes[bits >> 3], &formats[bits & 1u ? 13 : 0]);
     item.residual_in_place = (bits >> 1 & 1u) != 0;
     item.norm_in_place = (bits >> 2 & 1u) != 0;
-    item.params.residual_layout = bits >> 3 & 1u;
     add(list, item);
+    add_sharded(list, item);
   }
 }
 
 size_t conformance_cases(int32_t world, conformance_case_t* cases, size_t room) {
-  (void)world;
-  list_t list = {cases, 0, room};
+  list_t list = {cases, 0, room, world};
   add_formats(&list);
   add_norms(&list);
   add_outputs(&list);
@@ -199,6 +206,7 @@ void conformance_describe(const conformance_case_t* item, char* text, size_t roo
 #define Z(name, value, text, bits, block) [value] = text,
   static const char* const layouts[] = {FIAR_SCALE_LAYOUT_TABLE(X)};
   static const char* const types[] = {FIAR_SCALE_TYPE_TABLE(X)};
+  static const char* const residuals[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
   static const char* const names[] = {FIAR_DTYPE_TABLE(Y)};
 #undef X
 #define X Z
@@ -216,10 +224,7 @@ void conformance_describe(const conformance_case_t* item, char* text, size_t roo
       "%s residual, %s weight, bias %g, wants %u, %s data%s%s",
       (long long)p->tokens, (long long)p->hidden, names[p->dtype], quants[p->quant],
       types[p->scale_type], layouts[p->scale_layout], p->group_size, p->scale_is, p->norm_input,
-      p->norm_rounding,
-      !item->residual      ? "no"
-      : p->residual_layout ? "sharded"
-                           : "full",
+      p->norm_rounding, item->residual ? residuals[p->residual_layout] : "no",
       item->weight ? names[p->weight_dtype] : "no", (double)p->weight_bias, item->wants,
       data[item->data], item->residual_in_place ? ", residual in place" : "",
       item->norm_in_place ? ", norm in place" : "");

@@ -8,6 +8,7 @@
 
 #include "conformance.h"
 #include "host/reference.h"
+#include "residual.h"
 
 enum { GUARD_BYTE = 0xA5, POISON = 0xCD };
 static const size_t guard_bytes = 256;  // bytes before and after each array
@@ -142,9 +143,8 @@ static unsigned char* fetch(bench_t* bench, int index) {
 }
 
 static int64_t shard_rows(const bench_t* bench) {
-  const int32_t world = fiar_comm_world(bench->comm);
-  return bench->params.residual_layout ? (bench->params.tokens + world - 1) / world
-                                       : bench->params.tokens;
+  return fiar_residual_rows(bench->params.residual_layout, bench->params.tokens,
+                            fiar_comm_world(bench->comm));
 }
 
 static size_t strided(int64_t rows, int64_t stride, int64_t columns, size_t element) {
@@ -163,7 +163,8 @@ static void make_inputs(bench_t* bench) {
   const uint32_t seed = (uint32_t)bench->number;
   for (int32_t r = 0; r < world; ++r) {
     // A full residual is the same on every rank.
-    const uint32_t owner = p->residual_layout ? 1000 + (uint32_t)r : 1000;
+    const bool sharded = fiar_residual_is_sharded(p->residual_layout);
+    const uint32_t owner = sharded ? 1000 + (uint32_t)r : 1000;
     bench->inputs[r] = must_allocate(input_bytes);
     bench->residuals[r] = must_allocate(residual_bytes);
     memset(bench->inputs[r], POISON, input_bytes);
@@ -367,9 +368,8 @@ static void check_outputs(bench_t* bench) {
   if (residual_aliased) {
     // The padding row, where there is one, keeps the residual it had.
     const int32_t world = fiar_comm_world(bench->comm), rank = fiar_comm_rank(bench->comm);
-    const int64_t own = bench->params.residual_layout
-                            ? (bench->params.tokens - rank + world - 1) / world
-                            : bench->params.tokens;
+    const int64_t own =
+        fiar_residual_rows_owned(bench->params.residual_layout, bench->params.tokens, rank, world);
     memcpy(arrays[RESIDUAL].host, arrays[RESIDUAL_OUT].host,
            (size_t)(own * bench->params.hidden) * fiar_dtype_bytes(bench->params.dtype));
     expect_bytes(bench, RESIDUAL, arrays[RESIDUAL].host);

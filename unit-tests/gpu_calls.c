@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/reference.h"
+#include "residual.h"
 
 enum { POISON = 0xC7 };
 
@@ -36,7 +37,7 @@ static void fill(void* array, uint8_t dtype, int64_t count, uint32_t seed) {
   }
 }
 
-static fiar_all_reduce_norm_params shape_of(uint32_t seed, int64_t max_tokens) {
+static fiar_all_reduce_norm_params shape_of(uint32_t seed, int64_t max_tokens, int32_t world) {
   static const int64_t hidden[] = {64, 512, 1024, 2880, 4096, 7168};
   static const struct {
     uint8_t quant, type, layout;
@@ -49,24 +50,35 @@ static fiar_all_reduce_norm_params shape_of(uint32_t seed, int64_t max_tokens) {
                  {FIAR_QUANT_MXFP8, FIAR_SCALE_TYPE_UE8M0, FIAR_SCALE_LAYOUT_LINEAR, 0}};
   uint32_t state = seed;
   const uint32_t format = draw(&state) % 6;
-  return (fiar_all_reduce_norm_params){.struct_size = sizeof(fiar_all_reduce_norm_params),
-                                       .tokens = 1 + draw(&state) % max_tokens,
-                                       .hidden = hidden[draw(&state) % 6],
-                                       .dtype = (uint8_t)(1 + draw(&state) % 3),
-                                       .weight_dtype = FIAR_DTYPE_F32,
-                                       .eps = 1e-5f,
-                                       .quant = formats[format].quant,
-                                       .scale_type = formats[format].type,
-                                       .scale_layout = formats[format].layout,
-                                       .group_size = formats[format].group,
-                                       .norm_rounding = FIAR_NORM_ROUNDING_AFTER_WEIGHT,
-                                       .residual_layout = draw(&state) % 4 == 0
-                                                              ? FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD
-                                                              : FIAR_RESIDUAL_LAYOUT_FULL};
+  fiar_all_reduce_norm_params p = {.struct_size = sizeof p,
+                                   .tokens = 1 + draw(&state) % max_tokens,
+                                   .hidden = hidden[draw(&state) % 6],
+                                   .dtype = (uint8_t)(1 + draw(&state) % 3),
+                                   .weight_dtype = FIAR_DTYPE_F32,
+                                   .eps = 1e-5f,
+                                   .quant = formats[format].quant,
+                                   .scale_type = formats[format].type,
+                                   .scale_layout = formats[format].layout,
+                                   .group_size = formats[format].group,
+                                   .norm_rounding = FIAR_NORM_ROUNDING_AFTER_WEIGHT};
+  switch (draw(&state) % 6) {
+    case 0:
+      p.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+      break;
+    case 1:
+      if (max_tokens >= world) {
+        p.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+        p.tokens = p.tokens < world ? world : p.tokens / world * world;
+      }
+      break;
+    default:
+      break;
+  }
+  return p;
 }
 
 static int64_t rows_held(const fiar_all_reduce_norm_params* p, int32_t world) {
-  return p->residual_layout ? (p->tokens + world - 1) / world : p->tokens;
+  return fiar_residual_rows(p->residual_layout, p->tokens, world);
 }
 
 static void measure(gpu_call_t* call) {
@@ -135,7 +147,8 @@ static size_t bytes_written(const gpu_call_t* call, int i) {
     return call->bytes[i];
   }
   const int32_t world = fiar_comm_world(call->comm), rank = fiar_comm_rank(call->comm);
-  return (size_t)((p->tokens + world - 1 - rank) / world * p->hidden) * fiar_dtype_bytes(p->dtype);
+  const int64_t rows = fiar_residual_rows_owned(p->residual_layout, p->tokens, rank, world);
+  return (size_t)(rows * p->hidden) * fiar_dtype_bytes(p->dtype);
 }
 
 static int compare(const gpu_call_t* call, int i, const void* got, const void* want,
@@ -200,7 +213,8 @@ static int check_first(gpu_call_t* call, uint32_t seed) {
 
 int gpu_call_make(fiar_comm_t* comm, uint32_t seed, int64_t max_tokens, size_t shift,
                   cudaStream_t stream, gpu_call_t* out_call) {
-  *out_call = (gpu_call_t){.params = shape_of(seed, max_tokens), .comm = comm};
+  *out_call =
+      (gpu_call_t){.params = shape_of(seed, max_tokens, fiar_comm_world(comm)), .comm = comm};
   measure(out_call);
   place(out_call, seed, shift);
   gpu_call_poison(out_call, stream);

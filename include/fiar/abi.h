@@ -38,8 +38,8 @@ typedef struct fiar_all_reduce_norm_params {
   uint32_t struct_size;  // sizeof, as the caller was built
   int32_t group;         // which of the model's communicators when comm is NULL
   const void* input;     // [tokens, hidden] dtype: this rank's partial sum
-  const void* residual;  // [rows, hidden] dtype, or NULL; rows = tokens, or ceil(tokens/world) when
-                         // token-sharded
+  const void* residual;  // [rows, hidden] dtype, or NULL; rows = tokens, or ceil(tokens/world)
+                         // where residual_layout is token_shard or token_block
   const void* weight;    // [hidden] weight_dtype, or NULL
   const float*
       scale;      // f32 scalar where the data is: fp8_static scale, nvfp4 global scale; or NULL

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/reference.h"
+#include "residual.h"
 #include "runtime_impl.h"
 
 typedef struct host_state {
@@ -88,7 +89,7 @@ static fiar_status_t host_run(void* state, const fiar_all_reduce_norm_params* pa
   fiar_all_reduce_norm_params packed = *params;
   packed.input_stride = params->hidden;
   residuals[rank] = params->residual;
-  if (params->residual && params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD) {
+  if (params->residual && fiar_residual_is_sharded(params->residual_layout)) {
     const int64_t rows = shard_rows(params->tokens, world);
     FIAR_TRY(gather_rows(comm, params->residual, rows, row,
                          (size_t)params->residual_stride * element,

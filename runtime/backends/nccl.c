@@ -11,6 +11,7 @@
 #include "cuda/cuda_impl.h"
 #include "cuda/nccl_comm.h"
 #include "launch.h"
+#include "residual.h"
 #include "runtime_impl.h"
 
 typedef struct state {
@@ -20,7 +21,7 @@ typedef struct state {
   fiar_device_caps_t caps;
   fiar_pointer_cache_t checked;
   int32_t rank, world, device;
-  char* memory;  // the sum; for token_shard then the gathered shards and the whole residual
+  char* memory;  // the sum; for sharded residuals then the gathered rows and the whole residual
   size_t bytes;
 } state_t;
 
@@ -51,26 +52,29 @@ static size_t up256(size_t bytes) {
 // Where a call's parts lie in the workspace.
 typedef struct layout {
   size_t row;    // bytes
-  size_t owned;  // rows of every rank's shard
+  size_t owned;  // rows of every rank's part
   size_t sum, gathered, residual, end;
 } layout_t;
 
-static layout_t layout_of(int64_t tokens, int64_t hidden, uint8_t dtype, bool sharded,
+// Blocks of rows are gathered in their place, the rows of a shard are put there afterwards.
+static layout_t layout_of(int64_t tokens, int64_t hidden, uint8_t dtype, uint8_t residual,
                           int32_t world) {
   layout_t at = {.row = (size_t)hidden * element_bytes(dtype)};
   size_t whole = up256((size_t)tokens * at.row);
-  at.owned = ((size_t)tokens + (size_t)world - 1) / (size_t)world;
+  bool apart = residual == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  at.owned = (size_t)fiar_residual_rows(residual, tokens, world);
   at.gathered = whole;
-  at.residual = at.gathered + (sharded ? up256(at.owned * at.row * (size_t)(world + 1)) : 0);
-  at.end = at.residual + (sharded ? whole : 0);
+  at.residual = at.gathered + (apart ? up256(at.owned * at.row * (size_t)(world + 1)) : 0);
+  at.end = at.residual + (fiar_residual_is_sharded(residual) ? whole : 0);
   return at;
 }
 
 static size_t workspace_size(const fiar_problem_t* problem, const fiar_caps_t* caps) {
-  bool sharded = problem->op == FIAR_OP_ALL_GATHER_ROWS ||
-                 problem->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  uint8_t residual = problem->op == FIAR_OP_ALL_GATHER_ROWS
+                         ? (uint8_t)FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD
+                         : problem->residual_layout;
   size_t need =
-      layout_of(problem->tokens, problem->hidden, problem->dtype, sharded, caps->world).end;
+      layout_of(problem->tokens, problem->hidden, problem->dtype, residual, caps->world).end;
   size_t bytes = (size_t)1 << 20;
   while (bytes < need) {
     bytes *= 2;  // so that slowly growing messages do not make the workspace grow at each of them
@@ -190,6 +194,20 @@ static fiar_status_t shards_gather(state_t* state, const layout_t* at, const voi
   return FIAR_OK;
 }
 
+// Every rank's block of rows, one behind the other, into `out`.
+static fiar_status_t blocks_gather(state_t* state, const layout_t* at, const void* block,
+                                   size_t pitch, void* out, void* stream) {
+  size_t bytes = at->owned * at->row;
+  char* mine = (char*)out + (size_t)state->rank * bytes;
+  FIAR_CUDA_TRY(cudaMemcpy2DAsync(mine, at->row, block, pitch, at->row, at->owned,
+                                  cudaMemcpyDeviceToDevice, stream));
+  if (state->world > 1) {
+    FIAR_NCCL_TRY(state->group.nccl, AllGather, mine, out, bytes, FIAR_NCCL_UINT8,
+                  state->group.comm, stream);
+  }
+  return FIAR_OK;
+}
+
 // The own rows of a whole residual, into a shard.
 static fiar_status_t shard_take(const state_t* state, const layout_t* at, const void* whole,
                                 int64_t tokens, void* out, void* stream) {
@@ -200,6 +218,15 @@ static fiar_status_t shard_take(const state_t* state, const layout_t* at, const 
                                     world * at->row, at->row, held, cudaMemcpyDeviceToDevice,
                                     stream));
   }
+  return FIAR_OK;
+}
+
+// And into a block.
+static fiar_status_t block_take(const state_t* state, const layout_t* at, const void* whole,
+                                void* out, void* stream) {
+  size_t bytes = at->owned * at->row;
+  FIAR_CUDA_TRY(cudaMemcpyAsync(out, (const char*)whole + (size_t)state->rank * bytes, bytes,
+                                cudaMemcpyDeviceToDevice, stream));
   return FIAR_OK;
 }
 
@@ -221,12 +248,37 @@ static fiar_status_t sum_all(state_t* state, const fiar_all_reduce_norm_params* 
   return FIAR_OK;
 }
 
+// With a sharded residual: all of it is gathered, every rank normalises all rows, and takes its own
+// of the residual that comes of it. params: of the summed input; the residual's as the caller has
+// it.
+static fiar_status_t run_sharded(state_t* state, const fiar_all_reduce_norm_params* params,
+                                 const layout_t* at, void* stream) {
+  const bool blocks = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+  const size_t pitch = (size_t)params->residual_stride * element_bytes(params->dtype);
+  void* residual = state->memory + at->residual;
+  fiar_all_reduce_norm_params call = *params;
+  call.residual_layout = FIAR_RESIDUAL_LAYOUT_FULL;
+  call.residual_stride = params->hidden;
+  if (params->residual) {
+    FIAR_TRY(blocks ? blocks_gather(state, at, params->residual, pitch, residual, stream)
+                    : shards_gather(state, at, params->residual, pitch, params->tokens, residual,
+                                    stream));
+    call.residual = residual;
+  }
+  call.residual_out = params->residual_out ? residual : NULL;
+  FIAR_TRY(fiar_launch_local(&call, 0, &state->caps, stream));
+  if (!params->residual_out) {
+    return FIAR_OK;
+  }
+  return blocks ? block_take(state, at, residual, params->residual_out, stream)
+                : shard_take(state, at, residual, params->tokens, params->residual_out, stream);
+}
+
 static fiar_status_t run_here(state_t* state, const fiar_all_reduce_norm_params* params,
                               void* stream) {
-  bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
   bool norms = params->residual_out || params->norm_out || params->quant_out || params->scales_out;
-  const layout_t at =
-      layout_of(params->tokens, params->hidden, params->dtype, sharded, state->world);
+  const layout_t at = layout_of(params->tokens, params->hidden, params->dtype,
+                                params->residual_layout, state->world);
   void* sum = params->sum_out ? params->sum_out : state->memory + at.sum;
   FIAR_TRY(sum_all(state, params, &at, sum, stream));
   if (!norms) {
@@ -236,23 +288,9 @@ static fiar_status_t run_here(state_t* state, const fiar_all_reduce_norm_params*
   call.input = sum;
   call.input_stride = params->hidden;
   call.sum_out = NULL;
-  if (!sharded) {
-    return fiar_launch_local(&call, 0, &state->caps, stream);
-  }
-  void* residual = state->memory + at.residual;
-  call.residual_layout = FIAR_RESIDUAL_LAYOUT_FULL;
-  call.residual_stride = params->hidden;
-  if (params->residual) {
-    FIAR_TRY(shards_gather(state, &at, params->residual,
-                           (size_t)params->residual_stride * element_bytes(params->dtype),
-                           params->tokens, residual, stream));
-    call.residual = residual;
-  }
-  call.residual_out = params->residual_out ? residual : NULL;
-  FIAR_TRY(fiar_launch_local(&call, 0, &state->caps, stream));
-  return params->residual_out
-             ? shard_take(state, &at, residual, params->tokens, params->residual_out, stream)
-             : FIAR_OK;
+  return fiar_residual_is_sharded(params->residual_layout)
+             ? run_sharded(state, &call, &at, stream)
+             : fiar_launch_local(&call, 0, &state->caps, stream);
 }
 
 static fiar_status_t async_error(void* opaque) {
@@ -275,7 +313,8 @@ static fiar_status_t all_gather_rows(void* opaque, const void* rows, void* out, 
   state_t* state = opaque;
   fiar_all_reduce_norm_params pointers = {.input = rows, .sum_out = out};
   FIAR_TRY(fiar_cuda_check_pointers(&state->checked, state->device, &pointers));
-  const layout_t at = layout_of(tokens, hidden, dtype, true, state->world);
+  const layout_t at =
+      layout_of(tokens, hidden, dtype, FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD, state->world);
   int previous = state->device;
   FIAR_TRY(fiar_cuda_enter(state->device, &previous));
   fiar_status_t status = shards_gather(state, &at, rows, at.row, tokens, out, stream);

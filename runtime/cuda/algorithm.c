@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/env.h"
+#include "residual.h"
 
 // Where two-shot becomes the faster one on H200 over NVLink, as `fiar-bench --tune` wrote it
 // (bench/NOTES.md). A tuning file's rows of the same world come before these.
@@ -56,7 +57,7 @@ fiar_algorithm_t fiar_algorithm_select(const fiar_tuning_t* tuning, const fiar_p
   if (problem->op == FIAR_OP_ALL_GATHER_ROWS) {
     return FIAR_ALGORITHM_GATHER;
   }
-  if (problem->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD) {
+  if (fiar_residual_is_sharded(problem->residual_layout)) {
     return FIAR_ALGORITHM_SHARDED;
   }
   uint64_t oneshot = fiar_kernel_slot_bytes(FIAR_ALGORITHM_ONESHOT, problem->tokens,

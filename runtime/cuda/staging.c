@@ -3,6 +3,7 @@
 
 #include "cuda/cuda_impl.h"
 #include "fiar/runtime.h"
+#include "residual.h"
 
 enum { ALIGNMENT = 16, MOST_PITCH = 1 << 30, ROOM = 256, LEAST_BYTES = 1 << 20 };
 
@@ -28,9 +29,8 @@ static fiar_status_t arrays_describe(const fiar_all_reduce_norm_params* params, 
   size_t element = params->dtype == FIAR_DTYPE_F32 ? 4 : 2;
   size_t weight_element = params->weight_dtype == FIAR_DTYPE_F32 ? 4 : 2;
   size_t tokens = (size_t)params->tokens, row = (size_t)params->hidden * element;
-  size_t held = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD
-                    ? (tokens + (size_t)world - 1 - (size_t)rank) / (size_t)world
-                    : tokens;
+  size_t held =
+      (size_t)fiar_residual_rows_owned(params->residual_layout, params->tokens, rank, world);
 #define AT(name) offsetof(fiar_all_reduce_norm_params, name)
   const array_t all[ARRAYS] = {
       {AT(input), false, tokens, row, (size_t)params->input_stride * element},

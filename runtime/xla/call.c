@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fiar/runtime.h"
+#include "residual.h"
 
 // ---- Attributes ----
 
@@ -186,9 +187,8 @@ static fiar_status_t expect_element(const char* what, const XLA_FFI_Buffer* buff
 
 // The rows that an operand or result holds beside x.
 static int64_t rows_of(const fiar_xla_call_t* call) {
-  return call->params.residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD
-             ? (call->params.tokens + call->world - 1) / call->world
-             : call->params.tokens;
+  return fiar_residual_rows(call->params.residual_layout, call->params.tokens,
+                            (int32_t)call->world);
 }
 
 static fiar_status_t read_x(const XLA_FFI_Buffer* buffer, fiar_xla_call_t* call) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/reference.h"
+#include "residual.h"
 #include "runtime_impl.h"
 #include "xla/call.h"
 #include "xla/meeting.h"
@@ -12,7 +13,7 @@
 // On the host the devices read one another's operands while results are written.
 static fiar_status_t check_aliases(const fiar_xla_call_t* call) {
   const fiar_all_reduce_norm_params* params = &call->params;
-  const bool sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  const bool sharded = fiar_residual_is_sharded(params->residual_layout);
   if (params->tokens > 0 &&
       (params->norm_out == params->input || params->sum_out == params->input ||
        (sharded && params->residual && params->residual_out == params->residual))) {

@@ -13,6 +13,7 @@
 #include "fiar/fiar.h"
 #include "fuzz/fuzz.h"
 #include "host/reference.h"
+#include "residual.h"
 #include "runtime_impl.h"
 
 enum { POINTERS = 9, MOST_ELEMENTS = 1 << 12, MOST_RANKS = 5 };
@@ -123,8 +124,7 @@ static int runs(const fiar_all_reduce_norm_params* params) {
 // asks for the input that it may share memory with.
 static void allocate(fiar_all_reduce_norm_params* params, const uint8_t* what, int32_t world,
                      Arena* arena, Input* data) {
-  const int sharded = params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
-  const int64_t rows = sharded ? (params->tokens + world - 1) / world : params->tokens;
+  const int64_t rows = fiar_residual_rows(params->residual_layout, params->tokens, world);
   const size_t element = fiar_dtype_bytes(params->dtype);
   const size_t weight_element = fiar_dtype_bytes(params->weight_dtype);
   const size_t all = (size_t)(params->tokens * params->hidden) * element;

@@ -51,9 +51,10 @@ def call(world, what, tokens, hidden, group, dtype, quant, layout, scale_type, r
 FORMATS = {0: ([0], 0), 1: ([0], 0), 2: ([0], 0), 3: ([0, 2], 32), 4: ([1], 0), 5: ([2], 0), 6: ([2], 0)}
 calls = []
 for quant, (types, group) in FORMATS.items():
-    for scale_type, layout, dtype, sharded in itertools.product(types, range(4), (1, 2, 3), (0, 1)):
+    for scale_type, layout, dtype, residual in itertools.product(types, range(4), (1, 2, 3), range(3)):
         what = [1, 1, 1, int(quant in (1, 4)), 1, 1, 1, int(quant > 0), int(quant > 1)]
-        calls.append(call(len(calls) % 5, what, 5, 64, group, dtype, quant, layout, scale_type, sharded, len(calls) % 8))
+        tokens = 12 if residual == 2 else 5  # blocks of rows are as many on every rank
+        calls.append(call(len(calls) % 5, what, tokens, 64, group, dtype, quant, layout, scale_type, residual, len(calls) % 8))
 
 for name, inputs in (("text", [t.encode() for t in dict.fromkeys(texts)]), ("params", calls)):
     folder = os.path.join(out, name)

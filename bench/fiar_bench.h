@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "fiar/types.h"
+#include "residual.h"
 
 enum { BENCH_MAX_RANKS = 16, BENCH_MAX_LIST = 32, BENCH_MAX_REPLAYS = 256 };
 
@@ -26,11 +27,12 @@ typedef enum bench_launch {
   BENCH_LAUNCH_AUTO
 } bench_launch_t;
 
-// What the call does with a residual; the last two as fiar_residual_layout_t has them.
+// What the call does with a residual; the last three as fiar_residual_layout_t has them.
 typedef enum bench_residual {
   BENCH_RESIDUAL_NONE,
   BENCH_RESIDUAL_FULL,
-  BENCH_RESIDUAL_TOKEN_SHARD
+  BENCH_RESIDUAL_TOKEN_SHARD,
+  BENCH_RESIDUAL_TOKEN_BLOCK
 } bench_residual_t;
 
 // Which rank's time stands for a replay.
@@ -67,6 +69,22 @@ typedef struct bench_case {
   uint8_t residual;  // bench_residual_t
   uint8_t launch;    // bench_launch_t
 } bench_case_t;
+
+// The layout that the point's calls have.
+static inline uint8_t bench_residual_layout(const bench_case_t* point) {
+  switch (point->residual) {
+    case BENCH_RESIDUAL_TOKEN_SHARD:
+      return FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+    case BENCH_RESIDUAL_TOKEN_BLOCK:
+      return FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
+    default:
+      return FIAR_RESIDUAL_LAYOUT_FULL;
+  }
+}
+
+static inline bool bench_is_sharded(const bench_case_t* point) {
+  return fiar_residual_is_sharded(bench_residual_layout(point));
+}
 
 // Fills the options from the command line, defaults first. INVALID_ARGUMENT names the option and
 // its value.

@@ -93,9 +93,8 @@ static void sizes_init(const bench_rank_t* rank, const bench_case_t* point,
                                         .quant = format->quant,
                                         .scale_layout = format->scale_layout,
                                         .scale_type = format->scale_type};
-  arrays->residual_rows = point->residual == BENCH_RESIDUAL_TOKEN_SHARD
-                              ? (point->tokens + rank->world - 1) / rank->world
-                              : point->tokens;
+  arrays->residual_rows =
+      fiar_residual_rows(bench_residual_layout(point), point->tokens, rank->world);
   arrays->norm_bytes = (size_t)point->tokens * row;
   arrays->residual_bytes =
       point->residual == BENCH_RESIDUAL_NONE ? 0 : (size_t)arrays->residual_rows * row;
@@ -126,23 +125,20 @@ static void* take(char* arena, size_t* at, size_t bytes) {
 
 static fiar_all_reduce_norm_params params_of(const bench_case_t* point) {
   const format_t* format = format_of(point->quant);
-  return (fiar_all_reduce_norm_params){
-      .struct_size = sizeof(fiar_all_reduce_norm_params),
-      .tokens = point->tokens,
-      .hidden = point->hidden,
-      .eps = 1e-6F,
-      .group_size = format->group_size,
-      .dtype = point->dtype,
-      .weight_dtype = point->dtype,
-      .quant = format->quant,
-      .scale_layout = format->scale_layout,
-      .scale_type = format->scale_type,
-      .scale_is = format->scale_is,
-      .norm_input = FIAR_NORM_INPUT_ROUNDED,
-      .norm_rounding = FIAR_NORM_ROUNDING_AFTER_WEIGHT,
-      .residual_layout = point->residual == BENCH_RESIDUAL_TOKEN_SHARD
-                             ? FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD
-                             : FIAR_RESIDUAL_LAYOUT_FULL};
+  return (fiar_all_reduce_norm_params){.struct_size = sizeof(fiar_all_reduce_norm_params),
+                                       .tokens = point->tokens,
+                                       .hidden = point->hidden,
+                                       .eps = 1e-6F,
+                                       .group_size = format->group_size,
+                                       .dtype = point->dtype,
+                                       .weight_dtype = point->dtype,
+                                       .quant = format->quant,
+                                       .scale_layout = format->scale_layout,
+                                       .scale_type = format->scale_type,
+                                       .scale_is = format->scale_is,
+                                       .norm_input = FIAR_NORM_INPUT_ROUNDED,
+                                       .norm_rounding = FIAR_NORM_ROUNDING_AFTER_WEIGHT,
+                                       .residual_layout = bench_residual_layout(point)};
 }
 
 static size_t lay_out(const bench_rank_t* rank, const bench_case_t* point, void* arena,
@@ -201,6 +197,9 @@ static fiar_status_t fill_set(bench_rank_t* rank, const bench_case_t* point, int
   if (point->residual == BENCH_RESIDUAL_TOKEN_SHARD) {
     fill.first_row = rank->rank;
     fill.row_step = rank->world;
+  }
+  if (point->residual == BENCH_RESIDUAL_TOKEN_BLOCK) {
+    fill.first_row = rank->rank * arrays->residual_rows;
   }
   return rank->device->fill(rank->state, (void*)params->residual, &fill);
 }

@@ -80,13 +80,13 @@ static fiar_status_t make_row(const bench_fill_t* fill, int64_t row, char* out_r
 }
 
 static bool owns(const bench_rank_t* rank, const bench_case_t* point, int64_t row) {
-  return point->residual != BENCH_RESIDUAL_TOKEN_SHARD || row % rank->world == rank->rank;
+  return fiar_residual_owner(bench_residual_layout(point), row, point->tokens, rank->rank,
+                             rank->world) == rank->rank;
 }
 
 static fiar_status_t fetch_rows(bench_rank_t* rank, const bench_case_t* point,
                                 const fiar_all_reduce_norm_params* params, sample_t* sample) {
   const bench_device_t* device = rank->device;
-  bool sharded = point->residual == BENCH_RESIDUAL_TOKEN_SHARD;
   for (int64_t i = 0; i < sample->count; ++i) {
     size_t row = (size_t)sample->rows[i];
     size_t at = (size_t)i * sample->norm_row;
@@ -99,7 +99,8 @@ static fiar_status_t fetch_rows(bench_rank_t* rank, const bench_case_t* point,
                                sample->codes_row));
     }
     if (params->residual_out != NULL && owns(rank, point, sample->rows[i])) {
-      size_t mine = sharded ? row / (size_t)rank->world : row;
+      size_t mine = (size_t)fiar_residual_place(bench_residual_layout(point), sample->rows[i],
+                                                point->tokens, rank->world);
       FIAR_TRY(device->to_host(rank->state, sample->residual + at,
                                (const char*)params->residual_out + mine * sample->norm_row,
                                sample->norm_row));

@@ -20,9 +20,7 @@ double bench_floor_us(const bench_floors_t* floors, const bench_case_t* point, i
   double message = (double)(point->tokens * point->hidden) * (double)fiar_dtype_bytes(point->dtype);
   double peers = world - 1;
   double hop1 = peers / world * message;  // rows to their owners
-  double back = point->residual == BENCH_RESIDUAL_TOKEN_SHARD && point->quant != FIAR_QUANT_NONE
-                    ? code_bytes
-                    : message;
+  double back = bench_is_sharded(point) && point->quant != FIAR_QUANT_NONE ? code_bytes : message;
   double wire = 1e-3 / floors->egress_gb_s;  // us a byte
   double two = fmax(floors->empty_us + 2 * floors->flag_us, (hop1 + peers / world * back) * wire);
   double one = fmax(floors->empty_us + floors->flag_us, peers * message * wire);

@@ -92,12 +92,17 @@ done:
 }
 
 // A forced algorithm that does not fit its slot, or that the layout has no use for, would be
-// another one under its name.
+// another one under its name. Of a sweep's tokens, those that make no blocks are left out.
 static fiar_status_t serves(const fiar_state_t* state, const fiar_all_reduce_norm_params* params) {
+  if (params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK &&
+      params->tokens % fiar_comm_world(state->comm) != 0) {
+    return FIAR_FAIL(UNSUPPORTED, "tokens is %lld, must be a multiple of the ranks for token_block",
+                     (long long)params->tokens);
+  }
   if (state->algorithm < 0) {
     return FIAR_OK;
   }
-  if (params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD) {
+  if (fiar_residual_is_sharded(params->residual_layout)) {
     return FIAR_FAIL(UNSUPPORTED, "a sharded residual has one algorithm, not this one");
   }
   uint64_t slot =

@@ -25,6 +25,7 @@ static const name_t quant_names[] = {
 static const name_t residual_names[] = {{"none", BENCH_RESIDUAL_NONE},
                                         {"full", BENCH_RESIDUAL_FULL},
                                         {"token_shard", BENCH_RESIDUAL_TOKEN_SHARD},
+                                        {"token_block", BENCH_RESIDUAL_TOKEN_BLOCK},
                                         {NULL, 0}};
 static const name_t launch_names[] = {{"eager", BENCH_EAGER},
                                       {"graph", BENCH_GRAPH},

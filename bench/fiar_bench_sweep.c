@@ -183,7 +183,7 @@ static fiar_status_t run_impls(sweep_t* sweep, int index, bool baselines) {
   bench_row_t* row = &sweep->report.rows[index];
   bench_case_t point = row->point;
   const bench_row_t* known = NULL;
-  if (baselines && point.residual == BENCH_RESIDUAL_TOKEN_SHARD) {
+  if (baselines && bench_is_sharded(&point)) {
     point.residual = BENCH_RESIDUAL_FULL;
     known = find_row(sweep, &point, index);
   }

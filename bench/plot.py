@@ -46,7 +46,7 @@ def title(group):
 def best_baseline(table, group, tokens):
     """The least time of a baseline. One that has no sharded residual counts with the full one."""
     full = group[:4] + ("full",) + group[5:]
-    alike = [group, full] if group[4] == "token_shard" else [group]
+    alike = [group, full] if group[4] in ("token_shard", "token_block") else [group]
     times = [result["us"] for key in alike for result in table.get(key, {}).get(tokens, {}).values()
              if result["baseline"]]
     return min(times) if times else None

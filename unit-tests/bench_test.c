@@ -72,8 +72,11 @@ static void floors_are_those_of_the_better_number_of_hops(void** state) {
                         .residual = BENCH_RESIDUAL_FULL};
   double codes = 8192.0 * 4096;
   assert_int_equal(bench_floor_us(&floors, &point, 4, codes) + 0.5, 288);
-  point.residual = BENCH_RESIDUAL_TOKEN_SHARD;
-  assert_int_equal(bench_floor_us(&floors, &point, 4, codes) + 0.5, 216);
+  for (int residual = BENCH_RESIDUAL_TOKEN_SHARD; residual <= BENCH_RESIDUAL_TOKEN_BLOCK;
+       ++residual) {
+    point.residual = (uint8_t)residual;
+    assert_int_equal(bench_floor_us(&floors, &point, 4, codes) + 0.5, 216);
+  }
   point.tokens = 1;
   assert_int_equal(bench_floor_us(&floors, &point, 4, 4096) * 100 + 0.5, 136);
   const bench_floors_t none = {0};

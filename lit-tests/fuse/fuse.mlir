@@ -90,11 +90,11 @@ module attributes {mhlo.num_partitions = 4 : i32} {
 
 // -----
 
-// Sequence parallelism: the sum is scattered, its rows are gathered only behind the norm.
+// Sums are scattered by rows, but it is no norm that is gathered.
 // TEXT: fiar-fuse: 0 all-reduces seen
-// TEXT: {{^}}  0 all_reduce found, but sums that are scattered by rows
-// JSON: "note": "0 all_reduce found, but sums that are scattered by rows
-func.func @sequence_parallel(%x: tensor<4x64xbf16>, %r: tensor<2x64xbf16>) -> tensor<4x64xbf16> {
+// TEXT: {{^}}  0 all_reduce found, but sums that are scattered by rows: no norm of the rows follows
+// JSON: "note": "0 all_reduce found, but sums that are scattered by rows: no norm of the rows follows
+func.func @rows_without_norm(%x: tensor<4x64xbf16>, %r: tensor<2x64xbf16>) -> tensor<4x64xbf16> {
   %s = "stablehlo.reduce_scatter"(%x) <{replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>, scatter_dimension = 0 : i64}> ({
   ^bb0(%a: tensor<bf16>, %b: tensor<bf16>):
     %y = stablehlo.add %a, %b : tensor<bf16>

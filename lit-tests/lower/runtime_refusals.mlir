@@ -44,6 +44,19 @@ func.func @few_scales(%x: tensor<?x64xf32>) -> (tensor<?x64xf8E4M3FN>, tensor<?x
 
 // -----
 
+func.func @unequal_blocks(%x: tensor<6x32xf32>, %r: tensor<2x32xf32>) -> tensor<6x32xf32> {
+  // expected-error@+1 {{x has 6 rows, of which 4 ranks have no equal blocks}}
+  %0 = "fiar.all_reduce_norm"(%x, %r) {
+    operandSegmentSizes = array<i32: 1, 1, 0, 0>, resultSegmentSizes = array<i32: 0, 0, 1, 0, 0>,
+    eps = 1.0e-6 : f32, weight_bias = 0.0 : f32, scale_min = 0.0 : f32, quant = "none", scale_layout = "linear",
+    group_size = 0 : i64, scale_is = "divisor", norm_input = "rounded", scale_type = "f32",
+    norm_rounding = "after_weight", residual_layout = "token_block", world = 4 : i64, groups = dense<[[0, 1, 2, 3]]> : tensor<1x4xi64>
+  } : (tensor<6x32xf32>, tensor<2x32xf32>) -> tensor<6x32xf32>
+  return %0 : tensor<6x32xf32>
+}
+
+// -----
+
 // The swizzled layout pads 4 rows to 128: a tensor without the padding is too small.
 func.func @unpadded(%x: tensor<4x64xbf16>) -> (tensor<4x32xi8>, tensor<4x4xf8E4M3FN>) {
   // expected-error@+1 {{scales of this layout must have 512 elements, padding included}}

@@ -7,6 +7,7 @@
 #include "check/eval_impl.h"
 #include "host/reference.h"
 #include "mlir-c/BuiltinAttributes.h"
+#include "residual.h"
 
 const int64_t* fiarEvalGroupOf(const FiarGroups* groups, int64_t rank, int64_t* out_position) {
   for (int64_t i = 0; i < groups->count * groups->size; ++i) {
@@ -139,7 +140,8 @@ typedef struct FusedCall {
   FiarElement elem;
   int64_t hidden, tokens;
   double eps, weight_bias;
-  bool before_weight, unrounded, sharded;
+  bool before_weight, unrounded;
+  uint8_t layout;                      // of the residual: fiar_residual_layout_t
   bool is_norm;                        // x is a norm already
   bool inverts;                        // codes are of norm * (1 / scale)
   const int64_t* summed;               // the group whose sum the scratch room has
@@ -249,8 +251,7 @@ static bool read_call(FiarEval* eval, MlirOperation op, const FusedForm* form, F
   call->unrounded = INDEX_OF(op, "norm_input", norm_inputs) == FIAR_NORM_INPUT_F32;
   call->before_weight =
       INDEX_OF(op, "norm_rounding", norm_roundings) == FIAR_NORM_ROUNDING_BEFORE_WEIGHT;
-  call->sharded =
-      INDEX_OF(op, "residual_layout", residual_layouts) == FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
+  call->layout = (uint8_t)INDEX_OF(op, "residual_layout", residual_layouts);
   fiar_all_reduce_norm_params* q = &call->params;
   q->struct_size = sizeof *q;
   q->tokens = call->tokens;
@@ -383,13 +384,15 @@ static bool fused_quantise(FiarEval* eval, FusedCall* call, int rank, const doub
   return done || fiarEvalFail(eval, "no memory for the quantiser");
 }
 
-// The rows of this rank's residual result: all, or its own every world-th.
+// The rows of this rank's residual result: all, or its own.
 static void store_residual(const FusedCall* call, int64_t position, int64_t world,
                            const double* rows, double* to) {
-  int64_t row_of = 0;
-  for (int64_t t = call->sharded ? position : 0; t < call->tokens; t += call->sharded ? world : 1) {
-    memcpy(to + row_of++ * call->hidden, rows + t * call->hidden,
-           (size_t)call->hidden * sizeof *to);
+  const int32_t own = (int32_t)position, all = (int32_t)world;
+  for (int64_t t = 0; t < call->tokens; ++t) {
+    if (fiar_residual_owner(call->layout, t, call->tokens, own, all) == own) {
+      const int64_t row = fiar_residual_place(call->layout, t, call->tokens, all);
+      memcpy(to + row * call->hidden, rows + t * call->hidden, (size_t)call->hidden * sizeof *to);
+    }
   }
 }
 
@@ -404,16 +407,19 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
                        FiarTensor* outs, double* scratch) {
   int64_t position = 0, all = call->tokens * call->hidden, alone = rank, world = groups->size;
   const int64_t* members = fiarEvalGroupOf(groups, rank, &position);
-  if (members == NULL && !call->sharded) {
+  if (members == NULL && !fiar_residual_is_sharded(call->layout)) {
     members = &alone;  // as in a plain all-reduce
     world = 1;
   }
   if (members == NULL) {
     return fiarEvalFail(eval, "rank %d is in no group of fiar.all_reduce_norm", rank);
   }
+  if (call->layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK && call->tokens % world != 0) {
+    return fiarEvalFail(eval, "the ranks of a call have no equal blocks of its rows");
+  }
   // A row's owner may be the only one that normalises and quantises it.
-  if (call->sharded && (!same_as_first(&call->weight, members, rank) ||
-                        !same_as_first(&call->scale, members, rank))) {
+  if (fiar_residual_is_sharded(call->layout) && (!same_as_first(&call->weight, members, rank) ||
+                                                 !same_as_first(&call->scale, members, rank))) {
     return fiarEvalFail(eval, "the ranks of a token-sharded call have different weights or scales");
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
@@ -425,8 +431,9 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
     memcpy(norm, sum, (size_t)all * sizeof *norm);
   }
   for (int64_t t = 0; t < call->tokens && !call->is_norm; ++t) {
-    int64_t owner = call->sharded ? members[t % world] : rank;
-    int64_t row = call->sharded ? t / world : t;
+    const int64_t owner = members[fiar_residual_owner(call->layout, t, call->tokens,
+                                                      (int32_t)position, (int32_t)world)];
+    const int64_t row = fiar_residual_place(call->layout, t, call->tokens, (int32_t)world);
     const double* residual =
         call->residual.at == NULL
             ? NULL

@@ -81,6 +81,23 @@ static FiarTerm eval_layout(const eval_t* eval, const FiarTerm* in) {
   return relayout(eval, in, ok, layout);
 }
 
+// The rows of all ranks. Scales that were computed before are called by the whole of them.
+static FiarTerm eval_gather(const eval_t* eval, const FiarTerm* in) {
+  FiarLayout layout = {.shape = eval->shape};
+  const bool gathers = fiarIsChain(in) && in->layout.shape.elem == eval->shape.elem &&
+                       fiarGathersRows(eval->fusion, eval->primitive, in, &eval->shape, &layout);
+  FiarTerm out = relayout(eval, in, gathers, layout);
+  if (gathers) {
+    out.facts.gathered = in->role;
+    const MlirValue scales = in->facts.scales;
+    if ((in->role == FIAR_ROLE_STEP || in->role == FIAR_ROLE_SCALE) && fiarIsValue(scales) &&
+        fiarValueElement(scales) == eval->shape.elem) {
+      out.facts.scales = eval->value;
+    }
+  }
+  return out;
+}
+
 static bool widens(FiarElement from, FiarElement to) {
   return from == to || (to == FIAR_ELEM_F32 && (from == FIAR_ELEM_BF16 || from == FIAR_ELEM_F16));
 }
@@ -207,7 +224,8 @@ static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTer
   }
   bool chain = fiarIsChain(a) || fiarIsChain(b);
   FiarRuleContext context = {.fusion = eval->fusion, .primitive = eval->primitive};
-  bool same_type = a->layout.shape.elem == b->layout.shape.elem &&
+  bool same_type = (!fiarIsChain(a) || !fiarIsChain(b) || a->facts.gathered == b->facts.gathered) &&
+                   a->layout.shape.elem == b->layout.shape.elem &&
                    (a->layout.shape.elem == eval->shape.elem || compares(eval->primitive->kind));
   if (!same_type || !merge(a, b, &context.layout)) {
     return chain ? leave(eval, fiarFurther(a, b)) : outside(eval);
@@ -520,6 +538,8 @@ static FiarTerm eval_op(const eval_t* eval) {
       return eval_layout(eval, operand(eval, 0));
     case FIAR_PRIM_CONVERT:
       return eval_convert(eval, operand(eval, 0));
+    case FIAR_PRIM_ALL_GATHER:
+      return eval_gather(eval, operand(eval, 0));
     case FIAR_PRIM_RECIPROCAL: {
       FiarPrimitive divide = *p;
       divide.kind = FIAR_PRIM_DIV;

@@ -131,13 +131,14 @@ static void collect_local(FiarFusion* fusion, MlirOperation op) {
   }
 }
 
-// A sum whose parts are rows, as sequence parallelism has it.
-static bool scatters_rows(FiarFusion* fusion, MlirOperation op) {
-  FiarPrimitive scatter = fiarPrimitiveRead(&fusion->view, op);
-  FiarShape shape;
-  return scatter.kind == FIAR_PRIM_REDUCE_SCATTER && scatter.n_dims == 1 &&
-         strcmp(scatter.reduction, "sum") == 0 &&
-         fiarShapeRead(mlirValueGetType(scatter.in[0]), &shape) && scatter.dims[0] < shape.rank - 1;
+static void collect_scatter(FiarFusion* fusion, MlirOperation op) {
+  FiarPrimitive scatter;
+  FiarAnchor* anchor = fiarScattersRows(fusion, op, &scatter) ? anchor_add(fusion, op) : NULL;
+  if (anchor != NULL) {
+    anchor->primitive = scatter;
+    anchor->input = scatter.in[0];
+    anchor->scatters = fusion->scatters = true;
+  }
 }
 
 static void collect_all_reduce(FiarFusion* fusion, MlirOperation op) {
@@ -186,14 +187,17 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
   if (kind == FIAR_PRIM_ALL_REDUCE) {
     collect_all_reduce(fusion, op);
   }
-  fusion->scatters |= kind == FIAR_PRIM_REDUCE_SCATTER && scatters_rows(fusion, op);
-  bool may_gather = kind == FIAR_PRIM_ALL_GATHER || kind == FIAR_PRIM_ALL_REDUCE;
-  if (may_gather && is_split_all_reduce(fusion, op, &scatter)) {
+  const bool reads = kind == FIAR_PRIM_ALL_REDUCE;  // what it is, only reading the op tells
+  if (kind == FIAR_PRIM_REDUCE_SCATTER || reads) {
+    collect_scatter(fusion, op);
+  }
+  if ((kind == FIAR_PRIM_ALL_GATHER || reads) && is_split_all_reduce(fusion, op, &scatter)) {
     FiarAnchor* anchor = anchor_add(fusion, op);
     if (anchor != NULL) {
       anchor->primitive = scatter;
       anchor->input = scatter.in[0];
     }
+    fusion->failed |= !fiarMapSet(&fusion->started, scatter.op.ptr, 0, 1);
   }
 }
 
@@ -218,7 +222,8 @@ static void number(FiarFusion* fusion, MlirOperation op,
   }
 }
 
-// An all-reduce that another op starts is that op's: it is not one of its own.
+// An all-reduce that another op starts, or a reduce-scatter that one gathers, is that op's: it is
+// not one of its own.
 static void drop_started(FiarFusion* fusion) {
   size_t kept = 0;
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
@@ -247,7 +252,7 @@ static bool anchor_world(FiarFusion* fusion, FiarAnchor* anchor) {
     fusion->failed = true;
     return false;
   }
-  if (anchor->world > 0 && wanted > 0 && anchor->world != wanted) {
+  if (anchor->world > 0 && wanted > 0 && anchor->world != wanted && !anchor->scatters) {
     fiarMessage(fusion, FIAR_MESSAGE_ERROR, anchor->location,
                 "world is %" PRId64 ", but this all-reduce has groups of %" PRId64 " ranks", wanted,
                 anchor->world);
@@ -274,7 +279,7 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   }
   MlirValue sum = mlirOperationGetResult(anchor->op, anchor->result);
   FiarShape shape;
-  if (!mlirTypeEqual(mlirValueGetType(anchor->input), mlirValueGetType(sum))) {
+  if (!anchor->scatters && !mlirTypeEqual(mlirValueGetType(anchor->input), mlirValueGetType(sum))) {
     LEAVE(anchor, "its operand and result are not tensors of one type");
   }
   if (!fiarShapeRead(mlirValueGetType(sum), &shape)) {
@@ -295,6 +300,10 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   anchor->world = 1;
   if (fusion->local == FIAR_LOCAL_NONE && !anchor_world(fusion, anchor)) {
     return;
+  }
+  const char* refusal = anchor->scatters ? fiarScatterRefusal(anchor) : NULL;
+  if (refusal != NULL) {
+    LEAVE(anchor, "%s", refusal);
   }
   term.role = fusion->local == FIAR_LOCAL_QUANTISERS ? FIAR_ROLE_NORM : FIAR_ROLE_HIDDEN;
   anchor->elem = shape.elem;
@@ -397,32 +406,35 @@ static bool has_power_scales(FiarFusion* fusion, const FiarAnchor* anchor, const
   return false;
 }
 
+// Whether the scales of codes, where they are computed, are in an order that a fused op has.
+static bool has_ordered_scales(FiarFusion* fusion, const FiarAnchor* anchor,
+                               const FiarTerm* codes) {
+  const FiarFacts* facts = &codes->facts;
+  if (facts->scale_type == FIAR_SCALE_TYPE_UE8M0) {
+    return has_power_scales(fusion, anchor, codes);
+  }
+  if (!fiarIsValue(facts->scales) || facts->scale_layout != FIAR_SCALE_LAYOUT_LINEAR) {
+    return true;
+  }
+  uint32_t* number = fiarMapFind(&fusion->terms, facts->scales.ptr, 0);
+  const FiarLayout* layout = number == NULL ? NULL : &fiarTermAt(fusion, *number)->layout;
+  return layout != NULL &&
+         (facts->group_size == 0 ? fiarLayoutIsPerRow(layout) : fiarLayoutIsPerBlock(layout));
+}
+
 // How much of the sequence a member completes; 0: nothing that a fused op could return last.
-static int completes(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* term) {
-  if (!fiarLayoutIsFull(&term->layout)) {
+static int completes(FiarFusion* fusion, FiarAnchor* anchor, const FiarTerm* term) {
+  const bool codes = term->role == FIAR_ROLE_CODES;
+  const bool norm = (term->role == FIAR_ROLE_NORM || term->role == FIAR_ROLE_NORMED) &&
+                    term->rounded && term->layout.shape.elem == anchor->elem;
+  if (!fiarLayoutIsFull(&term->layout) || (!codes && !norm) ||
+      !fiarScatterReturns(fusion, anchor, term)) {
     return 0;
   }
-  if (term->role == FIAR_ROLE_CODES) {
-    if (term->facts.scale_type == FIAR_SCALE_TYPE_UE8M0) {
-      return has_power_scales(fusion, anchor, term) ? 3 : 0;
-    }
-    if (!fiarIsValue(term->facts.scales)) {
-      return 3;
-    }
-    if (term->facts.scale_layout != FIAR_SCALE_LAYOUT_LINEAR) {
-      return 3;
-    }
-    uint32_t* number = fiarMapFind(&fusion->terms, term->facts.scales.ptr, 0);
-    const FiarLayout* layout = number == NULL ? NULL : &fiarTermAt(fusion, *number)->layout;
-    bool ordered = layout != NULL && (term->facts.group_size == 0 ? fiarLayoutIsPerRow(layout)
-                                                                  : fiarLayoutIsPerBlock(layout));
-    return ordered ? 3 : 0;
+  if (norm) {
+    return term->role == FIAR_ROLE_NORM ? 2 : 1;
   }
-  bool is_norm = term->role == FIAR_ROLE_NORM || term->role == FIAR_ROLE_NORMED;
-  if (!is_norm || !term->rounded || term->layout.shape.elem != anchor->elem) {
-    return 0;
-  }
-  return term->role == FIAR_ROLE_NORM ? 2 : 1;
+  return has_ordered_scales(fusion, anchor, term) ? 3 : 0;
 }
 
 // Sets anchor->facts from the member that completes most, the first of them in program order.
@@ -509,6 +521,7 @@ static void fuse_all(FiarFusion* fusion) {
   if (!fusion->failed) {
     fiarRewriteFinish(fusion);
   }
+  fiarScattersForget(fusion);
 }
 
 // ---- without all-reduces ----

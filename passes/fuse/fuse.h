@@ -16,6 +16,7 @@
 //   named.c   ops that are a norm or a quantiser by name
 //   mutation.c ops that write over operands
 //   buffers.c all-reduces of buffers that hold tensors
+//   scatter.c reduce-scatters, whose sum each rank has the rows of
 //   variadic.c all-reduces of several tensors, some of which fuse
 //   rewrite.c builds the fused op where it may stand
 //   liveness.c, functions.c remove what is dead
@@ -83,8 +84,10 @@ typedef struct FiarFacts {
   fiar_scale_type_t scale_type;
   double scale_min;
   int64_t group_size;
-  bool guarded;         // nvfp4: a zero scale gives zero codes in the source too
-  bool bounded;         // the step has an upper bound, which the scale's type has, too
+  bool guarded;       // nvfp4: a zero scale gives zero codes in the source too
+  bool bounded;       // the step has an upper bound, which the scale's type has, too
+  FiarRole gathered;  // where the sum is scattered: as what the rows came from all ranks; OUTSIDE:
+                      // they did not, each rank has its own
   const char* inverse;  // the source's op for 1 / x where the scale enters as that; or NULL
   fiar_scale_layout_t scale_layout;  // of `scales`, as the source's op returns them
 } FiarFacts;
@@ -143,6 +146,7 @@ typedef struct FiarAnchor {
   FiarPrimitive primitive;
   MlirValue input;  // what is reduced: the op's operand, or that of the reduce-scatter before it
   bool widened;     // widened to f32 before the all-reduce, whose sum `op` rounds
+  bool scatters;    // `op` is a reduce-scatter: each rank has a block of the sum's rows
   FiarElement elem;
   int64_t hidden, world;
   bool usable;  // a sum over known groups: its uses are followed
@@ -424,6 +428,24 @@ void fiarBuffersName(FiarFusion* fusion);
 // Takes those back that were not fused, and marks the buffers of the others dead; before
 // fiarRewriteFinish.
 void fiarBuffersRestore(FiarFusion* fusion);
+
+// ---- scatter.c ----
+
+// Whether the op is a reduce-scatter of rows that adds, as sequence parallelism has it.
+bool fiarScattersRows(FiarFusion* fusion, MlirOperation op, FiarPrimitive* out_scatter);
+// The residual_layout of the op that the anchor becomes.
+const char* fiarResidualLayoutText(const FiarAnchor* anchor);
+// Why such a sum does not fuse, its world being known; NULL: it may.
+const char* fiarScatterRefusal(const FiarAnchor* anchor);
+// Whether an all-gather puts together the rows that all ranks computed of the sum that was
+// scattered. Gives the whole's layout.
+bool fiarGathersRows(const FiarFusion* fusion, const FiarPrimitive* gather, const FiarTerm* part,
+                     const FiarShape* shape, FiarLayout* out_layout);
+// Whether a fused op may return what the term holds of a scattered sum: gathered rows, computed by
+// what their owner had, or by what all ranks have. Says why if not.
+bool fiarScatterReturns(FiarFusion* fusion, FiarAnchor* anchor, const FiarTerm* term);
+// Takes the anchors of reduce-scatters off that no norm followed.
+void fiarScattersForget(FiarFusion* fusion);
 
 // ---- functions.c ----
 

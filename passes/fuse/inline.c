@@ -49,7 +49,8 @@ static bool contains(const list_t* list, MlirOperation op) {
 static MlirWalkResult find_sums(MlirOperation op, void* user) {
   list_t* list = user;
   FiarPrimitiveKind kind = fiarPrimitiveRead(list->view, op).kind;
-  if ((kind == FIAR_PRIM_ALL_REDUCE || kind == FIAR_PRIM_ALL_GATHER) &&
+  if ((kind == FIAR_PRIM_ALL_REDUCE || kind == FIAR_PRIM_REDUCE_SCATTER ||
+       kind == FIAR_PRIM_ALL_GATHER) &&
       mlirOperationGetNumResults(op) > 0) {
     add(list, op);
   }

@@ -179,6 +179,25 @@ bool fiarLayoutReduce(const FiarLayout* in, const int64_t* dims, int n_dims, boo
   return rank == shape->rank;
 }
 
+bool fiarLayoutGatherRows(const FiarLayout* in, int64_t dim, const FiarShape* shape,
+                          FiarLayout* out_layout) {
+  *out_layout = (FiarLayout){.shape = *shape};
+  if (in->shape.rank != shape->rank || dim < 0 || dim >= shape->rank ||
+      (in->label[dim] != FIAR_LABEL_ONE && in->label[dim] != FIAR_LABEL_ROW0)) {
+    return false;
+  }
+  uint8_t row = FIAR_LABEL_ROW0;
+  for (int i = 0; i < shape->rank; ++i) {
+    const bool grows = i == dim;
+    if ((i < dim && in->label[i] != FIAR_LABEL_ONE) ||
+        (!grows && in->shape.size[i] != shape->size[i])) {
+      return false;
+    }
+    out_layout->label[i] = grows || is_row(in->label[i]) ? row++ : in->label[i];
+  }
+  return rows_in_order(in, (int)dim + 1);
+}
+
 static bool spreads_over(uint8_t label, uint8_t other) {
   return label == FIAR_LABEL_SPREAD && other == FIAR_LABEL_HIDDEN;
 }

@@ -42,6 +42,9 @@ bool fiarLayoutTranspose(const FiarLayout* in, const int64_t* dims, int n_dims,
 // Removes dims; *out_removed has bit 1 << label for each label removed (ONE and SAME included).
 bool fiarLayoutReduce(const FiarLayout* in, const int64_t* dims, int n_dims, bool keep_dims,
                       const FiarShape* shape, FiarLayout* out_layout, uint32_t* out_removed);
+// Puts blocks of rows together along `dim`, which no other dimension of rows comes before.
+bool fiarLayoutGatherRows(const FiarLayout* in, int64_t dim, const FiarShape* shape,
+                          FiarLayout* out_layout);
 // Elementwise combination of two tensors of one shape. What is spread over hidden meets hidden: of
 // one size, it has as many blocks as it was made from, and each where it belongs.
 bool fiarLayoutJoin(const FiarLayout* a, const FiarLayout* b, FiarLayout* out_layout);

@@ -57,6 +57,15 @@ static bool only_dead_uses(const FiarFusion* fusion, MlirOperation op, const Fia
   return true;
 }
 
+// An all-gather of a sequence's rows, which all ranks leave out as they leave out the rest.
+static bool gathers_rows(FiarFusion* fusion, MlirOperation op) {
+  MlirValue whole = mlirOperationGetResult(op, 0);
+  const uint32_t* number = fiarMapFind(&fusion->terms, whole.ptr, 0);
+  const FiarTerm* term = number == NULL ? NULL : fiarTermAt(fusion, *number);
+  return term != NULL && fiarIsChain(term) && term->facts.gathered != FIAR_ROLE_OUTSIDE &&
+         fiarPrimitiveRead(&fusion->view, op).kind == FIAR_PRIM_ALL_GATHER;
+}
+
 static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced);
 
 void fiarMarkOperands(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced) {
@@ -73,7 +82,8 @@ void fiarMarkOperands(FiarFusion* fusion, MlirOperation op, const FiarMap* is_re
 static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced) {
   if (fiarIsDead(fusion, op) || fiarMapFind(&fusion->kept, op.ptr, 0) != NULL ||
       mlirOperationIsNull(mlirOperationGetNextInBlock(op)) || mlirOperationGetNumResults(op) == 0 ||
-      !only_dead_uses(fusion, op, is_replaced) || !fiarPrimitivePure(&fusion->view, op) ||
+      !only_dead_uses(fusion, op, is_replaced) ||
+      (!fiarPrimitivePure(&fusion->view, op) && !gathers_rows(fusion, op)) ||
       !fiarMarkOpDead(fusion, op)) {
     return;
   }

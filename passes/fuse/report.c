@@ -12,10 +12,8 @@
 #define NO_ALL_REDUCE                                                                           \
   "0 all_reduce found; the module still carries sharding annotations: run fiar-opt after SPMD " \
   "partitioning, or use shard_map"
-#define SCATTERED                                                                             \
-  "0 all_reduce found, but sums that are scattered by rows and gathered behind their norms "  \
-  "(sequence parallelism): the form with all-reduces is fused, and fiar-shard-residual then " \
-  "shards its residuals by rows"
+#define SCATTERED \
+  "0 all_reduce found, but sums that are scattered by rows: no norm of the rows follows"
 
 // What there is to say of a module without all-reduces, or NULL.
 static const char* note_of(const FiarFusion* fusion) {
@@ -128,11 +126,12 @@ static void form_text(const FiarAnchor* anchor, char* out_text) {
   if (facts->weight_bias != 0) {
     snprintf(bias, sizeof bias, "(%g + w)", facts->weight_bias);
   }
-  snprintf(out_text, FORM_SIZE, "%sRMSNorm%s%s%s",
+  snprintf(out_text, FORM_SIZE, "%sRMSNorm%s%s%s%s",
            fiarIsValue(facts->residual) ? "residual + " : "",
            fiarIsValue(facts->weight) ? bias : " without weight",
            facts->quant == FIAR_QUANT_NONE ? "" : " + ",
-           facts->quant == FIAR_QUANT_NONE ? "" : quant_text(facts->quant));
+           facts->quant == FIAR_QUANT_NONE ? "" : quant_text(facts->quant),
+           anchor->scatters ? ", by rows" : "");
 }
 
 static void results_text(const FiarAnchor* anchor, const char* quote, const char* between,
@@ -211,10 +210,10 @@ static void json_rows(const FiarFusion* fusion) {
       fiarWrite(
           &fusion->writer,
           ", \"residual\": %s, \"weight\": %s, \"weight_bias\": %g, \"eps\": %.9g, \"quant\": "
-          "\"%s\", \"results\": [%s]",
+          "\"%s\", \"results\": [%s], \"residual_layout\": \"%s\"",
           fiarIsValue(facts->residual) ? "true" : "false",
           fiarIsValue(facts->weight) ? "true" : "false", facts->weight_bias, facts->eps,
-          quant_text(facts->quant), results);
+          quant_text(facts->quant), results, fiarResidualLayoutText(anchor));
       if (facts->quant == FIAR_QUANT_NONE && anchor->quant_reason.rank > 0) {
         json_reason(fusion, "quant_left", &anchor->quant_reason);
       }

@@ -57,13 +57,14 @@ static bool is_scales(const plan_t* plan, MlirValue value, const FiarTerm* term)
          fiarSameScales(term, scales) && is_ordered(term) && is_ordered(scales);
 }
 
-// Which result of the fused op a member is, or -1.
-static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) {
+// Which result of the fused op holds what a member does, or -1.
+static int result_like(const plan_t* plan, MlirValue value, const FiarTerm* term) {
   const FiarAnchor* anchor = plan->anchor;
   const FiarFacts *facts = &anchor->facts, *t = &term->facts;
   bool in_type = term->layout.shape.elem == anchor->elem && term->rounded;
   if (mlirValueEqual(value, mlirOperationGetResult(anchor->op, anchor->result))) {
-    return RESULT_SUM;
+    // A rank's rows of the sum alone come as those of the residual.
+    return anchor->scatters && !fiarIsValue(facts->residual) ? RESULT_RESIDUAL : RESULT_SUM;
   }
   if (is_scales(plan, value, term) || fiarIsPowerScale(term, facts)) {
     return RESULT_SCALES;
@@ -87,6 +88,14 @@ static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) 
     default:
       return -1;
   }
+}
+
+// Which result of the fused op a member is, or -1. Of a sum that is scattered each rank has its
+// rows of the residual, and all rows of the rest.
+static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) {
+  const int result = result_like(plan, value, term);
+  const bool part = plan->anchor->scatters && term->facts.gathered == FIAR_ROLE_OUTSIDE;
+  return part && result > RESULT_RESIDUAL ? -1 : result;
 }
 
 uint32_t fiarPosition(const FiarFusion* fusion, MlirOperation op) {
@@ -356,6 +365,7 @@ typedef struct FiarAttributes {
   int64_t world;
   MlirAttribute groups;
   const char* mode;
+  const char* residual_layout;
   int32_t operands[N_OPERANDS], results[N_RESULTS];
   int n;
   MlirNamedAttribute list[N_ATTRIBUTES];
@@ -389,7 +399,7 @@ static void attributes_fill(FiarAttributes* to) {
   attribute_add(to, "operandSegmentSizes",
                 mlirDenseI32ArrayGet(to->context, N_OPERANDS, to->operands));
   text_add(to, "quant", quant_text(facts->quant));
-  text_add(to, "residual_layout", "full");
+  text_add(to, "residual_layout", to->residual_layout);
   attribute_add(to, "resultSegmentSizes",
                 mlirDenseI32ArrayGet(to->context, N_RESULTS, to->results));
   text_add(to, "scale_is", scale_is_texts[facts->scale_is]);
@@ -412,6 +422,7 @@ static bool same_attributes(const FiarAttributes* a, const FiarAttributes* b) {
          f->quant == g->quant && f->scale_is == g->scale_is && f->scale_type == g->scale_type &&
          f->group_size == g->group_size && f->norm_input_f32 == g->norm_input_f32 &&
          f->rounding == g->rounding && a->scale_layout == b->scale_layout && a->world == b->world &&
+         strcmp(a->residual_layout, b->residual_layout) == 0 &&
          mlirAttributeEqual(a->groups, b->groups) && strcmp(a->mode, b->mode) == 0 &&
          memcmp(a->operands, b->operands, sizeof a->operands) == 0 &&
          memcmp(a->results, b->results, sizeof a->results) == 0;
@@ -427,7 +438,8 @@ static const FiarAttributes* attributes_of(const plan_t* plan, const int32_t* op
                          .scale_layout = plan->scale_layout,
                          .world = anchor->world,
                          .groups = anchor->primitive.groups,
-                         .mode = anchor->primitive.mode};
+                         .mode = anchor->primitive.mode,
+                         .residual_layout = fiarResidualLayoutText(anchor)};
   memcpy(made.operands, operands, sizeof made.operands);
   memcpy(made.results, results, sizeof made.results);
   if (*last != NULL && same_attributes(*last, &made)) {
@@ -599,6 +611,10 @@ static bool rewrite(FiarFusion* fusion, FiarAnchor* anchor) {
   bool ok = !fusion->failed && place(&plan);
   if (ok && !plan.wanted[RESULT_NORM] && !plan.wanted[RESULT_QUANT]) {
     give_up(&plan, anchor->op, "nothing uses the norm");
+    ok = false;
+  }
+  if (ok && anchor->scatters && plan.wanted[RESULT_SUM]) {
+    give_up(&plan, anchor->op, "the sum's rows are used beside the residual's");
     ok = false;
   }
   if (ok) {

@@ -62,7 +62,8 @@ irdl.dialect @fiar {
     %norm_rounding = irdl.any_of(%before_weight, %after_weight)
     %full = irdl.is "full"
     %token_shard = irdl.is "token_shard"
-    %residual_layout = irdl.any_of(%full, %token_shard)
+    %token_block = irdl.is "token_block"
+    %residual_layout = irdl.any_of(%full, %token_shard, %token_block)
     irdl.attributes {
       "eps" = %eps, "weight_bias" = %weight_bias, "scale_min" = %scale_min,
       "quant" = %quant, "scale_layout" = %scale_layout, "group_size" = %group_size,

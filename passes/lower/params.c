@@ -177,6 +177,10 @@ static bool check_residual(const FiarCall* call, const fiar_all_reduce_norm_para
   if (tokens == DYNAMIC) {
     return fiarErrorAt(call->op, "a token-sharded %s needs a static number of rows", what);
   }
+  if (params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK && tokens % call->world != 0) {
+    return fiarErrorAt(call->op, "x has %lld rows, of which %lld ranks have no equal blocks",
+                       (long long)tokens, (long long)call->world);
+  }
   int64_t rows = (tokens + call->world - 1) / call->world;
   if (product(type, 0, type_rank) != rows * hidden) {
     return fiarErrorAt(call->op, "%s must be [%lld, %lld]: the rows of one of %lld ranks", what,

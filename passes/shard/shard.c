@@ -48,7 +48,7 @@ bool fiarNormOpRead(MlirOperation op, FiarNormOp* out_norm) {
     }
   }
   out_norm->sharded =
-      fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "residual_layout")), "token_shard");
+      !fiarStringEqual(fiarAttributeText(fiarOpAttribute(op, "residual_layout")), "full");
   return !mlirValueIsNull(out_norm->operands[FIAR_NORM_X]);
 }
 

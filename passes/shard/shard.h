@@ -26,7 +26,7 @@ enum {
 typedef struct FiarNormOp {
   MlirValue operands[FIAR_NORM_OPERANDS];
   MlirValue results[FIAR_NORM_RESULTS];
-  bool sharded;  // residual_layout is token_shard
+  bool sharded;  // residual_layout is not full
 } FiarNormOp;
 
 // False where the op has no segment sizes that fit it.

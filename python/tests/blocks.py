@@ -90,6 +90,26 @@ def step_nvfp4(x, down, residual, w, scale):
 STEPS = {"plain": step_plain, "gemma": step_gemma, "fp8": step_fp8, "fp8_token": step_fp8_token, "nvfp4": step_nvfp4}
 
 
+def rows_step(quantise):
+    """Sequence parallelism: each device has its block of the residual's rows, norm and codes are gathered."""
+
+    def step(x, down, residual, w, scale):
+        h = residual + jax.lax.psum_scatter(jnp.dot(x, down), "tp", tiled=True)
+        y = rms_norm(h, w)
+        return h, [jax.lax.all_gather(part, "tp", tiled=True) for part in (y, *quantise(y, scale))]
+
+    return step
+
+
+ROWS_STEPS = {"plain": rows_step(lambda y, scale: ()), "fp8": rows_step(lambda y, scale: (fp8_static(y, scale),)),
+              "fp8_token": rows_step(lambda y, scale: fp8_token(y)), "nvfp4": rows_step(nvfp4)}
+
+
+def sharded_by_rows(step, mesh):
+    specs = (*SPECS[:2], P("tp"), *SPECS[3:])
+    return jax.jit(jax.shard_map(step, mesh=mesh, in_specs=specs, out_specs=(P("tp"), P()), check_vma=False))
+
+
 def sharded(step, mesh, **jit_options):
     return jax.jit(jax.shard_map(step, mesh=mesh, in_specs=SPECS, out_specs=P(), check_vma=False), **jit_options)
 

@@ -147,6 +147,21 @@ def test_sharded_residuals_change_no_bit(share, tokens):
         np.testing.assert_array_equal(bits(a), bits(b))
 
 
+@pytest.mark.parametrize("name", blocks.ROWS_STEPS)
+def test_rows_that_are_scattered_and_gathered_fuse(mesh, name):
+    unfused = blocks.sharded_by_rows(blocks.ROWS_STEPS[name], mesh)
+    inputs = blocks.step_inputs(tokens=3 * mesh.size)
+    text = unfused.trace(*inputs).lower().as_text()
+    rewritten = fiar.jax.rewrite(text)
+    assert rewritten.count("token_block") == 1 and "all_gather" not in rewritten
+    (residual, got), (want_residual, want) = fiar.jax.fuse(unfused)(*inputs), unfused(*inputs)
+    assert residual.sharding == want_residual.sharding
+    np.testing.assert_array_equal(bits(residual), bits(want_residual))
+    blocks.assert_same_norm(got[0], want[0])
+    for g, w in zip(got[1:], codes_of(name, got[0], inputs[4]), strict=True):
+        np.testing.assert_array_equal(bits(g), bits(w))
+
+
 def deep(x, mine, residual, w):
     """80 layers of two all-reduces; `mine` is each rank's own."""
     for _ in range(160):

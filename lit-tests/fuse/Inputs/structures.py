@@ -369,10 +369,10 @@ def variadic_with_a_scalar(b):
     return [norm_of(b, b.ew("add", first, x(b))), token]
 
 
-def scatter(b, value, reducer="add"):
-    part = (b.name(), [value[1][0] // b.world, value[1][1]], value[2])
+def scatter(b, value, reducer="add", dim=0):
+    part = (b.name(), [n // (b.world if i == dim else 1) for i, n in enumerate(value[1])], value[2])
     b.lines.append(
-        f'{part[0]} = "stablehlo.reduce_scatter"({value[0]}) <{{replica_groups = {b.groups}, scatter_dimension = 0 : i64}}> ({{\n'
+        f'{part[0]} = "stablehlo.reduce_scatter"({value[0]}) <{{replica_groups = {b.groups}, scatter_dimension = {dim} : i64}}> ({{\n'
         "    ^bb0(%x: tensor<bf16>, %y: tensor<bf16>):\n"
         f'      %r = "stablehlo.{reducer}"(%x, %y) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n'
         f'      "stablehlo.return"(%r) : (tensor<bf16>) -> ()\n    }}) : ({b.type(value)}) -> {b.type(part)}')
@@ -401,10 +401,129 @@ def scatter_of_a_maximum(b):
     return [norm_of(b, gather(b, scatter(b, x(b), "maximum")))]
 
 
-@case(kept=["reduce_scatter", "all_gather", "stablehlo.rsqrt"])
+# ---- sums scattered by rows ----------------------------------------------------------------------
+
+def rows(operands, results, **attributes):
+    return op(operands, results, residual_layout="token_block", **attributes)
+
+
+def part(b, shape=(T, H), dim=0):
+    return [n // (b.world if i == dim else 1) for i, n in enumerate(shape)]
+
+
+def scattered(b, shape=(T, H), dim=0):
+    """A rank's rows of the sum with those of the residual."""
+    return b.ew("add", scatter(b, x(b, shape), dim=dim), x(b, part(b, shape, dim)))
+
+
+GONE = ["reduce_scatter", "all_gather", "stablehlo.rsqrt"]
+
+
+@case(rows("x residual weight", "residual norm"), gone=GONE)
 def norm_between_scatter_and_gather(b):
-    """Each rank normalises its own rows: no whole sum is there."""
-    return [gather(b, norm_of(b, scatter(b, x(b))))]
+    h = scattered(b)
+    return [h, gather(b, norm_of(b, h))]
+
+
+@case(rows("x weight", "residual norm"), gone=GONE)
+def scattered_sum_without_residual(b):
+    h = scatter(b, x(b))
+    return [h, gather(b, norm_of(b, h))]
+
+
+@case(rows("x residual weight scale", "quant", quant="fp8_static"), gone=GONE)
+def codes_gathered(b):
+    return [gather(b, forms.fp8_static(b, norm_of(b, scattered(b)), b.arg([], "f32"), False))]
+
+
+def dynamic_codes_gathered(name, quantise, **attributes):
+    def before(b):
+        return [gather(b, part) for part in quantise(b, norm_of(b, scattered(b)))]
+
+    def behind(b):
+        return quantise(b, gather(b, norm_of(b, scattered(b))))
+
+    for where, build in ("before", before), ("behind", behind):
+        build.__name__ = f"{name}_{where}_the_gather"
+        case(rows("x residual weight", "quant scales", quant=name, **attributes), gone=[*GONE, "stablehlo.abs"])(build)
+
+
+dynamic_codes_gathered("fp8_token", lambda b, norm: forms.fp8_dynamic(b, norm, floor=1e-12))
+dynamic_codes_gathered("fp8_group", lambda b, norm: forms.fp8_dynamic(b, norm, group=128))
+dynamic_codes_gathered("nvfp4", lambda b, norm: forms.nvfp4(b, norm, None, False))
+dynamic_codes_gathered("mxfp8", lambda b, norm: forms.mx(b, norm, "f8E4M3FN", "unbiased"))
+
+
+@case(rows("x residual weight", "norm", quant="none"), gone=GONE, kept=["stablehlo.divide"])
+def scale_behind_the_gather(b):
+    """Each rank has its own, for all that is known."""
+    return [forms.fp8_static(b, gather(b, norm_of(b, scattered(b))), b.arg([], "f32"), False)]
+
+
+@case(rows("x residual weight scale", "quant", quant="fp8_static"), gone=GONE)
+def constant_scale_behind_the_gather(b):
+    return [forms.fp8_static(b, gather(b, norm_of(b, scattered(b))), b.constant(0.5), False)]
+
+
+@case(rows("x residual", "norm"), gone=GONE)
+def weight_behind_the_gather(b):
+    """Which stays there: each rank has its own, for all that is known."""
+    f = b.convert(scattered(b), "f32")
+    statistics, _ = forms.rms_statistics(b, f, 1e-6)
+    normed = b.convert(b.ew("multiply", f, b.broadcast(statistics, f[1], [0, 1])), "bf16")
+    return [b.ew("multiply", gather(b, normed), forms.vector(b, b.arg([H], "bf16"), [T, H]))]
+
+
+@case(rows("x residual weight", "residual norm"), kept=["stablehlo.rsqrt"])
+def a_rank_uses_its_own_norm(b):
+    """Which it computes of its rows once more."""
+    norm = norm_of(b, scattered(b))
+    return [norm, gather(b, norm)]
+
+
+@case(kept=GONE)
+def scattered_sum_used(b):
+    s = scatter(b, x(b))
+    return [s, gather(b, norm_of(b, b.ew("add", s, x(b, part(b)))))]
+
+
+@case(kept=["reduce_scatter", "stablehlo.rsqrt"])
+def norm_not_gathered(b):
+    return [norm_of(b, scattered(b))]
+
+
+@case(kept=GONE, world=2, groups="dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>")
+def norm_gathered_from_other_groups(b):
+    return [gather(b, norm_of(b, scattered(b)), groups="dense<[[0, 2], [1, 3]]> : tensor<2x2xi64>")]
+
+
+@case(kept=GONE)
+def norm_gathered_along_another_dimension(b):
+    return [gather(b, norm_of(b, scattered(b)), 1)]
+
+
+@case(rows("x residual weight", "residual norm"), gone=GONE)
+def rows_of_two_dimensions(b):
+    h = scattered(b, (T, 3, H))
+    return [h, gather(b, norm_of(b, h))]
+
+
+@case(rows("x residual weight", "norm"), gone=GONE)
+def rows_behind_a_batch_of_one(b):
+    return [gather(b, norm_of(b, scattered(b, (1, T, H), 1)), 1)]
+
+
+@case(kept=GONE)
+def rows_behind_a_batch(b):
+    """No rank's rows are one block."""
+    return [gather(b, norm_of(b, scattered(b, (2, T, H), 1)), 1)]
+
+
+@case(rows("x residual weight", "residual norm"), rows("x residual weight", "residual norm"), gone=GONE)
+def scattered_stream_of_two_layers(b):
+    h1 = scattered(b)
+    h2 = b.ew("add", scatter(b, gather(b, norm_of(b, h1))), h1)
+    return [h2, gather(b, norm_of(b, h2))]
 
 
 @case(kept=["reduce_scatter", "all_gather"])

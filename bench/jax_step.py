@@ -6,7 +6,8 @@
           step on the devices, in a loop of many steps in one program
   once    the same in a program of one step, with its dispatch; several in flight
   decode  one token a sequence of an 8-layer model with the layers of Llama-3-70B, tensor-parallel, fp8 weights, a
-          cache of 1024 positions that is updated in place: a program a token, several in flight; with --parts also
+          cache of 1024 positions that is updated in place: a program a token, several in flight, or, with --turns, a
+          program of so many tokens in a loop, which leaves the host's pace out; with --parts also
           `decode alone`, the same without all-reduces and what follows them, and `decode matmuls`, without attention too
 
 Prints a CSV line a point: microseconds a step (or a token) for XLA and for fiar, the medians of --repeats runs,
@@ -141,7 +142,13 @@ def decode(matmul, after, attend, x, residual, scale, position, layers, caches):
     return x, residual, new
 
 
-def decode_case(mesh, batch, cublas, name):
+def decode_tokens(turns, body, x, residual, scale, position, layers, caches):
+    """A token's codes and residual are the next one's."""
+    return jax.lax.fori_loop(0, turns, lambda _, carry: body(*carry[:2], scale, position, layers, carry[2]),
+                             (x, residual, caches))
+
+
+def decode_case(mesh, batch, cublas, name, turns=1):
     matmul, rows = (matmul_cublas, -(-batch // 16) * 16) if cublas else (matmul_any, batch)
     across, along = P("tp", None), P(None, "tp")  # weights are [n, k]; each device has its rows, or its columns
     shapes = {"qkv": (((HEADS + 2 * KV_HEADS) * HEAD, HIDDEN), FP8, across), "o": ((HIDDEN, HEADS * HEAD), FP8, along),
@@ -149,8 +156,9 @@ def decode_case(mesh, batch, cublas, name):
               "norm1": ((HIDDEN,), BF16, P()), "norm2": ((HIDDEN,), BF16, P())}
     cache = P(None, "tp")
     specs = (P(), P(), P(), P(), [{n: s for n, (_, _, s) in shapes.items()}] * LAYERS, [[cache, cache]] * LAYERS)
-    run = jax.jit(jax.shard_map(functools.partial(decode, matmul, *DECODES[name]), mesh=mesh, in_specs=specs,
-                                out_specs=(P(), P(), specs[-1]), check_vma=False))
+    body = functools.partial(decode, matmul, *DECODES[name])
+    body = functools.partial(decode_tokens, turns, body) if turns > 1 else body
+    run = jax.jit(jax.shard_map(body, mesh=mesh, in_specs=specs, out_specs=(P(), P(), specs[-1]), check_vma=False))
 
     def spec(shape, dtype, sharding=P()):
         return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, sharding))
@@ -159,7 +167,7 @@ def decode_case(mesh, batch, cublas, name):
     caches = [spec((batch, KV_HEADS, CONTEXT, HEAD), BF16, cache)] * 2
     specs = [spec((rows, HIDDEN), FP8), spec((rows, HIDDEN), BF16), spec((), jnp.float32), spec((), jnp.int32),
              [layer] * LAYERS, [caches] * LAYERS]
-    return Case(f"{name},{HIDDEN},{batch}", run, specs, 1, 20, donated=True, part=name != "decode")
+    return Case(f"{name},{HIDDEN},{batch}", run, specs, turns, max(20 // turns, 1), donated=True, part=name != "decode")
 
 
 # ---- Measuring ---------------------------------------------------------------------------------------
@@ -185,7 +193,8 @@ def cases(options, mesh):
             yield from (step_case(mesh, tokens, hidden, 1, True) for tokens in options.tokens)
     if "decode" in options.what:
         for batch in options.batch:
-            yield from (decode_case(mesh, batch, options.cublas, name) for name in DECODES if options.parts or name == "decode")
+            yield from (decode_case(mesh, batch, options.cublas, name, options.turns)
+                        for name in DECODES if options.parts or name == "decode")
 
 
 @functools.cache
@@ -296,6 +305,7 @@ def main():
     parser.add_argument("--tokens", type=int, nargs="*", default=[1, 16, 64, 128, 512, 2048, 8192], help="of step and once")
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8, 64], help="of decode")
     parser.add_argument("--unroll", type=int, default=8, help="of step: steps in a turn of the loop")
+    parser.add_argument("--turns", type=int, default=1, help="of decode: tokens in a program")
     parser.add_argument("--cublas", action="store_true", help="of decode: matmuls as cuBLASLt takes them; with "
                         "XLA_FLAGS=--xla_gpu_enable_triton_gemm=false")
     parser.add_argument("--parts", action="store_true", help="of decode: also the parts of it that need no other device")

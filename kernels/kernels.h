@@ -103,8 +103,7 @@ typedef enum fiar_trait {
   FIAR_TRAIT_NORM_OUT = 1 << 21,
   FIAR_TRAIT_CODES_OUT = 1 << 22,
   FIAR_TRAIT_SCALES_OUT = 1 << 23,
-  FIAR_TRAIT_DRAWS = 1 << 24,      // of kernels alone: clusters draw their rows (device/owner.cuh)
-  FIAR_TRAIT_ROW_BLOCKS = 1 << 25  // residual_layout = token_block (device/common.cuh)
+  FIAR_TRAIT_DRAWS = 1 << 24  // of kernels alone: clusters draw their rows (device/owner.cuh)
 } fiar_trait_t;
 
 // A layout of scales as numbers instead of a switch, whose table would lie in a constant bank that
@@ -168,6 +167,8 @@ FIAR_STATIC_ASSERT(offsetof(fiar_kernel_args_t, scale_cols) == 48 + 3 * 64 + 32 
 // for consumers that wait before they read; by default dependents start when the outputs are
 // written.
 #define FIAR_LAUNCH_EARLY_RELEASE 2u
+// Ranks hold blocks of the residual's rows (token_block): fiar_kernel_args_init sets it.
+#define FIAR_LAUNCH_ROW_BLOCKS 4u
 
 // Copies params and peers and derives the rest; quant becomes none where nothing of it is wanted.
 // Does not look at the pointers. peers may be NULL for LOCAL, ANY and QUANTIZE. ANY quantises its

@@ -83,7 +83,6 @@ static uint32_t traits_of(const fiar_all_reduce_norm_params* call, int32_t block
       {call->norm_out, FIAR_TRAIT_NORM_OUT},
       {call->quant_out, FIAR_TRAIT_CODES_OUT},
       {call->scales_out, FIAR_TRAIT_SCALES_OUT},
-      {call->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK, FIAR_TRAIT_ROW_BLOCKS},
   };
   uint32_t bits = 0;
   for (size_t i = 0; i < FIAR_ARRAY_LENGTH(traits); ++i) {
@@ -163,6 +162,8 @@ void fiar_kernel_args_init(const fiar_all_reduce_norm_params* params, const fiar
   out_args->inverse_hidden = 1.0f / (float)call->hidden;
   out_args->weight_bias = call->weight ? call->weight_bias : 1.0f;
   out_args->traits = traits_of(call, out_args->block_vectors);
+  out_args->flags |=
+      call->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK ? FIAR_LAUNCH_ROW_BLOCKS : 0;
   set_call(call, out_args);
   if (peers) {
     set_peers(peers, out_args);

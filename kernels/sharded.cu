@@ -155,8 +155,8 @@ template <typename K>
 __global__ void __launch_bounds__(FIAR_MAX_THREADS(K::vectors), FIAR_MIN_BLOCKS(K::vectors))
     sharded(const __grid_constant__ fiar_kernel_args_t args) {
   if (K::has_code) {
-    using rows_t = with_row_blocks<K>;
-    serve_rows<rows_t, serve_row<rows_t>>(args);
+    using shards_t = with_shards<K>;
+    serve_rows<shards_t, serve_row<shards_t>>(args);
   }
 }
 

@@ -37,22 +37,16 @@ static fiar_all_reduce_norm_params layer_call(fiar_quant_t quant) {
   return call;
 }
 
-static const fiar_kernel_t* find(fiar_algorithm_t algorithm,
-                                 const fiar_all_reduce_norm_params* call, int32_t world,
-                                 int32_t sm) {
+static const fiar_kernel_t* kernel_of(const fiar_all_reduce_norm_params* call, int32_t world,
+                                      int32_t sm) {
   const fiar_peers_t peers = {.world = world};
   fiar_kernel_args_t args;
   fiar_kernel_args_init(call, &peers, 0, &args);
   const fiar_kernel_shape_t shape = {.vectors_a_thread = 1, .cluster = 1};
-  const fiar_kernel_t* kernel = fiar_kernel_find(algorithm, &args, &shape, sm);
+  const fiar_kernel_t* kernel = fiar_kernel_find(FIAR_ALGORITHM_ONESHOT, &args, &shape, sm);
   assert_non_null(kernel);
   assert_int_equal(args.traits & kernel->known, kernel->traits);
   return kernel;
-}
-
-static const fiar_kernel_t* kernel_of(const fiar_all_reduce_norm_params* call, int32_t world,
-                                      int32_t sm) {
-  return find(FIAR_ALGORITHM_ONESHOT, call, world, sm);
 }
 
 static void every_format_of_a_layer_has_a_kernel_of_its_own(void** state) {
@@ -125,22 +119,6 @@ static void kernels_draw_where_the_shape_asks_and_it_was_found_to_pay(void** sta
   assert_false(draws(FIAR_ALGORITHM_TWOSHOT, other, 8, FEW));
 }
 
-// No other knows where rows lie that ranks hold in blocks.
-static void rows_in_blocks_get_the_general_kernel(void** state) {
-  (void)state;
-  for (int quant = 0; quant < FIAR_QUANT_COUNT; ++quant) {
-    fiar_all_reduce_norm_params call = layer_call((fiar_quant_t)quant);
-    for (int32_t world = 2; world <= 8; world *= 2) {
-      call.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_SHARD;
-      assert_int_not_equal(find(FIAR_ALGORITHM_SHARDED, &call, world, 90)->known, 0);
-      call.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
-      assert_int_equal(find(FIAR_ALGORITHM_SHARDED, &call, world, 90)->known, 0);
-      assert_int_equal(find(FIAR_ALGORITHM_SHARDED, &call, world, 90)->world, world);
-      assert_false(draws(FIAR_ALGORITHM_SHARDED, call, world, 2));
-    }
-  }
-}
-
 static void the_table_knows_its_own(void** state) {
   (void)state;
   const fiar_all_reduce_norm_params call = layer_call(FIAR_QUANT_NVFP4);
@@ -157,7 +135,6 @@ int main(void) {
       cmocka_unit_test(every_format_of_a_layer_has_a_kernel_of_its_own),
       cmocka_unit_test(other_calls_ranks_and_chips_get_the_general_kernel),
       cmocka_unit_test(kernels_draw_where_the_shape_asks_and_it_was_found_to_pay),
-      cmocka_unit_test(rows_in_blocks_get_the_general_kernel),
       cmocka_unit_test(the_table_knows_its_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

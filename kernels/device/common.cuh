@@ -99,7 +99,7 @@ struct kind {
   static constexpr bool special = KNOWN != 0;
   static constexpr uint32_t known_traits = TRAITS;  // that all of its calls have
   static constexpr bool draws = TRAITS & FIAR_TRAIT_DRAWS;
-  static constexpr bool row_blocks = false;  // may its calls have FIAR_TRAIT_ROW_BLOCKS?
+  static constexpr bool shards = false;  // may ranks hold the residual by rows?
 #ifdef __CUDA_ARCH__
   // Special kernels are for the chips of NVLink machines; elsewhere they are empty.
   static constexpr bool has_code = !special || (__CUDA_ARCH__ >= 10 * FIAR_SPECIAL_MIN_SM &&
@@ -112,10 +112,10 @@ struct kind {
   }
 };
 
-// The same kind, for kernels whose calls may.
+// The same kind, for kernels of which they do.
 template <typename K>
-struct with_row_blocks : K {
-  static constexpr bool row_blocks = true;
+struct with_shards : K {
+  static constexpr bool shards = true;
 };
 
 template <typename K>
@@ -124,11 +124,12 @@ __device__ __forceinline__ int world_of(const fiar_kernel_args_t& args) {
 }
 
 // Where a row lies in the arrays that hold all of them. The kernels number rows so that rank
-// row % world owns a row, which lies at row / world in that rank's residual. Where the ranks' rows
-// are blocks instead, one rank's behind the other's, the place is another number.
+// row % world owns a row, which lies at row / world in that rank's residual. That is the place,
+// too, where ranks hold every world-th row; where they hold blocks, one behind the other, it is
+// not.
 template <typename K>
 __device__ __forceinline__ int place_of_row(const fiar_kernel_args_t& args, int row) {
-  if (!K::row_blocks || !(K::traits(args) & FIAR_TRAIT_ROW_BLOCKS)) {
+  if (!K::shards || !(args.flags & FIAR_LAUNCH_ROW_BLOCKS)) {
     return row;
   }
   const uint32_t world = (uint32_t)world_of<K>(args), number = (uint32_t)row;

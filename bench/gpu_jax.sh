@@ -17,7 +17,7 @@ if [ "${1:-}" = record ]; then
   export FIAR_REWRITE_CACHE FIAR_HOME="${FIAR_HOME:-$PWD/build}" JAX_PLATFORMS=cpu
   FIAR_TEST_DEVICES=$gpus $python -m pytest -q -p no:cacheprovider python/tests || exit 1
   for devices in 2 $gpus; do
-    for what in '' 'step --hidden 4096 --unroll 32' 'decode --cublas'; do
+    for what in '' 'step --hidden 4096 --unroll 32' 'decode --cublas' 'decode --turns 16' 'decode --turns 16 --cublas'; do
       XLA_FLAGS=--xla_force_host_platform_device_count=$devices $python bench/jax_step.py $what --record || exit 1
     done
   done
@@ -50,7 +50,7 @@ part() {
   rc=$?
   { echo "=== $name ($*): $rc"; cat "$log"; } >>"$all"
   printf '%-8s %4ds  %s\n' "$([ $rc = 0 ] && echo ok || echo "rc $rc")" $(($(date +%s) - began)) "$name" >>"$table"
-  grep -E '^(case|step|decode|# |[0-9]+ (passed|failed)|[a-z0-9_ ]+: (ok|WRONG))|^(FAILED|ERROR) ' "$log" | cut -c1-260 >>"$table"
+  grep -E '^(case|step|rows|decode|# |[0-9]+ (passed|failed)|[a-z0-9_ ]+: (ok|WRONG))|^(FAILED|ERROR) ' "$log" | cut -c1-260 >>"$table"
   [ $rc = 0 ] || tail -n 25 "$log" | cut -c1-400 | sed 's/^/    | /' >>"$table"
   return $rc
 }
@@ -94,10 +94,17 @@ for section in "$@"; do
         { flags=$no_graphs && check 60 "gpu_check $gpus, no command buffers from here on" '' $try $gpus; } ||
         { FIAR_DEBUG=trace check 45 'gpu_check 2' '' $try 2; break; }
       ;;
-    step) bench 80 step '' step --hidden 4096 8192 --tokens 1 16 128 2048 8192 ;;
-    decode) bench 110 decode '' decode --batch 1 8 64 --parts --verbose ;;
+    step)
+      bench 80 step '' step --hidden 4096 8192 --tokens 1 16 128 2048 8192
+      bench 60 rows '' rows --hidden 4096 8192 --tokens 16 128 2048 8192
+      ;;
+    decode)
+      bench 60 'decode, cuBLASLt' $no_triton decode --batch 1 8 64 --turns 16 --cublas --repeats 7
+      bench 60 decode '' decode --batch 1 8 64 --turns 16 --repeats 7
+      ;;
     more)
-      bench 40 'decode, cuBLASLt' $no_triton decode --batch 1 8 64 --cublas --verbose
+      bench 110 'decode, a program a token' '' decode --batch 1 8 64 --parts --verbose
+      bench 40 'decode, a program a token, cuBLASLt' $no_triton decode --batch 1 8 64 --cublas --verbose
       bench 40 'step, 32 a turn' '' step --hidden 4096 --tokens 1 16 128 --unroll 32
       FIAR_PDL=off bench 40 'step, FIAR_PDL=off' '' step --hidden 4096 --tokens 1 16 128
       bench 40 once '' once --hidden 4096 --tokens 1 16 128

@@ -4,7 +4,8 @@
 
   step    all-reduce -> residual add -> RMSNorm -> static fp8, with residual, norm and codes wanted: the time of a
           step on the devices, in a loop of many steps in one program
-  once    the same in a program of one step, with its dispatch; several in flight
+  rows    the same with the residual sharded by rows: reduce-scatter -> ... -> all-gathers of norm and codes
+  once    step in a program of one step, with its dispatch; several in flight
   decode  one token a sequence of an 8-layer model with the layers of Llama-3-70B, tensor-parallel, fp8 weights, a
           cache of 1024 positions that is updated in place: a program a token, several in flight, or, with --turns, a
           program of so many tokens in a loop, which leaves the host's pace out; with --parts also
@@ -57,7 +58,15 @@ def step(x, residual, w, scale):
     return x, residual, to_fp8(x, scale)
 
 
-def loop(turns, unroll, x, residual, w, scale):
+def rows_step(x, residual, w, scale):
+    """The residual sharded by rows."""
+    residual = residual + jax.lax.psum_scatter(x, "tp", tiled=True)
+    rows = rms_norm(residual, w)
+    x, codes = (jax.lax.all_gather(part, "tp", tiled=True) for part in (rows, to_fp8(rows, scale)))
+    return x, residual, codes
+
+
+def loop(step, turns, unroll, x, residual, w, scale):
     """turns * unroll steps. The codes of each are wanted."""
 
     def turn(_, carry):
@@ -71,13 +80,15 @@ def loop(turns, unroll, x, residual, w, scale):
     return jax.lax.fori_loop(0, turns, turn, (x, residual, [jnp.zeros(x.shape, FP8)] * unroll))
 
 
-def step_case(mesh, tokens, hidden, unroll, once):
-    turns = (800 if tokens <= 512 else 96) // unroll
-    body = step if once else functools.partial(loop, turns, unroll)
-    run = jax.jit(jax.shard_map(body, mesh=mesh, in_specs=(P(),) * 4, out_specs=P(), check_vma=False))
+def step_case(mesh, tokens, hidden, unroll, what="step"):
+    turns, once = (800 if tokens <= 512 else 96) // unroll, what == "once"
+    body = step if once else functools.partial(loop, rows_step if what == "rows" else step, turns, unroll)
+    residual = P("tp" if what == "rows" else None)
+    run = jax.jit(jax.shard_map(body, mesh=mesh, in_specs=(P(), residual, P(), P()), out_specs=(P(), residual, P()),
+                                check_vma=False))
     shapes = [((tokens, hidden), BF16), ((tokens, hidden), BF16), ((hidden,), BF16), ((), jnp.float32)]
     specs = [jax.ShapeDtypeStruct(s, d, sharding=NamedSharding(mesh, P())) for s, d in shapes]
-    name = f"step once,{hidden},{tokens}" if once else f"step,{hidden},{tokens}"
+    name = f"{'step once' if once else what},{hidden},{tokens}"
     return Case(name, run, specs, 1 if once else turns * unroll, 20 if once else 1)
 
 
@@ -185,12 +196,11 @@ class Case:
 
 
 def cases(options, mesh):
-    if "step" in options.what:
-        for hidden in options.hidden:
-            yield from (step_case(mesh, tokens, hidden, options.unroll, False) for tokens in options.tokens)
-    if "once" in options.what:
-        for hidden in options.hidden:
-            yield from (step_case(mesh, tokens, hidden, 1, True) for tokens in options.tokens)
+    for what in ("step", "rows", "once"):
+        if what in options.what:
+            yield from (step_case(mesh, tokens, hidden, 1 if what == "once" else options.unroll, what)
+                        for hidden in options.hidden for tokens in options.tokens
+                        if what != "rows" or tokens % mesh.size == 0)
     if "decode" in options.what:
         for batch in options.batch:
             yield from (decode_case(mesh, batch, options.cublas, name, options.turns)
@@ -298,13 +308,13 @@ def measure(case, mesh, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", help="step, once, decode; default: all")
+    parser.add_argument("what", nargs="*", help="step, rows, once, decode; default: all")
     parser.add_argument("--devices", type=int, default=len(jax.devices()))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--hidden", type=int, nargs="*", default=[4096, 8192], help="of step and once")
-    parser.add_argument("--tokens", type=int, nargs="*", default=[1, 16, 64, 128, 512, 2048, 8192], help="of step and once")
+    parser.add_argument("--hidden", type=int, nargs="*", default=[4096, 8192], help="of step, rows and once")
+    parser.add_argument("--tokens", type=int, nargs="*", default=[1, 16, 64, 128, 512, 2048, 8192], help="of step, rows and once")
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8, 64], help="of decode")
-    parser.add_argument("--unroll", type=int, default=8, help="of step: steps in a turn of the loop")
+    parser.add_argument("--unroll", type=int, default=8, help="of step and rows: steps in a turn of the loop")
     parser.add_argument("--turns", type=int, default=1, help="of decode: tokens in a program")
     parser.add_argument("--cublas", action="store_true", help="of decode: matmuls as cuBLASLt takes them; with "
                         "XLA_FLAGS=--xla_gpu_enable_triton_gemm=false")
@@ -313,7 +323,7 @@ def main():
     parser.add_argument("--verbose", action="store_true", help="also what XLA made of each program")
     parser.add_argument("--record", action="store_true", help="run nothing; record the rewrites for CUDA")
     options = parser.parse_args()
-    every = ["step", "once", "decode"]
+    every = ["step", "rows", "once", "decode"]
     options.what = options.what or every
     if set(options.what) - set(every):
         parser.error(f"what is {' '.join(options.what)}, must be of {', '.join(every)}")

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// ncclAllReduce, then one local kernel: any size, topology and number of hosts. NCCL adds in its
-// own order and in the element type, so the sum has the reference's bits only where it is exact.
-// One rank alone needs no NCCL.
+// ncclAllReduce, then one local kernel: any size, topology and number of hosts. Where ranks hold
+// blocks of the residual's rows, a reduce-scatter, the kernel on a rank's rows, and all-gathers of
+// what it made. NCCL adds in its own order and in the element type, so the sum has the reference's
+// bits only where it is exact. One rank alone needs no NCCL.
 //
 // NCCL has no time bound: where a rank dies, its kernel waits until NCCL finds out
 // (fiar_comm_async_error tells).
@@ -10,6 +11,7 @@
 #include "comm/comm.h"
 #include "cuda/cuda_impl.h"
 #include "cuda/nccl_comm.h"
+#include "host/reference.h"
 #include "launch.h"
 #include "residual.h"
 #include "runtime_impl.h"
@@ -122,6 +124,8 @@ static fiar_status_t memory_open(state_t* state) {
 static fiar_status_t enqueue_first_use(state_t* state) {
   FIAR_NCCL_TRY(state->group.nccl, AllReduce, state->memory, state->memory, 1, FIAR_NCCL_FLOAT32,
                 FIAR_NCCL_SUM, state->group.comm, NULL);
+  FIAR_NCCL_TRY(state->group.nccl, ReduceScatter, state->memory, state->memory, 1,
+                FIAR_NCCL_FLOAT32, FIAR_NCCL_SUM, state->group.comm, NULL);
   FIAR_NCCL_TRY(state->group.nccl, AllGather, state->memory, state->memory + 256, 1,
                 FIAR_NCCL_UINT8, state->group.comm, NULL);
   return FIAR_OK;
@@ -201,10 +205,8 @@ static fiar_status_t blocks_gather(state_t* state, const layout_t* at, const voi
   char* mine = (char*)out + (size_t)state->rank * bytes;
   FIAR_CUDA_TRY(cudaMemcpy2DAsync(mine, at->row, block, pitch, at->row, at->owned,
                                   cudaMemcpyDeviceToDevice, stream));
-  if (state->world > 1) {
-    FIAR_NCCL_TRY(state->group.nccl, AllGather, mine, out, bytes, FIAR_NCCL_UINT8,
-                  state->group.comm, stream);
-  }
+  FIAR_NCCL_TRY(state->group.nccl, AllGather, mine, out, bytes, FIAR_NCCL_UINT8, state->group.comm,
+                stream);
   return FIAR_OK;
 }
 
@@ -274,11 +276,79 @@ static fiar_status_t run_sharded(state_t* state, const fiar_all_reduce_norm_para
                 : shard_take(state, at, residual, params->tokens, params->residual_out, stream);
 }
 
-static fiar_status_t run_here(state_t* state, const fiar_all_reduce_norm_params* params,
+// Does all that a call makes of a block of rows lie together?
+static bool blocks_lie_apart(const fiar_all_reduce_norm_params* params, size_t rows) {
+  static const size_t tiles[] = {[FIAR_SCALE_LAYOUT_LINEAR] = 1,
+                                 [FIAR_SCALE_LAYOUT_SWIZZLED_128X4] = 128,
+                                 [FIAR_SCALE_LAYOUT_SWIZZLED_8X4] = 8,
+                                 [FIAR_SCALE_LAYOUT_COLUMN_MAJOR] = 0};
+  const size_t tile = params->scales_out ? tiles[params->scale_layout] : 1;
+  return !params->sum_out && tile > 0 && rows % tile == 0;
+}
+
+// The sum of this rank's rows, in the workspace.
+static fiar_status_t sum_rows(state_t* state, const fiar_all_reduce_norm_params* params,
+                              const layout_t* at, void** out_rows, void* stream) {
+  char* whole = state->memory + at->sum;
+  const void* source = params->input;
+  if (params->input_stride != params->hidden) {
+    FIAR_CUDA_TRY(cudaMemcpy2DAsync(
+        whole, at->row, source, (size_t)params->input_stride * element_bytes(params->dtype),
+        at->row, (size_t)params->tokens, cudaMemcpyDeviceToDevice, stream));
+    source = whole;
+  }
+  *out_rows =
+      whole + (size_t)state->rank * at->owned * at->row;  // where NCCL, too, has it in place
+  FIAR_NCCL_TRY(state->group.nccl, ReduceScatter, source, *out_rows,
+                at->owned * (size_t)params->hidden, fiar_nccl_type(params->dtype), FIAR_NCCL_SUM,
+                state->group.comm, stream);
+  return FIAR_OK;
+}
+
+// Each rank sums and finishes its block of rows, in its place in the outputs.
+static fiar_status_t run_blocks(state_t* state, const fiar_all_reduce_norm_params* params,
+                                const layout_t* at, void* stream) {
+  fiar_all_reduce_norm_params call = *params;
+  void* rows = NULL;
+  FIAR_TRY(sum_rows(state, params, at, &rows, stream));
+  call.tokens = (int64_t)at->owned;
+  call.input = rows;
+  call.input_stride = params->hidden;
+  call.residual_layout = FIAR_RESIDUAL_LAYOUT_FULL;
+  const struct {
+    void **part, *whole;
+    size_t bytes;  // of a block
+  } outs[] = {
+      {&call.norm_out, params->norm_out, at->owned * at->row},
+      {&call.quant_out, params->quant_out, fiar_reference_codes_bytes(&call)},
+      {&call.scales_out, params->scales_out, fiar_reference_scales_bytes(&call)},
+  };
+  for (size_t i = 0; i < FIAR_ARRAY_LENGTH(outs); ++i) {
+    *outs[i].part =
+        outs[i].whole ? (char*)outs[i].whole + (size_t)state->rank * outs[i].bytes : NULL;
+  }
+  FIAR_TRY(fiar_launch_local(&call, 0, &state->caps, stream));
+  for (size_t i = 0; i < FIAR_ARRAY_LENGTH(outs); ++i) {
+    if (outs[i].whole) {
+      FIAR_NCCL_TRY(state->group.nccl, AllGather, *outs[i].part, outs[i].whole, outs[i].bytes,
+                    FIAR_NCCL_UINT8, state->group.comm, stream);
+    }
+  }
+  return FIAR_OK;
+}
+
+static fiar_status_t run_here(state_t* state, const fiar_all_reduce_norm_params* given,
                               void* stream) {
+  fiar_all_reduce_norm_params alone = *given;
+  alone.residual_layout = FIAR_RESIDUAL_LAYOUT_FULL;  // one rank has all rows
+  const fiar_all_reduce_norm_params* params = state->world > 1 ? given : &alone;
   bool norms = params->residual_out || params->norm_out || params->quant_out || params->scales_out;
   const layout_t at = layout_of(params->tokens, params->hidden, params->dtype,
                                 params->residual_layout, state->world);
+  if (params->residual_layout == FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK && norms &&
+      blocks_lie_apart(params, at.owned)) {
+    return run_blocks(state, params, &at, stream);
+  }
   void* sum = params->sum_out ? params->sum_out : state->memory + at.sum;
   FIAR_TRY(sum_all(state, params, &at, sum, stream));
   if (!norms) {

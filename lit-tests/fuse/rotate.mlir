@@ -48,6 +48,40 @@ func.func @scan(%x: tensor<4x64xbf16>, %h0: tensor<4x64xbf16>, %stack: tensor<3x
   return %1#1 : tensor<4x64xbf16>
 }
 
+// Sequence parallelism: what a norm's rows are gathered to is carried, too.
+// CHECK-LABEL: func.func @rows
+// CHECK:         "stablehlo.all_gather"({{.*}}) {{.*}} -> tensor<4x64xbf16>
+// CHECK:         "stablehlo.while"(%{{.*}}, %arg1, %{{.*}})
+// CHECK:         }, {
+// CHECK-NEXT:    ^bb0(%{{.*}}: tensor<i32>, %{{.*}}: tensor<2x64xbf16>, %[[N:[a-z0-9]*]]: tensor<4x64xbf16>):
+// CHECK-NEXT:      "stablehlo.multiply"(%[[N]], %arg0)
+// FUSED-LABEL: func.func @rows
+// FUSED:         "fiar.all_reduce_norm"{{.*}}residual_layout = "token_block"
+func.func @rows(%x: tensor<4x64xbf16>, %h0: tensor<2x64xbf16>, %stack: tensor<3x64xbf16>) -> tensor<2x64xbf16> {
+  %c0 = stablehlo.constant dense<0> : tensor<i32>
+  %1:2 = stablehlo.while(%i = %c0, %h = %h0) : tensor<i32>, tensor<2x64xbf16>
+  cond {
+    %c3 = stablehlo.constant dense<3> : tensor<i32>
+    %2 = stablehlo.compare LT, %i, %c3, SIGNED : (tensor<i32>, tensor<i32>) -> tensor<i1>
+    stablehlo.return %2 : tensor<i1>
+  } do {
+    %w = func.call @layer(%stack, %i) : (tensor<3x64xbf16>, tensor<i32>) -> tensor<64xbf16>
+    %n = stablehlo.custom_call @aten.rms_norm(%h, %w) {tt.composite_attributes = {normalized_shape = dense<64> : tensor<1xi64>}} : (tensor<2x64xbf16>, tensor<64xbf16>) -> tensor<2x64xbf16>
+    %all = "stablehlo.all_gather"(%n) <{all_gather_dim = 0 : i64, replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>}> : (tensor<2x64xbf16>) -> tensor<4x64xbf16>
+    %p = stablehlo.multiply %all, %x : tensor<4x64xbf16>
+    %s = "stablehlo.reduce_scatter"(%p) <{replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>, scatter_dimension = 0 : i64}> ({
+    ^bb0(%l: tensor<bf16>, %r: tensor<bf16>):
+      %a = stablehlo.add %l, %r : tensor<bf16>
+      stablehlo.return %a : tensor<bf16>
+    }) : (tensor<4x64xbf16>) -> tensor<2x64xbf16>
+    %next_h = stablehlo.add %h, %s : tensor<2x64xbf16>
+    %c1 = stablehlo.constant dense<1> : tensor<i32>
+    %next = stablehlo.add %i, %c1 : tensor<i32>
+    stablehlo.return %next, %next_h : tensor<i32>, tensor<2x64xbf16>
+  }
+  return %1#1 : tensor<2x64xbf16>
+}
+
 // A quantised norm is carried as its codes and scales, not as what spreads them.
 // CHECK-LABEL: func.func @quantised
 // CHECK:         "stablehlo.while"

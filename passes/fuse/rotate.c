@@ -159,6 +159,11 @@ static bool reads_a_whole_tensor(const rotation_t* rotation, MlirOperation op) {
   return whole;
 }
 
+// The rows of a norm from all ranks, as sequence parallelism has them: a fused op sends them along.
+static bool gathers_rows(FiarView* view, MlirOperation op) {
+  return fiarPrimitiveRead(view, op).kind == FIAR_PRIM_ALL_GATHER && !is_of_torch(op);
+}
+
 static void flag(rotation_t* rotation, MlirOperation op) {
   uint32_t flags = MOVABLE;
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); ++i) {
@@ -169,8 +174,9 @@ static void flag(rotation_t* rotation, MlirOperation op) {
     flags |= of & (CHAIN | SUMMED);
   }
   bool sums = false;
-  if (mlirOperationGetNumResults(op) == 0 || !is_cheap(rotation->view, op, 0, &sums) ||
-      captures(op)) {
+  const bool gathers = flags & SUMMED && gathers_rows(rotation->view, op);
+  if (mlirOperationGetNumResults(op) == 0 ||
+      (!gathers && !is_cheap(rotation->view, op, 0, &sums)) || captures(op)) {
     return;
   }
   const bool whole = reads_a_whole_tensor(rotation, op);

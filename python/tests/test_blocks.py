@@ -162,6 +162,28 @@ def test_rows_that_are_scattered_and_gathered_fuse(mesh, name):
         np.testing.assert_array_equal(bits(g), bits(w))
 
 
+def rows_layers(x, residual, weights):
+    """Layers as a scan has them: each begins with the norm of the rows that the one before summed."""
+
+    def layer(residual, w):
+        y = jax.lax.all_gather(blocks.rms_norm(residual, w), "tp", tiled=True)
+        return residual + jax.lax.psum_scatter(y * x, "tp", tiled=True), None
+
+    return jax.lax.scan(layer, residual, weights)[0]
+
+
+def test_scan_over_layers_of_scattered_rows(mesh):
+    rng = np.random.default_rng(8)
+    x, residual = (rng.integers(-1, 2, (2 * mesh.size, blocks.H)).astype(blocks.BF16) for _ in range(2))
+    weights = np.full((3, blocks.H), 0.125, blocks.BF16)
+    unfused = jax.jit(jax.shard_map(rows_layers, mesh=mesh, in_specs=(jax.P(), jax.P("tp"), jax.P()), out_specs=jax.P("tp"),
+                                    check_vma=False))
+    assert fiar.jax.rewrite(unfused.trace(x, residual, weights).lower().as_text()).count("token_block") == 1
+    got, want = fiar.jax.fuse(unfused)(x, residual, weights), unfused(x, residual, weights)
+    # XLA rounds the partial sums to bf16 and adds them in another order.
+    np.testing.assert_allclose(np.asarray(got, np.float32), np.asarray(want, np.float32), atol=0.05, rtol=0.02)
+
+
 def deep(x, mine, residual, w):
     """80 layers of two all-reduces; `mine` is each rank's own."""
     for _ in range(160):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // Which rows of the residual a rank holds. Plain arithmetic for host code; the kernels have their
-// own in device/owner.cuh. Internal.
+// own in device/common.cuh. Internal.
 //
 // token_block needs tokens that are a multiple of world (fiar_params_check).
 #ifndef FIAR_RESIDUAL_H

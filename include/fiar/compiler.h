@@ -51,6 +51,9 @@ typedef struct FiarFuseOptions {
   MlirStringCallback report_to;  // receives the report in pieces; NULL: standard error
   void* report_data;
   int64_t world;  // the ranks that every fused group must have; 0: as the module says
+  // Of sums that are scattered by rows: take weights and scales to be the same on all ranks of a
+  // group where the module does not prove it.
+  bool assume_replicated;
 } FiarFuseOptions;
 
 // What fiarFuse did to a module.

@@ -57,7 +57,7 @@ func.func @scan(%x: tensor<4x64xbf16>, %h0: tensor<4x64xbf16>, %stack: tensor<3x
 // CHECK-NEXT:      "stablehlo.multiply"(%[[N]], %arg0)
 // FUSED-LABEL: func.func @rows
 // FUSED:         "fiar.all_reduce_norm"{{.*}}residual_layout = "token_block"
-func.func @rows(%x: tensor<4x64xbf16>, %h0: tensor<2x64xbf16>, %stack: tensor<3x64xbf16>) -> tensor<2x64xbf16> {
+func.func @rows(%x: tensor<4x64xbf16>, %h0: tensor<2x64xbf16>, %stack: tensor<3x64xbf16> {mhlo.sharding = "{replicated}"}) -> tensor<2x64xbf16> {
   %c0 = stablehlo.constant dense<0> : tensor<i32>
   %1:2 = stablehlo.while(%i = %c0, %h = %h0) : tensor<i32>, tensor<2x64xbf16>
   cond {
@@ -65,7 +65,9 @@ func.func @rows(%x: tensor<4x64xbf16>, %h0: tensor<2x64xbf16>, %stack: tensor<3x
     %2 = stablehlo.compare LT, %i, %c3, SIGNED : (tensor<i32>, tensor<i32>) -> tensor<i1>
     stablehlo.return %2 : tensor<i1>
   } do {
-    %w = func.call @layer(%stack, %i) : (tensor<3x64xbf16>, tensor<i32>) -> tensor<64xbf16>
+    %z = stablehlo.constant dense<0> : tensor<i32>
+    %l1 = stablehlo.dynamic_slice %stack, %i, %z, sizes = [1, 64] : (tensor<3x64xbf16>, tensor<i32>, tensor<i32>) -> tensor<1x64xbf16>
+    %w = stablehlo.reshape %l1 : (tensor<1x64xbf16>) -> tensor<64xbf16>
     %n = stablehlo.custom_call @aten.rms_norm(%h, %w) {tt.composite_attributes = {normalized_shape = dense<64> : tensor<1xi64>}} : (tensor<2x64xbf16>, tensor<64xbf16>) -> tensor<2x64xbf16>
     %all = "stablehlo.all_gather"(%n) <{all_gather_dim = 0 : i64, replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>}> : (tensor<2x64xbf16>) -> tensor<4x64xbf16>
     %p = stablehlo.multiply %all, %x : tensor<4x64xbf16>

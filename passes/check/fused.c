@@ -420,7 +420,7 @@ static bool fused_rank(FiarEval* eval, FusedCall* call, const FiarGroups* groups
   // A row's owner may be the only one that normalises and quantises it.
   if (fiar_residual_is_sharded(call->layout) && (!same_as_first(&call->weight, members, rank) ||
                                                  !same_as_first(&call->scale, members, rank))) {
-    return fiarEvalFail(eval, "the ranks of a token-sharded call have different weights or scales");
+    return fiarEvalFail(eval, "the ranks of a call by rows have different weights or scales");
   }
   double *sum = scratch, *residual_out = scratch + all, *norm = scratch + 2 * all;
   if (members != call->summed) {

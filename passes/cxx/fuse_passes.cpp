@@ -52,6 +52,7 @@ class Fuse : public ModulePass<Fuse> {
     options.struct_size = sizeof options;
     options.report = report;
     options.world = world;
+    options.assume_replicated = assumeReplicated;
     options.message = messageToDiagnostics;
     options.message_data = const_cast<char*>(argument);
     return fiarFuse(module, &options, nullptr);
@@ -68,6 +69,12 @@ class Fuse : public ModulePass<Fuse> {
       *this, "world",
       llvm::cl::desc("The ranks that every fused group must have; 0: as the module says"),
       llvm::cl::init(0)};
+  Option<bool> assumeReplicated{
+      *this, "assume-replicated",
+      llvm::cl::desc(
+          "Of sums that are scattered by rows: take weights and scales to be the same on "
+          "all ranks, unproved"),
+      llvm::cl::init(false)};
 };
 
 class Inline : public ModulePass<Inline> {

@@ -120,10 +120,21 @@ static void read_shard_collective(FiarView* view, FiarPrimitive* p) {
   p->refusal = mlirAttributeIsNull(p->groups) ? p->refusal : NULL;
 }
 
+// Parts lie in the order of the axes as they are named; the groups have them in the grid's order.
+static bool axes_ascend(MlirOperation op) {
+  MlirAttribute axes = fiarOpAttribute(op, "grid_axes");
+  bool ascend = true;
+  for (intptr_t i = 1; i < mlirDenseArrayGetNumElements(axes); ++i) {
+    ascend =
+        ascend && mlirDenseI16ArrayGetElement(axes, i - 1) < mlirDenseI16ArrayGetElement(axes, i);
+  }
+  return ascend;
+}
+
 static void read_half(FiarPrimitive* p, const char* axis) {
   p->n_dims = 1;
   if (fiarReadInts(fiarOpAttribute(p->op, axis), p->dims, 1) != 1 ||
-      mlirAttributeIsNull(p->groups)) {
+      mlirAttributeIsNull(p->groups) || !axes_ascend(p->op)) {
     p->n_dims = 0;
     p->kind = FIAR_PRIM_COLLECTIVE;
   }

@@ -88,7 +88,7 @@ static FiarTerm eval_gather(const eval_t* eval, const FiarTerm* in) {
                        fiarGathersRows(eval->fusion, eval->primitive, in, &eval->shape, &layout);
   FiarTerm out = relayout(eval, in, gathers, layout);
   if (gathers) {
-    out.facts.gathered = in->role;
+    out.facts.gathered = true;
     const MlirValue scales = in->facts.scales;
     if ((in->role == FIAR_ROLE_STEP || in->role == FIAR_ROLE_SCALE) && fiarIsValue(scales) &&
         fiarValueElement(scales) == eval->shape.elem) {
@@ -214,6 +214,11 @@ static bool merge(const FiarTerm* a, const FiarTerm* b, FiarLayout* out_layout) 
   return true;
 }
 
+// A rank's rows do not meet those of all ranks, whatever their numbers.
+static bool gathered_alike(const FiarTerm* a, const FiarTerm* b) {
+  return !fiarIsChain(a) || !fiarIsChain(b) || a->facts.gathered == b->facts.gathered;
+}
+
 static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTerm* b) {
   FiarTerm other;
   if (fiarIsChain(a) && fiarIsChain(b) && a->facts.anchor != b->facts.anchor) {
@@ -224,8 +229,7 @@ static FiarTerm eval_binary(const eval_t* eval, const FiarTerm* a, const FiarTer
   }
   bool chain = fiarIsChain(a) || fiarIsChain(b);
   FiarRuleContext context = {.fusion = eval->fusion, .primitive = eval->primitive};
-  bool same_type = (!fiarIsChain(a) || !fiarIsChain(b) || a->facts.gathered == b->facts.gathered) &&
-                   a->layout.shape.elem == b->layout.shape.elem &&
+  bool same_type = gathered_alike(a, b) && a->layout.shape.elem == b->layout.shape.elem &&
                    (a->layout.shape.elem == eval->shape.elem || compares(eval->primitive->kind));
   if (!same_type || !merge(a, b, &context.layout)) {
     return chain ? leave(eval, fiarFurther(a, b)) : outside(eval);
@@ -495,6 +499,9 @@ static FiarTerm eval_ternary(const eval_t* eval) {
   }
   FiarRuleContext context = {eval->fusion, eval->primitive, chain->layout, eval->shape.elem, 0};
   FiarTerm out = *chain;
+  if (!gathered_alike(a, b) || !gathered_alike(a, c) || !gathered_alike(b, c)) {
+    return leave(eval, chain);
+  }
   bool ok = eval->primitive->kind == FIAR_PRIM_CLAMP ? fiarClampTerm(&context, a, b, c, &out)
                                                      : fiarSelectTerm(&context, a, b, c, &out);
   if (!ok) {

@@ -10,6 +10,7 @@
 #include "fuse/fuse.h"
 #include "ir/array.h"
 #include "ir/options.h"
+#include "shard/shard.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -133,10 +134,17 @@ static void collect_local(FiarFusion* fusion, MlirOperation op) {
 
 static void collect_scatter(FiarFusion* fusion, MlirOperation op) {
   FiarPrimitive scatter;
-  FiarAnchor* anchor = fiarScattersRows(fusion, op, &scatter) ? anchor_add(fusion, op) : NULL;
+  if (!fiarScattersRows(fusion, op, &scatter)) {
+    return;
+  }
+  MlirOperation rounds = rounds_widened_sum(fusion, &scatter);
+  const bool widened = !mlirOperationIsNull(rounds);
+  FiarAnchor* anchor = anchor_add(fusion, widened ? rounds : op);
   if (anchor != NULL) {
     anchor->primitive = scatter;
+    anchor->location = mlirOperationGetLocation(op);
     anchor->input = scatter.in[0];
+    anchor->widened = widened;
     anchor->scatters = fusion->scatters = true;
   }
 }
@@ -197,7 +205,6 @@ static void collect_op(FiarFusion* fusion, MlirOperation op) {
       anchor->primitive = scatter;
       anchor->input = scatter.in[0];
     }
-    fusion->failed |= !fiarMapSet(&fusion->started, scatter.op.ptr, 0, 1);
   }
 }
 
@@ -222,16 +229,40 @@ static void number(FiarFusion* fusion, MlirOperation op,
   }
 }
 
-// An all-reduce that another op starts, or a reduce-scatter that one gathers, is that op's: it is
-// not one of its own.
-static void drop_started(FiarFusion* fusion) {
+static void drop_if(FiarFusion* fusion, bool (*drops)(FiarFusion*, const FiarAnchor*)) {
   size_t kept = 0;
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
-    if (fiarMapFind(&fusion->started, fusion->anchors[i].op.ptr, 0) == NULL) {
+    if (!drops(fusion, &fusion->anchors[i])) {
       fusion->anchors[kept++] = fusion->anchors[i];
     }
   }
   fusion->n_anchors = kept;
+}
+
+// An all-reduce that another op starts is that op's: it is not one of its own.
+static bool is_started(FiarFusion* fusion, const FiarAnchor* anchor) {
+  return fiarMapFind(&fusion->started, anchor->op.ptr, 0) != NULL;
+}
+
+// Two halves are an all-reduce no more where an op writes over what is between them.
+static bool is_no_split(FiarFusion* fusion, const FiarAnchor* anchor) {
+  FiarPrimitive scatter;
+  return anchor->primitive.kind == FIAR_PRIM_REDUCE_SCATTER && !anchor->scatters &&
+         !is_split_all_reduce(fusion, anchor->op, &scatter);
+}
+
+// The first half of two is no sum of its own where nothing else uses it.
+static bool is_first_half(FiarFusion* fusion, const FiarAnchor* anchor) {
+  FiarPrimitive scatter;
+  if (!anchor->scatters) {
+    return false;
+  }
+  MlirOperation user = only_user(mlirOperationGetResult(anchor->op, 0));
+  if (!mlirOperationIsNull(user) && mlirOperationGetNumResults(user) == 1 &&
+      fiarPrimitiveRead(&fusion->view, user).kind == FIAR_PRIM_IDENTITY) {  // a wait
+    user = only_user(mlirOperationGetResult(user, 0));
+  }
+  return !mlirOperationIsNull(user) && is_split_all_reduce(fusion, user, &scatter);
 }
 
 #define LEAVE(anchor, ...)                                                     \
@@ -247,12 +278,19 @@ static bool anchor_world(FiarFusion* fusion, FiarAnchor* anchor) {
   char text[sizeof anchor->reason.text];
   int64_t wanted = fusion->options->world;
   anchor->world = fiarGroupsWorld(&fusion->view, &anchor->primitive, text, sizeof text);
+  if (anchor->scatters && anchor->world > 1 && wanted > 0 && anchor->world != wanted) {
+    snprintf(text, sizeof text, "its groups have %" PRId64 " ranks, not the %" PRId64 " of `world`",
+             anchor->world, wanted);
+    anchor->world = 0;
+  } else if (anchor->scatters && anchor->world < 0) {
+    anchor->world = 0;  // a contradiction, maybe, but none of what this pass is about
+  }
   if (anchor->world < 0) {
     fiarMessage(fusion, FIAR_MESSAGE_ERROR, anchor->location, "%s", text);
     fusion->failed = true;
     return false;
   }
-  if (anchor->world > 0 && wanted > 0 && anchor->world != wanted && !anchor->scatters) {
+  if (anchor->world > 0 && wanted > 0 && anchor->world != wanted) {
     fiarMessage(fusion, FIAR_MESSAGE_ERROR, anchor->location,
                 "world is %" PRId64 ", but this all-reduce has groups of %" PRId64 " ranks", wanted,
                 anchor->world);
@@ -299,11 +337,14 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
   }
   anchor->world = 1;
   if (fusion->local == FIAR_LOCAL_NONE && !anchor_world(fusion, anchor)) {
-    return;
+    anchor->refused = true;
+  } else if (anchor->scatters && fiarScatterRefusal(anchor) != NULL) {
+    anchor->refused = true;
+    anchor->reason.rank = INT32_MAX;
+    snprintf(anchor->reason.text, sizeof anchor->reason.text, "%s", fiarScatterRefusal(anchor));
   }
-  const char* refusal = anchor->scatters ? fiarScatterRefusal(anchor) : NULL;
-  if (refusal != NULL) {
-    LEAVE(anchor, "%s", refusal);
+  if (anchor->refused && !anchor->scatters) {
+    return;
   }
   term.role = fusion->local == FIAR_LOCAL_QUANTISERS ? FIAR_ROLE_NORM : FIAR_ROLE_HIDDEN;
   anchor->elem = shape.elem;
@@ -423,7 +464,7 @@ static bool has_ordered_scales(FiarFusion* fusion, const FiarAnchor* anchor,
 }
 
 // How much of the sequence a member completes; 0: nothing that a fused op could return last.
-static int completes(FiarFusion* fusion, FiarAnchor* anchor, const FiarTerm* term) {
+static int completes(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* term) {
   const bool codes = term->role == FIAR_ROLE_CODES;
   const bool norm = (term->role == FIAR_ROLE_NORM || term->role == FIAR_ROLE_NORMED) &&
                     term->rounded && term->layout.shape.elem == anchor->elem;
@@ -460,6 +501,9 @@ static bool choose(FiarFusion* fusion, FiarAnchor* anchor) {
       }
     }
   }
+  if (best == 0 && anchor->scatters && fiarReasonIsPrecise(&anchor->quant_reason)) {
+    anchor->reason = anchor->quant_reason;  // why nothing that is gathered is codes
+  }
   if (best == 0 && anchor->reason.rank == 0) {
     snprintf(anchor->reason.text, sizeof anchor->reason.text, "its result is not used");
     anchor->reason.location = anchor->location;
@@ -491,9 +535,13 @@ static void keep_variadic_whole(FiarFusion* fusion) {
 }
 
 static void fuse_all(FiarFusion* fusion) {
+  FiarReplication replication = {.view = &fusion->view};
   FiarMap seen = {0};
+  fusion->replication = &replication;
   fiarMutationsName(fusion);
   fiarBuffersName(fusion);
+  drop_if(fusion, is_no_split);
+  drop_if(fusion, is_first_half);
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
     FiarAnchor* anchor = &fusion->anchors[i];
     if (anchor->result >= 0) {  // what is reduced may have got another name
@@ -506,10 +554,13 @@ static void fuse_all(FiarFusion* fusion) {
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
     if (fusion->anchors[i].usable) {
       follow(fusion, i, &seen);
-      fusion->anchors[i].fused = !fusion->failed && choose(fusion, &fusion->anchors[i]);
+      fusion->anchors[i].fused =
+          !fusion->failed && !fusion->anchors[i].refused && choose(fusion, &fusion->anchors[i]);
     }
   }
   fiarMapClear(&seen);
+  fusion->failed |= replication.failed;
+  fiarReplicationClear(&replication);
   keep_variadic_whole(fusion);
   for (size_t i = 0; i < fusion->n_anchors && !fusion->failed; ++i) {
     if (fusion->anchors[i].fused) {
@@ -571,7 +622,7 @@ MlirLogicalResult fiarFuse(MlirOperation module, const FiarFuseOptions* options,
     fusion.failed = !fiarViewInit(&fusion.view, module);
     fusion.view.world = known.world;
     number(&fusion, module, collect_op);
-    drop_started(&fusion);
+    drop_if(&fusion, is_started);
     fuse_all(&fusion);
     if (!fusion.failed) {
       fusion.sharded = fusion.n_anchors == 0 && fiarHasShardings(module);

@@ -84,10 +84,9 @@ typedef struct FiarFacts {
   fiar_scale_type_t scale_type;
   double scale_min;
   int64_t group_size;
-  bool guarded;       // nvfp4: a zero scale gives zero codes in the source too
-  bool bounded;       // the step has an upper bound, which the scale's type has, too
-  FiarRole gathered;  // where the sum is scattered: as what the rows came from all ranks; OUTSIDE:
-                      // they did not, each rank has its own
+  bool guarded;         // nvfp4: a zero scale gives zero codes in the source too
+  bool bounded;         // the step has an upper bound, which the scale's type has, too
+  bool gathered;        // where the sum is scattered: the rows of all ranks, not one's own
   const char* inverse;  // the source's op for 1 / x where the scale enters as that; or NULL
   fiar_scale_layout_t scale_layout;  // of `scales`, as the source's op returns them
 } FiarFacts;
@@ -149,7 +148,8 @@ typedef struct FiarAnchor {
   bool scatters;    // `op` is a reduce-scatter: each rank has a block of the sum's rows
   FiarElement elem;
   int64_t hidden, world;
-  bool usable;  // a sum over known groups: its uses are followed
+  bool usable;   // a sum over known groups: its uses are followed
+  bool refused;  // followed for what comes, which does not fuse: `reason` says why
   FiarReason reason, quant_reason;
   FiarMember* members;
   size_t n_members, member_capacity;
@@ -216,11 +216,12 @@ typedef struct FiarFusion {
   // buffers.c
   struct FiarBuffers* buffers;
   size_t n_buffers, buffer_capacity;
-  FiarWriter writer;    // report.c
-  FiarLocalKind local;  // where the sequences start: NONE, at the all-reduces
-  bool failed;          // out of memory or a contradiction; the pass fails
-  bool sharded;         // no all-reduce, but real sharding annotations
-  bool scatters;        // sums are scattered by rows
+  FiarWriter writer;                    // report.c
+  FiarLocalKind local;                  // where the sequences start: NONE, at the all-reduces
+  bool failed;                          // out of memory or a contradiction; the pass fails
+  bool sharded;                         // no all-reduce, but real sharding annotations
+  bool scatters;                        // sums are scattered by rows
+  struct FiarReplication* replication;  // scatter.c: what was found to be the same on all ranks
 } FiarFusion;
 
 // ---- eval.c ----
@@ -336,6 +337,11 @@ static inline FiarAnchor* fiarAnchorOf(FiarRuleContext* context, const FiarTerm*
 void fiarRefuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* text, ...)
     __attribute__((format(printf, 4, 5)));
 
+// Records why no norm of the sequence can be returned, below what fiarRefuse says of later ones.
+void fiarLeaveNorm(FiarFusion* fusion, const FiarTerm* term, const char* text);
+// Whether a reason is one of fiarRefuse.
+bool fiarReasonIsPrecise(const FiarReason* reason);
+
 // Records, below any reason of fiarRefuse, that the term goes into an op (or `place`) that is no
 // part of a norm.
 void fiarLeaveFor(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, const char* place);
@@ -441,9 +447,9 @@ const char* fiarScatterRefusal(const FiarAnchor* anchor);
 // scattered. Gives the whole's layout.
 bool fiarGathersRows(const FiarFusion* fusion, const FiarPrimitive* gather, const FiarTerm* part,
                      const FiarShape* shape, FiarLayout* out_layout);
-// Whether a fused op may return what the term holds of a scattered sum: gathered rows, computed by
-// what their owner had, or by what all ranks have. Says why if not.
-bool fiarScatterReturns(FiarFusion* fusion, FiarAnchor* anchor, const FiarTerm* term);
+// Whether a fused op may return what the term holds of a scattered sum: gathered rows, computed
+// with what all ranks have. Refuses if not.
+bool fiarScatterReturns(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* term);
 // Takes the anchors of reduce-scatters off that no norm followed.
 void fiarScattersForget(FiarFusion* fusion);
 

@@ -186,16 +186,17 @@ bool fiarLayoutGatherRows(const FiarLayout* in, int64_t dim, const FiarShape* sh
       (in->label[dim] != FIAR_LABEL_ONE && in->label[dim] != FIAR_LABEL_ROW0)) {
     return false;
   }
-  uint8_t row = FIAR_LABEL_ROW0;
+  // Where each block is one row along `dim`, that is a new dimension of rows, before the others.
+  const uint8_t shift = in->label[dim] == FIAR_LABEL_ONE ? 1 : 0;
   for (int i = 0; i < shape->rank; ++i) {
-    const bool grows = i == dim;
     if ((i < dim && in->label[i] != FIAR_LABEL_ONE) ||
-        (!grows && in->shape.size[i] != shape->size[i])) {
+        (i != dim && in->shape.size[i] != shape->size[i])) {
       return false;
     }
-    out_layout->label[i] = grows || is_row(in->label[i]) ? row++ : in->label[i];
+    const uint8_t label = (uint8_t)(in->label[i] + (is_row(in->label[i]) ? shift : 0));
+    out_layout->label[i] = i == dim ? FIAR_LABEL_ROW0 : label;
   }
-  return rows_in_order(in, (int)dim + 1);
+  return true;
 }
 
 static bool spreads_over(uint8_t label, uint8_t other) {

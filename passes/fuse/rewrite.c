@@ -94,7 +94,7 @@ static int result_like(const plan_t* plan, MlirValue value, const FiarTerm* term
 // rows of the residual, and all rows of the rest.
 static int result_of(const plan_t* plan, MlirValue value, const FiarTerm* term) {
   const int result = result_like(plan, value, term);
-  const bool part = plan->anchor->scatters && term->facts.gathered == FIAR_ROLE_OUTSIDE;
+  const bool part = plan->anchor->scatters && !term->facts.gathered;
   return part && result > RESULT_RESIDUAL ? -1 : result;
 }
 

@@ -3,7 +3,6 @@
 // computes the norm and the codes; all-gathers put those together. That is a fused op whose
 // residual is a block of rows (residual_layout = "token_block"): there, too, a row's owner computes
 // it.
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +20,7 @@ bool fiarScattersRows(FiarFusion* fusion, MlirOperation op, FiarPrimitive* out_s
 }
 
 const char* fiarResidualLayoutText(const FiarAnchor* anchor) {
-#define X(name, value, text) [value] = text,
-  static const char* const texts[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
-#undef X
-  return texts[anchor->scatters ? FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK : FIAR_RESIDUAL_LAYOUT_FULL];
+  return anchor->scatters ? "token_block" : "full";
 }
 
 const char* fiarScatterRefusal(const FiarAnchor* anchor) {
@@ -54,53 +50,43 @@ bool fiarGathersRows(const FiarFusion* fusion, const FiarPrimitive* gather, cons
                      const FiarShape* shape, FiarLayout* out_layout) {
   const FiarAnchor* anchor = &fusion->anchors[part->facts.anchor];
   const FiarPrimitive* scatter = &anchor->primitive;
-  return anchor->scatters && part->facts.gathered == FIAR_ROLE_OUTSIDE &&
-         part->role >= FIAR_ROLE_NORMED && gather->n_in == 1 && gather->n_dims == 1 &&
-         gather->world == scatter->world && strcmp(gather->mode, scatter->mode) == 0 &&
-         !mlirAttributeIsNull(scatter->groups) &&
+  return anchor->scatters && !part->facts.gathered && part->role >= FIAR_ROLE_NORMED &&
+         gather->n_in == 1 && gather->n_dims == 1 && gather->world == scatter->world &&
+         strcmp(gather->mode, scatter->mode) == 0 && !mlirAttributeIsNull(scatter->groups) &&
          mlirAttributeEqual(gather->groups, scatter->groups) &&
          fiarLayoutGatherRows(&part->layout, gather->dims[0], shape, out_layout) &&
          shape->size[gather->dims[0]] == part->layout.shape.size[gather->dims[0]] * anchor->world;
 }
 
-// Whether a value that meets the rows behind the all-gather may be the owner's in its place.
 static bool same_on_all(FiarFusion* fusion, const FiarAnchor* anchor, MlirValue value) {
-  FiarReplication replication = {.view = &fusion->view};
   const FiarRanks ranks = {anchor->primitive.groups,
                            mlirStringRefCreateFromCString(anchor->primitive.mode)};
-  const bool same = !fiarIsValue(value) || fiarReplicated(&replication, value, ranks);
-  fusion->failed |= replication.failed;
-  fiarReplicationClear(&replication);
-  return same;
+  return !fiarIsValue(value) || fusion->options->assume_replicated ||
+         fiarReplicated(fusion->replication, value, ranks);
 }
 
-static void leave(FiarAnchor* anchor, const char* text) {
-  snprintf(anchor->reason.text, sizeof anchor->reason.text, "%s", text);
-  anchor->reason.rank = INT32_MAX;
-  anchor->reason.location = anchor->location;
-}
-
-bool fiarScatterReturns(FiarFusion* fusion, FiarAnchor* anchor, const FiarTerm* term) {
-  const FiarFacts* facts = &term->facts;
+// A row's owner may be the only one to use weight and scale. What each rank computes behind the
+// gather, too, is what the owner would.
+bool fiarScatterReturns(FiarFusion* fusion, const FiarAnchor* anchor, const FiarTerm* term) {
   if (!anchor->scatters) {
     return true;
   }
-  if (facts->gathered == FIAR_ROLE_OUTSIDE) {
-    leave(anchor,
-          "the sum is scattered by rows, and their norm is not gathered from the same ranks");
+  if (!term->facts.gathered) {
+    fiarLeaveNorm(
+        fusion, term,
+        "the sum is scattered by rows, and their norm is not gathered from the same ranks");
     return false;
   }
-  if (facts->gathered < FIAR_ROLE_NORM && !same_on_all(fusion, anchor, facts->weight)) {
-    leave(anchor,
-          "the weight meets the rows behind the all-gather, and is not known to be the same "
-          "on all ranks");
+  if (!same_on_all(fusion, anchor, term->facts.weight)) {
+    fiarLeaveNorm(fusion, term,
+                  "the sum is scattered by rows, and the weight is not known to be the same on all "
+                  "ranks: assume-replicated says so");
     return false;
   }
-  const bool scaled = term->role != FIAR_ROLE_CODES || facts->gathered >= FIAR_ROLE_SCALE;
-  if (!scaled && !same_on_all(fusion, anchor, facts->scale)) {
+  if (term->role == FIAR_ROLE_CODES && !same_on_all(fusion, anchor, term->facts.scale)) {
     fiarRefuse(fusion, term, anchor->op,
-               "the scale meets the rows behind the all-gather, and is not known to be the same on "
-               "all ranks");
+               "the sum is scattered by rows, and the scale is not known to be the same on all "
+               "ranks: assume-replicated says so");
     return false;
   }
   return true;
@@ -110,7 +96,8 @@ void fiarScattersForget(FiarFusion* fusion) {
   size_t kept = 0;
   for (size_t i = 0; i < fusion->n_anchors; ++i) {
     FiarAnchor* anchor = &fusion->anchors[i];
-    bool normed = anchor->fused || !anchor->scatters;
+    bool normed = anchor->fused || !anchor->scatters ||
+                  (!anchor->refused && fiarReasonIsPrecise(&anchor->reason));
     for (size_t k = 0; k < anchor->n_members && !normed; ++k) {
       normed = fiarTermAt(fusion, anchor->members[k].term)->role >= FIAR_ROLE_SQUARE;
     }

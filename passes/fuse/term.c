@@ -155,6 +155,20 @@ void fiarRefuse(FiarFusion* fusion, const FiarTerm* term, MlirOperation op, cons
   }
 }
 
+bool fiarReasonIsPrecise(const FiarReason* reason) {
+  return reason->rank > 0 && reason->rank % (PRECISE + 1) == PRECISE;
+}
+
+void fiarLeaveNorm(FiarFusion* fusion, const FiarTerm* term, const char* text) {
+  FiarAnchor* anchor = &fusion->anchors[term->facts.anchor];
+  const int rank = (int)term->role * 8;
+  if (rank >= anchor->reason.rank) {
+    anchor->reason.rank = rank;
+    anchor->reason.location = anchor->location;
+    snprintf(anchor->reason.text, sizeof anchor->reason.text, "%s", text);
+  }
+}
+
 static const char* role_text(FiarRole role) {
   static const char* const texts[] = {
 #define X(name, text) text,

@@ -9,7 +9,7 @@ import subprocess
 
 class Builder:
     def __init__(self, world=4, groups=None, random=None):
-        self.args, self.lines, self.functions, self.n = [], [], [], 0
+        self.args, self.lines, self.functions, self.n, self.same = [], [], [], 0, set()
         self.world, self.random = world, random
         self.groups = groups or f"dense<[[{', '.join(map(str, range(world)))}]]> : tensor<1x{world}xi64>"
 
@@ -22,9 +22,11 @@ class Builder:
         self.n += 1
         return f"%v{self.n}"
 
-    def arg(self, shape, elem):
+    def arg(self, shape, elem, same=False):
+        """same: on all ranks, and the function says so."""
         value = (f"%a{len(self.args)}", tuple(shape), elem)
         self.args.append(value)
+        self.same |= {value[0]} if same else set()
         return value
 
     def op(self, text, operands, shape, elem, attributes=""):
@@ -146,7 +148,8 @@ class Builder:
         return [(f"{value}#{i}" if count else value, r[1], r[2]) for i, r in enumerate(results)]
 
     def module(self, *results, attributes=""):
-        args = ", ".join(f"{a[0]}: {self.type(a)}" for a in self.args)
+        says = ' {mhlo.sharding = "{replicated}"}'
+        args = ", ".join(f"{a[0]}: {self.type(a)}{says if a[0] in self.same else ''}" for a in self.args)
         types = ", ".join(map(self.type, results))
         return (f"module {attributes}{{\n  func.func @main({args}) -> ({types}) {{\n    " + "\n    ".join(self.lines) +
                 f"\n    return {', '.join(r[0] for r in results)} : {types}\n  }}\n  " + "\n  ".join(self.functions) + "\n}\n")

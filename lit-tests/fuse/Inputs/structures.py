@@ -370,12 +370,13 @@ def variadic_with_a_scalar(b):
 
 
 def scatter(b, value, reducer="add", dim=0):
+    elem = value[2]
     part = (b.name(), [n // (b.world if i == dim else 1) for i, n in enumerate(value[1])], value[2])
     b.lines.append(
         f'{part[0]} = "stablehlo.reduce_scatter"({value[0]}) <{{replica_groups = {b.groups}, scatter_dimension = {dim} : i64}}> ({{\n'
-        "    ^bb0(%x: tensor<bf16>, %y: tensor<bf16>):\n"
-        f'      %r = "stablehlo.{reducer}"(%x, %y) : (tensor<bf16>, tensor<bf16>) -> tensor<bf16>\n'
-        f'      "stablehlo.return"(%r) : (tensor<bf16>) -> ()\n    }}) : ({b.type(value)}) -> {b.type(part)}')
+        f"    ^bb0(%x: tensor<{elem}>, %y: tensor<{elem}>):\n"
+        f'      %r = "stablehlo.{reducer}"(%x, %y) : (tensor<{elem}>, tensor<{elem}>) -> tensor<{elem}>\n'
+        f'      "stablehlo.return"(%r) : (tensor<{elem}>) -> ()\n    }}) : ({b.type(value)}) -> {b.type(part)}')
     return part
 
 
@@ -416,32 +417,36 @@ def scattered(b, shape=(T, H), dim=0):
     return b.ew("add", scatter(b, x(b, shape), dim=dim), x(b, part(b, shape, dim)))
 
 
+def rows_norm(b, h, same=True):
+    return norm_of(b, h, w=b.arg([H], "bf16", same))
+
+
 GONE = ["reduce_scatter", "all_gather", "stablehlo.rsqrt"]
 
 
 @case(rows("x residual weight", "residual norm"), gone=GONE)
 def norm_between_scatter_and_gather(b):
     h = scattered(b)
-    return [h, gather(b, norm_of(b, h))]
+    return [h, gather(b, rows_norm(b, h))]
 
 
 @case(rows("x weight", "residual norm"), gone=GONE)
 def scattered_sum_without_residual(b):
     h = scatter(b, x(b))
-    return [h, gather(b, norm_of(b, h))]
+    return [h, gather(b, rows_norm(b, h))]
 
 
 @case(rows("x residual weight scale", "quant", quant="fp8_static"), gone=GONE)
 def codes_gathered(b):
-    return [gather(b, forms.fp8_static(b, norm_of(b, scattered(b)), b.arg([], "f32"), False))]
+    return [gather(b, forms.fp8_static(b, rows_norm(b, scattered(b)), b.arg([], "f32", same=True), False))]
 
 
 def dynamic_codes_gathered(name, quantise, **attributes):
     def before(b):
-        return [gather(b, part) for part in quantise(b, norm_of(b, scattered(b)))]
+        return [gather(b, part) for part in quantise(b, rows_norm(b, scattered(b)))]
 
     def behind(b):
-        return quantise(b, gather(b, norm_of(b, scattered(b))))
+        return quantise(b, gather(b, rows_norm(b, scattered(b))))
 
     for where, build in ("before", before), ("behind", behind):
         build.__name__ = f"{name}_{where}_the_gather"
@@ -454,76 +459,111 @@ dynamic_codes_gathered("nvfp4", lambda b, norm: forms.nvfp4(b, norm, None, False
 dynamic_codes_gathered("mxfp8", lambda b, norm: forms.mx(b, norm, "f8E4M3FN", "unbiased"))
 
 
-@case(rows("x residual weight", "norm", quant="none"), gone=GONE, kept=["stablehlo.divide"])
-def scale_behind_the_gather(b):
-    """Each rank has its own, for all that is known."""
-    return [forms.fp8_static(b, gather(b, norm_of(b, scattered(b))), b.arg([], "f32"), False)]
-
-
 @case(rows("x residual weight scale", "quant", quant="fp8_static"), gone=GONE)
-def constant_scale_behind_the_gather(b):
-    return [forms.fp8_static(b, gather(b, norm_of(b, scattered(b))), b.constant(0.5), False)]
+def scale_behind_the_gather(b):
+    return [forms.fp8_static(b, gather(b, rows_norm(b, scattered(b))), b.arg([], "f32", same=True), False)]
 
 
-@case(rows("x residual", "norm"), gone=GONE)
-def weight_behind_the_gather(b):
-    """Which stays there: each rank has its own, for all that is known."""
+@case(rows("x residual weight", "norm", quant="none"), gone=GONE, kept=["stablehlo.divide"])
+def scale_of_each_rank(b):
+    """Each has its own, for all that is known."""
+    return [forms.fp8_static(b, gather(b, rows_norm(b, scattered(b))), b.arg([], "f32"), False)]
+
+
+@case(kept=GONE)
+def weight_of_each_rank(b):
+    return [gather(b, rows_norm(b, scattered(b), same=False))]
+
+
+def weight_behind_the_gather(b, same):
     f = b.convert(scattered(b), "f32")
     statistics, _ = forms.rms_statistics(b, f, 1e-6)
     normed = b.convert(b.ew("multiply", f, b.broadcast(statistics, f[1], [0, 1])), "bf16")
-    return [b.ew("multiply", gather(b, normed), forms.vector(b, b.arg([H], "bf16"), [T, H]))]
+    return [b.ew("multiply", gather(b, normed), forms.vector(b, b.arg([H], "bf16", same), [T, H]))]
+
+
+@case(rows("x residual weight", "norm"), gone=GONE)
+def same_weight_behind_the_gather(b):
+    return weight_behind_the_gather(b, True)
+
+
+@case(rows("x residual", "norm"), gone=GONE)
+def own_weight_behind_the_gather(b):
+    """Which stays there."""
+    return weight_behind_the_gather(b, False)
+
+
+@case(rows("x residual weight", "norm"), gone=GONE)
+def scattered_in_f32(b):
+    """The rows are rounded once, as of an all-reduce."""
+    s = b.convert(scatter(b, b.convert(x(b), "f32")), "bf16")
+    return [gather(b, rows_norm(b, b.ew("add", s, x(b, part(b)))))]
+
+
+@case(kept=GONE)
+def rows_transposed_before_the_gather(b):
+    h = scattered(b, (T, 4, 2, H))
+    norm = rows_norm(b, h)
+    return [gather(b, b.transpose(norm, [0, 2, 1, 3]))]
+
+
+@case(rows("x residual weight", "residual norm"), gone=["reduce_scatter", "call @"])
+def norm_and_gather_in_a_helper(b):
+    h, w = scattered(b), b.arg([H], "bf16", same=True)
+    return [h, b.call("whole", [h, w], (T, H), "bf16", 
+                      lambda inner, of: gather(inner, norm_of(inner, of[0], w=of[1])))]
 
 
 @case(rows("x residual weight", "residual norm"), kept=["stablehlo.rsqrt"])
 def a_rank_uses_its_own_norm(b):
     """Which it computes of its rows once more."""
-    norm = norm_of(b, scattered(b))
+    norm = rows_norm(b, scattered(b))
     return [norm, gather(b, norm)]
 
 
 @case(kept=GONE)
 def scattered_sum_used(b):
     s = scatter(b, x(b))
-    return [s, gather(b, norm_of(b, b.ew("add", s, x(b, part(b)))))]
+    return [s, gather(b, rows_norm(b, b.ew("add", s, x(b, part(b)))))]
 
 
 @case(kept=["reduce_scatter", "stablehlo.rsqrt"])
 def norm_not_gathered(b):
-    return [norm_of(b, scattered(b))]
+    return [rows_norm(b, scattered(b))]
 
 
 @case(kept=GONE, world=2, groups="dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>")
 def norm_gathered_from_other_groups(b):
-    return [gather(b, norm_of(b, scattered(b)), groups="dense<[[0, 2], [1, 3]]> : tensor<2x2xi64>")]
+    return [gather(b, rows_norm(b, scattered(b)), groups="dense<[[0, 2], [1, 3]]> : tensor<2x2xi64>")]
 
 
 @case(kept=GONE)
 def norm_gathered_along_another_dimension(b):
-    return [gather(b, norm_of(b, scattered(b)), 1)]
+    return [gather(b, rows_norm(b, scattered(b)), 1)]
 
 
 @case(rows("x residual weight", "residual norm"), gone=GONE)
 def rows_of_two_dimensions(b):
     h = scattered(b, (T, 3, H))
-    return [h, gather(b, norm_of(b, h))]
+    return [h, gather(b, rows_norm(b, h))]
 
 
 @case(rows("x residual weight", "norm"), gone=GONE)
 def rows_behind_a_batch_of_one(b):
-    return [gather(b, norm_of(b, scattered(b, (1, T, H), 1)), 1)]
+    return [gather(b, rows_norm(b, scattered(b, (1, T, H), 1)), 1)]
 
 
 @case(kept=GONE)
 def rows_behind_a_batch(b):
     """No rank's rows are one block."""
-    return [gather(b, norm_of(b, scattered(b, (2, T, H), 1)), 1)]
+    return [gather(b, rows_norm(b, scattered(b, (2, T, H), 1)), 1)]
 
 
 @case(rows("x residual weight", "residual norm"), rows("x residual weight", "residual norm"), gone=GONE)
 def scattered_stream_of_two_layers(b):
     h1 = scattered(b)
-    h2 = b.ew("add", scatter(b, gather(b, norm_of(b, h1))), h1)
-    return [h2, gather(b, norm_of(b, h2))]
+    h2 = b.ew("add", scatter(b, gather(b, rows_norm(b, h1))), h1)
+    return [h2, gather(b, rows_norm(b, h2))]
 
 
 @case(kept=["reduce_scatter", "all_gather"])

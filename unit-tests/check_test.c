@@ -110,7 +110,7 @@ static void rows_in_blocks_are_as_many_on_every_rank(void** state) {
   (void)state;
   fiar_all_reduce_norm_params p = good(), checked;
   p.residual_layout = FIAR_RESIDUAL_LAYOUT_TOKEN_BLOCK;
-  p.tokens = WORLD * 2;
+  p.tokens = INT64_C(2) * WORLD;
   accepts(&p);
   p.tokens = 0;
   accepts(&p);

@@ -162,6 +162,21 @@ def test_rows_that_are_scattered_and_gathered_fuse(mesh, name):
         np.testing.assert_array_equal(bits(g), bits(w))
 
 
+@pytest.mark.parametrize("own", ["weight", "scale"])
+def test_rows_with_values_of_each_device_are_left(mesh, own):
+    """A row's owner may be the only one to use them."""
+    def step(x, residual, w, scale):
+        y = blocks.rms_norm(residual + jax.lax.psum_scatter(x, "tp", tiled=True), w)
+        return jax.lax.all_gather(blocks.fp8_static(y, scale[0]), "tp", tiled=True)
+
+    n = mesh.size
+    specs = (jax.P(), jax.P("tp"), jax.P("tp" if own == "weight" else None), jax.P("tp" if own == "scale" else None))
+    unfused = jax.jit(jax.shard_map(step, mesh=mesh, in_specs=specs, out_specs=jax.P(), check_vma=False))
+    shapes = ((2 * n, 64), (2 * n, 64), (64 * (n if own == "weight" else 1),), (n if own == "scale" else 1,))
+    structs = [jax.ShapeDtypeStruct(s, d) for s, d in zip(shapes, (blocks.BF16,) * 3 + (np.float32,))]
+    assert f"the {own} is not known to be the same" in str(fiar.jax.report(unfused, *structs))
+
+
 def rows_layers(x, residual, weights):
     """Layers as a scan has them: each begins with the norm of the rows that the one before summed."""
 

@@ -11,6 +11,7 @@
 #include "check/eval_impl.h"
 #include "ir/carried.h"
 #include "mlir-c/BuiltinAttributes.h"
+#include "shard/shard.h"
 
 bool fiarEvalFail(FiarEval* eval, const char* format, ...) {
   if (eval->out->error[0] == '\0') {
@@ -335,7 +336,8 @@ static bool evaluate_unknown(FiarEval* eval, MlirOperation op) {
     for (MlirBlock block = mlirRegionGetFirstBlock(mlirOperationGetRegion(op, r));
          !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
       for (intptr_t i = 0; i < mlirBlockGetNumArguments(block); ++i) {
-        if (!invent(eval, mlirBlockGetArgument(block, i), id, 1000 + part++, true)) {
+        MlirValue argument = mlirBlockGetArgument(block, i);
+        if (!invent(eval, argument, id, 1000 + part++, !fiarIsSplit(&eval->view, argument))) {
           return false;
         }
       }

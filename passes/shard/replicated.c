@@ -213,6 +213,32 @@ static bool stated(FiarView* view, MlirValue value, MlirAttribute groups) {
          function_argument(view, parent, index, groups);
 }
 
+// Whether no mesh of the module has two axes, so that what is split at all is split over all ranks.
+static bool meshes_have_one_axis(FiarView* view) {
+  size_t most = 0;
+  for (MlirOperation op = mlirBlockGetFirstOperation(
+           mlirRegionGetFirstBlock(mlirOperationGetFirstRegion(view->module)));
+       !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+    Text text = {0};
+    size_t quotes = 0;
+    if (fiarStringEqual(fiarOpName(op), "sdy.mesh")) {
+      mlirAttributePrint(fiarOpAttribute(op, "mesh"), text_append, &text);
+    }
+    for (size_t i = 0; i < text.size; ++i) {
+      quotes += text.data[i] == '"';
+    }
+    most = quotes > most ? quotes : most;
+    free(text.data);
+  }
+  return most == 2;
+}
+
+bool fiarIsSplit(FiarView* view, MlirValue argument) {
+  MlirOperation parent = mlirBlockGetParentOperation(mlirBlockArgumentGetOwner(argument));
+  return !mlirOperationIsNull(parent) && is_manual(parent) && meshes_have_one_axis(view) &&
+         !stated(view, argument, mlirUnitAttrGet(mlirOperationGetContext(parent)));
+}
+
 typedef struct Question {
   FiarReplication* replication;
   FiarRanks ranks;

@@ -56,6 +56,8 @@ typedef struct FiarReplication {
 // Is the value proved to be the same on all ranks of each group? False also where nothing can be
 // said.
 bool fiarReplicated(FiarReplication* replication, MlirValue value, FiarRanks ranks);
+// Whether the argument is a manual computation's that has another part of a value on every rank.
+bool fiarIsSplit(FiarView* view, MlirValue argument);
 void fiarReplicationClear(FiarReplication* replication);
 
 // ---- shard.c ----------

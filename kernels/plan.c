@@ -22,10 +22,6 @@ static const struct {
 #undef X
 };
 
-#define X(name, value, text) [value] = text,
-static const char* const residual_layouts[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
-#undef X
-
 static int64_t dtype_bytes(int dtype) {
   return dtype == FIAR_DTYPE_F32 ? 4 : 2;
 }
@@ -253,7 +249,7 @@ fiar_status_t fiar_kernel_supports(fiar_algorithm_t algorithm,
   }
   if (sharded && (algorithm == FIAR_ALGORITHM_ONESHOT || algorithm == FIAR_ALGORITHM_TWOSHOT)) {
     return FIAR_FAIL(UNSUPPORTED, "residual_layout %s needs the sharded kernel",
-                     residual_layouts[params->residual_layout]);
+                     fiar_residual_layout_name(params->residual_layout));
   }
   return check_vectors(params);
 }

@@ -11,6 +11,13 @@
 
 #include "fiar/types.h"
 
+static inline const char* fiar_residual_layout_name(uint8_t layout) {
+#define X(name, value, text) [value] = text,
+  static const char* const names[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
+#undef X
+  return names[layout];
+}
+
 // Does each rank hold a part of the rows?
 static inline bool fiar_residual_is_sharded(uint8_t layout) {
   return layout != FIAR_RESIDUAL_LAYOUT_FULL;

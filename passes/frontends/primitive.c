@@ -205,9 +205,9 @@ static MlirOperation last_op(MlirBlock block) {
   return last;
 }
 
-static bool pure_at(FiarView* view, MlirOperation op, int depth);
+static bool pure_at(FiarView* view, MlirOperation op, bool gathers, int depth);
 
-static bool body_pure(FiarView* view, MlirOperation op, int depth) {
+static bool body_pure(FiarView* view, MlirOperation op, bool gathers, int depth) {
   for (MlirRegion region = mlirOperationGetFirstRegion(op); !mlirRegionIsNull(region);
        region = mlirRegionGetNextInOperation(region)) {
     for (MlirBlock block = mlirRegionGetFirstBlock(region); !mlirBlockIsNull(block);
@@ -215,7 +215,7 @@ static bool body_pure(FiarView* view, MlirOperation op, int depth) {
       MlirOperation terminator = last_op(block);
       for (MlirOperation inner = mlirBlockGetFirstOperation(block); !mlirOperationIsNull(inner);
            inner = mlirOperationGetNextInBlock(inner)) {
-        if (!mlirOperationEqual(inner, terminator) && !pure_at(view, inner, depth)) {
+        if (!mlirOperationEqual(inner, terminator) && !pure_at(view, inner, gathers, depth)) {
           return false;
         }
       }
@@ -224,7 +224,8 @@ static bool body_pure(FiarView* view, MlirOperation op, int depth) {
   return true;
 }
 
-static bool pure_at(FiarView* view, MlirOperation op, int depth) {
+// gathers: all-gathers count as pure.
+static bool pure_at(FiarView* view, MlirOperation op, bool gathers, int depth) {
   if (depth == MAX_CALL_DEPTH) {
     return false;
   }
@@ -233,19 +234,25 @@ static bool pure_at(FiarView* view, MlirOperation op, int depth) {
     case FIAR_PRIM_UNKNOWN:
     case FIAR_PRIM_ALL_REDUCE:
     case FIAR_PRIM_REDUCE_SCATTER:
-    case FIAR_PRIM_ALL_GATHER:
     case FIAR_PRIM_COLLECTIVE:
     case FIAR_PRIM_START:
       return false;
+    case FIAR_PRIM_ALL_GATHER:
+      return gathers;
     case FIAR_PRIM_CALL:
-      return !mlirOperationIsNull(primitive.callee) && body_pure(view, primitive.callee, depth + 1);
+      return !mlirOperationIsNull(primitive.callee) &&
+             body_pure(view, primitive.callee, gathers, depth + 1);
     default:
-      return body_pure(view, op, depth + 1);
+      return body_pure(view, op, gathers, depth + 1);
   }
 }
 
 bool fiarPrimitivePure(FiarView* view, MlirOperation op) {
-  return pure_at(view, op, 0);
+  return pure_at(view, op, false, 0);
+}
+
+bool fiarPrimitivePureButGathers(FiarView* view, MlirOperation op) {
+  return pure_at(view, op, true, 0);
 }
 
 void fiarReadSlice(FiarPrimitive* p, const char* starts, const char* strides) {

@@ -171,6 +171,8 @@ bool fiarPrimitiveLacksOperands(const FiarPrimitive* primitive);
 // Whether erasing the op, its results being unused, changes nothing; looks into callees and
 // regions.
 bool fiarPrimitivePure(FiarView* view, MlirOperation op);
+// The same, all-gathers beside: for what all ranks leave out together.
+bool fiarPrimitivePureButGathers(FiarView* view, MlirOperation op);
 
 // The op of the module that defines the symbol, or a null op.
 MlirOperation fiarViewSymbol(FiarView* view, MlirAttribute reference);

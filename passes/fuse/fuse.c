@@ -13,6 +13,7 @@
 #include "shard/shard.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,12 +266,20 @@ static bool is_first_half(FiarFusion* fusion, const FiarAnchor* anchor) {
   return !mlirOperationIsNull(user) && is_split_all_reduce(fusion, user, &scatter);
 }
 
-#define LEAVE(anchor, ...)                                                     \
-  do {                                                                         \
-    snprintf((anchor)->reason.text, sizeof(anchor)->reason.text, __VA_ARGS__); \
-    (anchor)->reason.rank = INT32_MAX;                                         \
-    (anchor)->reason.location = (anchor)->location;                            \
-    return;                                                                    \
+// The reason that stands, whatever its uses give.
+__attribute__((format(printf, 2, 3))) static void leave(FiarAnchor* anchor, const char* text, ...) {
+  va_list arguments;
+  va_start(arguments, text);
+  vsnprintf(anchor->reason.text, sizeof anchor->reason.text, text, arguments);
+  va_end(arguments);
+  anchor->reason.rank = INT32_MAX;
+  anchor->reason.location = anchor->location;
+}
+
+#define LEAVE(anchor, ...)      \
+  do {                          \
+    leave(anchor, __VA_ARGS__); \
+    return;                     \
   } while (0)
 
 // Whether the groups allow a fused call, and if so what they are.
@@ -298,10 +307,7 @@ static bool anchor_world(FiarFusion* fusion, FiarAnchor* anchor) {
     return false;
   }
   if (anchor->world <= 1) {
-    snprintf(anchor->reason.text, sizeof anchor->reason.text, "%s",
-             anchor->world == 1 ? "its groups have one rank each" : text);
-    anchor->reason.rank = INT32_MAX;
-    anchor->reason.location = anchor->location;
+    leave(anchor, "%s", anchor->world == 1 ? "its groups have one rank each" : text);
     return false;
   }
   return true;
@@ -336,12 +342,11 @@ static void anchor_start(FiarFusion* fusion, size_t index) {
     LEAVE(anchor, "an op writes over its result, which other names may share");
   }
   anchor->world = 1;
-  if (fusion->local == FIAR_LOCAL_NONE && !anchor_world(fusion, anchor)) {
+  anchor->refused = fusion->local == FIAR_LOCAL_NONE && !anchor_world(fusion, anchor);
+  const char* refusal = anchor->scatters && !anchor->refused ? fiarScatterRefusal(anchor) : NULL;
+  if (refusal != NULL) {
+    leave(anchor, "%s", refusal);
     anchor->refused = true;
-  } else if (anchor->scatters && fiarScatterRefusal(anchor) != NULL) {
-    anchor->refused = true;
-    anchor->reason.rank = INT32_MAX;
-    snprintf(anchor->reason.text, sizeof anchor->reason.text, "%s", fiarScatterRefusal(anchor));
   }
   if (anchor->refused && !anchor->scatters) {
     return;

@@ -57,25 +57,6 @@ static bool only_dead_uses(const FiarFusion* fusion, MlirOperation op, const Fia
   return true;
 }
 
-// Whether the op, or what it calls, has no effect but that ranks wait for each other to gather.
-static bool pure_but_for_gathers(FiarFusion* fusion, MlirOperation op, int depth) {
-  enum { MAX_CALLS = 6 };
-  FiarPrimitive primitive = fiarPrimitiveRead(&fusion->view, op);
-  if (primitive.kind != FIAR_PRIM_CALL || mlirOperationIsNull(primitive.callee) ||
-      depth == MAX_CALLS) {
-    return primitive.kind == FIAR_PRIM_ALL_GATHER || fiarPrimitivePure(&fusion->view, op);
-  }
-  MlirRegion region = mlirOperationGetFirstRegion(primitive.callee);
-  MlirBlock block = mlirRegionIsNull(region) ? (MlirBlock){NULL} : mlirRegionGetFirstBlock(region);
-  bool pure = !mlirBlockIsNull(block) && mlirBlockIsNull(mlirBlockGetNextInRegion(block));
-  for (MlirOperation inner = pure ? mlirBlockGetFirstOperation(block) : (MlirOperation){NULL}, next;
-       pure && !mlirOperationIsNull(inner); inner = next) {
-    next = mlirOperationGetNextInBlock(inner);
-    pure = mlirOperationIsNull(next) || pure_but_for_gathers(fusion, inner, depth + 1);
-  }
-  return pure;
-}
-
 // What gathers a sequence's rows, which all ranks leave out as they leave out the rest.
 static bool gathers_rows(FiarFusion* fusion, MlirOperation op) {
   bool gathered = true;
@@ -85,7 +66,7 @@ static bool gathers_rows(FiarFusion* fusion, MlirOperation op) {
     const FiarTerm* term = number == NULL ? NULL : fiarTermAt(fusion, *number);
     gathered = term != NULL && fiarIsChain(term) && term->facts.gathered;
   }
-  return gathered && pure_but_for_gathers(fusion, op, 0);
+  return gathered && fiarPrimitivePureButGathers(&fusion->view, op);
 }
 
 static void mark(FiarFusion* fusion, MlirOperation op, const FiarMap* is_replaced);

@@ -6,6 +6,7 @@
 #include "block/block.h"
 #include "extent.h"
 #include "host/reference.h"
+#include "residual.h"
 
 #define X(name, value, text, bits) [value] = text,
 static const char* const elements[] = {FIAR_ELEMENT_TABLE(X)};
@@ -195,14 +196,11 @@ fiar_status_t fiar_matmul_check(const fiar_matmul_params* params, fiar_matmul_pa
 
 fiar_status_t fiar_rms_norm_check(const fiar_all_reduce_norm_params* params,
                                   fiar_all_reduce_norm_params* out_params) {
-#define X(name, value, text) text,
-  static const char* const layouts[] = {FIAR_RESIDUAL_LAYOUT_TABLE(X)};
-#undef X
   FIAR_TRY(fiar_params_check(params, 1, out_params));
   return out_params->residual_layout == FIAR_RESIDUAL_LAYOUT_FULL
              ? FIAR_OK
              : FIAR_FAIL(INVALID_ARGUMENT, "residual_layout is %s, must be full",
-                         layouts[out_params->residual_layout]);
+                         fiar_residual_layout_name(out_params->residual_layout));
 }
 
 fiar_status_t fiar_quantize_check(const fiar_quantize_params* params,
